@@ -1,0 +1,140 @@
+"""What systems told us, in the past tense. Facts carry the source's references, never our ids, and state their merge law.
+
+Merge laws (docs/architecture.md, promise 3):
+  latest    the greatest (version, read_at) wins; an equal version with other content that was only pushed asks for a Refresh
+  set       union by the source's id
+  decision  what we decided or were answered, in the order of `occurred_at`
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from canonical.types import (
+    Address, Charge, Coupon, Entity, Line, Parcel, PaymentStatement, ShopStatus, Units, Value,
+)
+
+Merge = Literal["latest", "set", "decision"]
+
+
+class Fact(Value, tag=True):
+    """Base of all facts. `occurred_at` is the source's clock in UTC."""
+
+    merge: ClassVar[Merge]
+    occurred_at: datetime
+
+
+class Snapshot(Fact):
+    """The whole of one subject as a source holds it.
+
+    `ref` is the source's id. `version` orders snapshots of one subject (0 = the source has none). `read_at` is our clock when we
+    asked for it; None when the source pushed it, because a push does not say how old its content is.
+    """
+
+    merge: ClassVar[Merge] = "latest"
+    ref: str
+    version: int
+    read_at: datetime | None = None
+
+
+class OrderStated(Snapshot):
+    """An order with all its lines and charges. Σ lines + charges + taxes should equal `total`; record keeps what was stated."""
+
+    number: str
+    status: ShopStatus
+    status_text: str
+    placed_at: datetime
+    currency: str  # ISO 4217
+    prices_include_tax: bool
+    total: Decimal
+    total_tax: Decimal
+    lines: tuple[Line, ...]
+    charges: tuple[Charge, ...] = ()
+    coupons: tuple[Coupon, ...] = ()
+    customer_ref: str = ""  # empty for a guest
+    billing: Address = Address()
+    shipping: Address = Address()
+    payment: PaymentStatement = PaymentStatement()
+    note: str = ""
+
+
+class SkuStated(Snapshot):
+    """One thing that can be sold and stocked: a simple product, one variation, or an ERP's product variant.
+
+    From a channel it creates the SKU where the code is new; from any other system it links to the SKU of that code and
+    creates it where there is none. An empty `sku` or one that another external id of the same system already uses is ambiguous.
+    """
+
+    sku: str
+    name: str
+    product_ref: str = ""
+    gtin: str = ""
+    requires_shipping: bool = True
+    active: bool = True
+
+
+class CustomerStated(Snapshot):
+    """A registered customer of a channel."""
+
+    email: str
+    billing: Address = Address()
+
+
+class Vanished(Fact):
+    """A source says a subject is gone without saying how (trash, deletion). Never applied: it asks for a Refresh."""
+
+    merge: ClassVar[Merge] = "latest"
+    entity: Entity
+    ref: str
+
+
+class Gone(Snapshot):
+    """A read found that the subject no longer exists at its source."""
+
+    entity: Entity
+
+
+class RequestAnswered(Fact):
+    """A warehouse accepted or rejected a fulfilment request. `request` is our own reference, which the partner repeats."""
+
+    merge: ClassVar[Merge] = "decision"
+    request: str
+    answer: Literal["accepted", "rejected"]
+    reason: str = ""
+    partner_ref: str = ""
+
+
+class ExecutionReported(Fact):
+    """How far a warehouse is with a request. `short` names the units it will not ship."""
+
+    merge: ClassVar[Merge] = "decision"
+    request: str
+    stage: Literal["picking", "picked", "packed", "short"]
+    lines: tuple[Units, ...] = ()
+    reason: str = ""
+
+
+class ShipmentStated(Fact):
+    """A shipment left the warehouse. `ref` is the partner's shipment id; one fact per shipment, parcels inside."""
+
+    merge: ClassVar[Merge] = "set"
+    ref: str
+    request: str
+    carrier: str = ""
+    service: str = ""
+    parcels: tuple[Parcel, ...] = ()
+
+
+class Posted(Fact):
+    """A target confirmed a command of ours: the receipt as a fact. The only fact from outside that carries our own ids,
+    because it answers our own command. `kind` × subject is the purpose; `amount` is the total the target computed."""
+
+    merge: ClassVar[Merge] = "decision"
+    kind: str
+    subject_kind: str
+    subject_id: int
+    order_id: int | None
+    state: str
+    external_id: str = ""
+    amount: Decimal | None = None
+    links: tuple[tuple[Entity, int, str], ...] = ()  # (entity, our id, external id)

@@ -1,0 +1,118 @@
+"""Frozen values every floor may speak of: money, addresses, lines, packages. Knows no Django, no wire format and no database."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+#: What a shop says of an order, in our words. `unknown` keeps the shop's own word in `status_text`.
+ShopStatus = Literal[
+    "draft", "pending", "processing", "on_hold", "completed", "cancelled", "refunded", "failed", "trashed", "unknown"
+]
+
+#: Entities that may be linked to an external id. One word per entity, everywhere.
+Entity = Literal[
+    "order", "customer", "address", "product", "sku", "location", "fulfilment_request", "shipment", "posting"
+]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every value: immutable, compared by content, encoded without its defaults."""
+
+
+class Address(Value):
+    """A postal address with its contact. Personal data: stored apart from the ledger, erasable."""
+
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    line1: str = ""
+    line2: str = ""
+    postcode: str = ""
+    city: str = ""
+    state: str = ""
+    country: str = ""  # ISO 3166-1 alpha-2
+    phone: str = ""
+    email: str = ""
+
+    @property
+    def name(self) -> str:
+        """Full personal name, or the company when nobody is named."""
+        return " ".join(p for p in (self.first_name, self.last_name) if p) or self.company
+
+
+class Tax(Value):
+    """One tax on one line or charge: the shop's code, its percentage and the amount in the order's currency."""
+
+    code: str
+    rate: Decimal
+    amount: Decimal
+
+
+class Line(Value):
+    """One order line as the shop states it. `subtotal` is before discount, `total` after; both net of tax, for all units."""
+
+    ref: str
+    sku: str
+    name: str
+    units: int
+    subtotal: Decimal
+    total: Decimal
+    product_ref: str = ""
+    variant_ref: str = ""  # the id of what is sold: variation, or the product itself when it has none
+    taxes: tuple[Tax, ...] = ()
+
+    @property
+    def tax(self) -> Decimal:
+        """Sum of this line's taxes."""
+        return sum((t.amount for t in self.taxes), Decimal(0))
+
+
+class Charge(Value):
+    """Anything on an order that is not goods. `total` is net; a negative fee is a discount the shop chose to show as a fee."""
+
+    ref: str
+    kind: Literal["shipping", "fee", "rounding"]
+    title: str
+    total: Decimal
+    code: str = ""  # the shop's method id, e.g. flat_rate
+    taxes: tuple[Tax, ...] = ()
+
+    @property
+    def tax(self) -> Decimal:
+        """Sum of this charge's taxes."""
+        return sum((t.amount for t in self.taxes), Decimal(0))
+
+
+class Coupon(Value):
+    """A coupon the shop applied; its effect is already inside the lines' totals."""
+
+    code: str
+    discount: Decimal
+
+
+class PaymentStatement(Value):
+    """What the shop says about payment; not proof from a gateway. `paid_at` None means not paid."""
+
+    method: str = ""
+    title: str = ""
+    transaction_id: str = ""
+    paid_at: datetime | None = None
+
+
+class Units(Value):
+    """So many units of one line. A partner names our line id (`line`) or, when it cannot, only the SKU."""
+
+    units: int
+    line: str = ""
+    sku: str = ""
+
+
+class Parcel(Value):
+    """One package of a shipment with its own tracking number and contents."""
+
+    ref: str = ""
+    tracking: str = ""
+    tracking_url: str = ""
+    lines: tuple[Units, ...] = ()
