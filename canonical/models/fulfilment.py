@@ -1,0 +1,109 @@
+"""What warehouses are asked to ship, what they answered, and what left the building."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class FulfilmentRequest(models.Model):
+    """One request to one location. Two axes stay separate: what was answered (`answer`) and how far the work is (`execution`)."""
+
+    class Answer(models.TextChoices):
+        UNSUBMITTED = "unsubmitted", "not sent yet"
+        SUBMITTED = "submitted", "sent, not answered"
+        ACCEPTED = "accepted", "accepted"
+        REJECTED = "rejected", "rejected"
+        CLOSED = "closed", "closed"
+
+    class Execution(models.TextChoices):
+        OPEN = "open", "open"
+        PICKING = "picking", "picking"
+        PICKED = "picked", "picked"
+        PACKED = "packed", "packed"
+        PART_SHIPPED = "part_shipped", "partly shipped"
+        SHIPPED = "shipped", "shipped"
+        SHORT = "short", "short"
+
+    order = models.ForeignKey("canonical.Order", models.CASCADE, related_name="requests")
+    location = models.ForeignKey("canonical.Location", models.PROTECT)
+    system = models.ForeignKey("canonical.System", models.PROTECT, related_name="requests", help_text="Who was asked.")
+    reference = models.CharField(max_length=140, unique=True)
+    purpose = models.CharField(max_length=10, default="original")
+    attempt = models.PositiveSmallIntegerField(default=1)
+    answer = models.CharField(max_length=12, choices=Answer, default=Answer.UNSUBMITTED)
+    execution = models.CharField(max_length=12, choices=Execution, default=Execution.OPEN)
+    reason = models.TextField(blank=True)
+    partner_ref = models.CharField(max_length=100, blank=True)
+    requested_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    executed_at = models.DateTimeField(null=True, blank=True)
+    ledger_version = models.IntegerField(default=0, db_default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "location", "purpose", "attempt"], name="request_once_per_location_and_attempt"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class RequestLine(models.Model):
+    """Units of one order line that one request asks for."""
+
+    request = models.ForeignKey(FulfilmentRequest, models.CASCADE, related_name="lines")
+    line = models.ForeignKey("canonical.OrderLine", models.CASCADE)
+    units = models.IntegerField()
+    short = models.IntegerField(default=0, db_default=0)
+    shipped = models.IntegerField(default=0, db_default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["request", "line"], name="request_line_once")]
+
+
+class Shipment(models.Model):
+    """Goods that left a location together. Keyed by the partner's own shipment id, so that a repetition is the same shipment."""
+
+    system = models.ForeignKey("canonical.System", models.PROTECT, related_name="shipments")
+    external_id = models.CharField(max_length=200)
+    order = models.ForeignKey("canonical.Order", models.CASCADE, related_name="shipments")
+    request = models.ForeignKey(FulfilmentRequest, models.CASCADE, related_name="shipments")
+    carrier = models.CharField(max_length=100, blank=True)
+    service = models.CharField(max_length=100, blank=True)
+    shipped_at = models.DateTimeField()
+    digest = models.BinaryField()
+    ledger_version = models.IntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["system", "external_id"], name="shipment_once_per_partner_id")]
+
+    def __str__(self) -> str:
+        return f"{self.request.reference}: {self.external_id}"
+
+
+class Package(models.Model):
+    """One parcel of a shipment."""
+
+    shipment = models.ForeignKey(Shipment, models.CASCADE, related_name="packages")
+    position = models.PositiveSmallIntegerField()
+    tracking = models.CharField(max_length=100, blank=True, db_index=True)
+    tracking_url = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shipment", "position"], name="package_once_per_position")]
+
+    def __str__(self) -> str:
+        return self.tracking or f"parcel {self.position}"
+
+
+class PackageLine(models.Model):
+    """Units of one order line inside one parcel."""
+
+    package = models.ForeignKey(Package, models.CASCADE, related_name="lines")
+    line = models.ForeignKey("canonical.OrderLine", models.CASCADE)
+    units = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["package", "line"], name="package_line_once")]
