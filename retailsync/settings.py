@@ -1,0 +1,174 @@
+"""Django's settings, from the environment with safe defaults. Knows no server but the two it is told."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from retailsync.platform import addresses, keys, logs
+from retailsync.platform.trouble import Trouble
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL = Path(os.environ.get("RETAILSYNC_LOCAL", BASE_DIR / ".local")).absolute()
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+
+
+def _address(variable: str) -> str:
+    if value := os.environ.get(variable):
+        return value
+    raise Trouble(
+        f"{variable} is not set: use make up, make demo, make test or make manage ARGS=…, which start "
+        "the embedded servers (python -m retailsync.platform run -- COMMAND does it for any command)."
+    )
+
+
+def _environment() -> str:
+    value = os.environ.get("RETAILSYNC_ENV", "development")
+    if value not in ("development", "production"):
+        raise Trouble("RETAILSYNC_ENV must be development or production.")
+    return value
+
+
+try:
+    ENVIRONMENT = _environment()
+    PRODUCTION = ENVIRONMENT == "production"
+    SECRET_KEY = keys.secret_key(os.environ, LOCAL, PRODUCTION)
+    RETAILSYNC_KEYS = keys.encryption_keys(os.environ, LOCAL, PRODUCTION)
+    DATABASE = addresses.database(_address("DATABASE_URL"))
+    REDIS_URL = _address("REDIS_URL")
+except Trouble as trouble:
+    raise ImproperlyConfigured(str(trouble)) from trouble
+
+DEBUG = os.environ.get("RETAILSYNC_DEBUG") == "1"
+ALLOWED_HOSTS = os.environ.get("RETAILSYNC_HOSTS", ",".join(sorted(LOOPBACK))).split(",")
+
+# Anything but plain loopback is reached over TLS, ended by the proxy in front.
+SECURE = PRODUCTION or not LOOPBACK.issuperset(ALLOWED_HOSTS)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if host not in LOOPBACK]
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "simple_history",
+    "rest_framework",
+    "django_celery_beat",
+    "canonical",
+    "retailsync.sync",
+    "retailsync.hooks",
+    "retailsync.partners",
+    "retailsync.console",
+    "retailsync.platform",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+]
+
+ROOT_URLCONF = "retailsync.urls"
+WSGI_APPLICATION = "retailsync.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        **DATABASE,
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = LOCAL / "static"
+
+LOGGING = logs.configuration(os.environ.get("RETAILSYNC_LOG_LEVEL", "INFO"))
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+# Tasks carry no rows and no results: a lost or doubled one costs nothing, rows are the truth.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "visibility_timeout": 600}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+# A caller that rings the bell must not wait for a Redis that is away: the sweep finds its rows.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+CELERY_TASK_DEFAULT_QUEUE = "inbox"
+CELERY_TASK_ROUTES = {
+    "sync.drain_inbox": {"queue": "inbox"},
+    "sync.sweep": {"queue": "inbox"},
+    "sync.drain_outbox": {"queue": "send"},
+    "sync.publish_*": {"queue": "stock"},
+    "sync.poll": {"queue": "polls"},
+    "sync.release": {"queue": "replay"},
+}
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# A ring that no worker answered before the next one is dropped, so none pile up.
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "sync.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expires": 10}},
+}
+
+UNFOLD = {
+    "SITE_TITLE": "retailsync",
+    "SITE_HEADER": "retailsync",
+}
