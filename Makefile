@@ -29,7 +29,7 @@ test-live: .venv/.dev  ## tests against real systems (ODOO_URL, ODOO_KEY, … in
 lint: .venv/.dev  ## ruff, formatting, types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m mypy canonical connectors
+	@$(PY) -m mypy
 
 format: .venv/.dev  ## let ruff rewrite what it can
 	@$(PY) -m ruff check --fix .

@@ -25,7 +25,6 @@ class Account:
 
     def run(self, command: Sequence[str | Path], cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run to the end as this user, in a clean environment, output captured."""
-        lent = {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
         return subprocess.run(
             [str(part) for part in command],
             cwd=cwd,
@@ -34,7 +33,9 @@ class Account:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            **lent,  # type: ignore[call-overload]
+            user=self.uid,
+            group=self.gid,
+            extra_groups=None if self.uid is None else [],
         )
 
     def can(self, *command: str | Path) -> bool:

@@ -12,9 +12,7 @@ from retailsync.platform.trouble import Trouble
 
 def secret_key(environ: Mapping[str, str], local: Path, production: bool) -> str:
     """Django's signing key: RETAILSYNC_SECRET_KEY, else a generated one."""
-    return _given_or_made(
-        "RETAILSYNC_SECRET_KEY", environ, local / "secret_key", production, secrets.token_urlsafe
-    )
+    return _given_or_made("RETAILSYNC_SECRET_KEY", environ, local / "secret_key", production, secrets.token_urlsafe)
 
 
 def encryption_keys(environ: Mapping[str, str], local: Path, production: bool) -> dict[str, str]:

@@ -20,6 +20,11 @@ PORT_VARIABLE = "RETAILSYNC_PG_PORT"
 FIRST_PORT = 15432
 START_SECONDS = 90  # crash recovery after a kill may take a while
 MAX_CONNECTIONS = 100
+INITDB = (
+    *("--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"),
+    # The server's own locale: the same sorting on every machine.
+    *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,8 @@ class Postgres:
         fresh = self.home / "postgres.new"  # renamed when complete: half a cluster never counts
         shutil.rmtree(fresh, ignore_errors=True)
         password = self.account.write(self.home / "password", self.password)
-        done = self.account.run(
-            [self._binary("initdb"), "-D", fresh, "-U", USER, "--pwfile", password]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
-            + ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
-            self.home,
-        )
+        command: list[str | Path] = [self._binary("initdb"), "-D", fresh, "-U", USER, "--pwfile", password]
+        done = self.account.run([*command, *INITDB], self.home)
         password.unlink()
         if done.returncode != 0:
             raise Trouble(f"PostgreSQL could not create its data folder: {_tail(done.stderr)}")
@@ -77,7 +78,7 @@ class Postgres:
         return port
 
     def _control(self, action: str, *more: str | Path) -> None:
-        command = [self._binary("pg_ctl"), action, "-D", self.data, "-w", "-t", str(START_SECONDS)]
+        command: list[str | Path] = [self._binary("pg_ctl"), action, "-D", self.data, "-w", "-t", str(START_SECONDS)]
         if self.account.run([*command, "-s", *more], self.home).returncode != 0:
             reason = _tail(self._log.read_text(errors="replace")) if self._log.exists() else "no log"
             raise Trouble(f"PostgreSQL did not {action}: {reason} (log: {self._log})")
@@ -103,9 +104,7 @@ class Postgres:
         connection.close()
 
     def _connect(self, port: int, name: str) -> psycopg2.extensions.connection:
-        return psycopg2.connect(
-            host=ports.LOOPBACK, port=port, user=USER, password=self.password, dbname=name
-        )
+        return psycopg2.connect(host=ports.LOOPBACK, port=port, user=USER, password=self.password, dbname=name)
 
     def _binary(self, name: str) -> Path:
         package = _wheel()

@@ -57,9 +57,7 @@ class Redis:
         return addresses.redis_url(self.password, port)
 
     def _start(self, port: int) -> None:
-        text = CONFIGURATION.format(
-            host=ports.LOOPBACK, port=port, password=self.password, home=self.home
-        )
+        text = CONFIGURATION.format(host=ports.LOOPBACK, port=port, password=self.password, home=self.home)
         configuration = self.account.write(self.home / "redis.conf", text)
         program = binary()
         program = account.readable(self.account, program, [program.parent], self.home)
@@ -79,9 +77,7 @@ class Redis:
             return False
 
     def _client(self, port: int) -> redis.Redis:
-        return redis.Redis(
-            host=ports.LOOPBACK, port=port, password=self.password, socket_timeout=5
-        )
+        return redis.Redis(host=ports.LOOPBACK, port=port, password=self.password, socket_timeout=5)
 
 
 def binary() -> Path:
