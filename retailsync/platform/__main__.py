@@ -1,6 +1,7 @@
 """python -m retailsync.platform run -- COMMAND | down | clean-data. Knows no Django."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -26,8 +27,12 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # As an exception, so that what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     try:
         sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except Trouble as trouble:
         print(trouble, file=sys.stderr)
         sys.exit(2)

@@ -32,6 +32,7 @@ class Account:
             env={"PATH": os.defpath, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            start_new_session=True,  # Ctrl-C in our terminal is not for them
             text=True,
             user=self.uid,
             group=self.gid,

@@ -53,11 +53,10 @@ def ensure_servers(local: Path, environ: Mapping[str, str]) -> Servers:
     servers = Servers(environ.get("DATABASE_URL", ""), environ.get("REDIS_URL", ""))
     if not servers.database_url:
         state.postgres_port = state.postgres.ensure(environ, state.postgres_port)
+        state.save()
         servers = Servers(state.postgres.url(state.postgres_port), servers.redis_url)
     if not servers.redis_url:
-        state.redis_port = state.redis.ensure(environ, state.redis_port)
-        servers = Servers(servers.database_url, state.redis.url(state.redis_port))
-    state.save()
+        servers = Servers(servers.database_url, state.redis.url(state.redis.ensure(environ)))
     return servers
 
 
@@ -79,7 +78,7 @@ def _stop(local: Path) -> None:
     if not (local / "servers.json").exists():
         return
     state = State.load(local)
-    state.redis.stop(state.redis_port)
+    state.redis.stop()
     state.postgres.stop()
 
 
@@ -92,7 +91,6 @@ class State:
     account: Account
     password: str
     postgres_port: int | None = None
-    redis_port: int | None = None
 
     @classmethod
     def load(cls, local: Path) -> "State":
@@ -116,7 +114,6 @@ class State:
                 "home": str(self.home) if home.startswith("..") else home,
                 "password": self.password,
                 "postgres_port": self.postgres_port,
-                "redis_port": self.redis_port,
             },
             indent=1,
         )

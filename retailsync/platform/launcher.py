@@ -25,10 +25,10 @@ def run(command: Sequence[str], local: Path) -> int:
         return _wait(subprocess.Popen(command, env=environ, preexec_fn=die_with_parent))
 
 
-def die_with_parent() -> None:
-    """Ask Linux to terminate this process when its parent dies, however it dies."""
+def die_with_parent(signum: int = signal.SIGTERM) -> None:
+    """Ask Linux to signal this process when its parent dies, however it dies."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
 
 
 def _wait(child: "subprocess.Popen[bytes]") -> int:

@@ -11,6 +11,8 @@ WITHHELD = {
     *("address", "body", "customer", "email", "name", "phone"),
     *("authorization", "cookie", "key", "password", "secret", "signature", "token"),
 }
+# One line per task and ring would drown the rest.
+TALKATIVE = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
 # PostgreSQL repeats the offending row here.
 DETAIL = re.compile(r"^\s*(DETAIL|CONTEXT):.*$", re.MULTILINE)
 
@@ -61,6 +63,8 @@ def configuration(level: str) -> dict[str, Any]:
         "formatters": {"json": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        # Django would mail and print on its own.
-        "loggers": {"django": {"handlers": [], "propagate": True}},
+        "loggers": {
+            "django": {"handlers": [], "propagate": True},  # it would mail and print on its own
+            **{name: {"level": "WARNING"} for name in TALKATIVE},
+        },
     }

@@ -41,17 +41,16 @@ class Postgres:
 
     def ensure(self, environ: Mapping[str, str], remembered: int | None) -> int:
         """Make it answer and hold our database; return its port."""
-        port = running_port(self.data)
-        if port is None:
+        if not is_alive(self.data):
             self._initialise()
-            port = self._start(environ, remembered)
-        self._wait(port)
+            self._start(ports.choose(environ, PORT_VARIABLE, remembered, FIRST_PORT))
+        port = self._wait()
         self._create_database(port)
         return port
 
     def stop(self) -> None:
         """Stop it if it runs: clients are disconnected, nothing committed is lost."""
-        if running_port(self.data) is not None:
+        if is_alive(self.data):
             self._control("stop", "-m", "fast")
 
     def url(self, port: int) -> str:
@@ -71,11 +70,10 @@ class Postgres:
             raise Trouble(f"PostgreSQL could not create its data folder: {_tail(done.stderr)}")
         fresh.rename(self.data)
 
-    def _start(self, environ: Mapping[str, str], remembered: int | None) -> int:
-        _forget_dead_server(self.data)
-        port = ports.choose(environ, PORT_VARIABLE, remembered, FIRST_PORT)
+    def _start(self, port: int) -> None:
+        # What a crash left behind: the number in it may belong to a stranger by now.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
         self._control("start", "-o", _options(port), "-l", self._log)
-        return port
 
     def _control(self, action: str, *more: str | Path) -> None:
         command: list[str | Path] = [self._binary("pg_ctl"), action, "-D", self.data, "-w", "-t", str(START_SECONDS)]
@@ -83,16 +81,19 @@ class Postgres:
             reason = _tail(self._log.read_text(errors="replace")) if self._log.exists() else "no log"
             raise Trouble(f"PostgreSQL did not {action}: {reason} (log: {self._log})")
 
-    def _wait(self, port: int) -> None:
+    def _wait(self) -> int:
+        """Its port, once it lets us in: one that was started a moment ago may still be recovering."""
         deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self._connect(port, "postgres").close()
-                return
-            except psycopg2.OperationalError as error:
-                if time.monotonic() > deadline or "password" in str(error):
-                    raise Trouble(f"PostgreSQL does not answer: {_tail(str(error))}") from error
-            time.sleep(0.1)
+        reason = "it writes no port"
+        while time.monotonic() < deadline:
+            if port := _port(self.data):
+                try:
+                    self._connect(port, "postgres").close()
+                    return port
+                except psycopg2.OperationalError as error:
+                    reason = _tail(str(error))
+            time.sleep(0.05)
+        raise Trouble(f"PostgreSQL does not answer: {reason} (log: {self._log})")
 
     def _create_database(self, port: int) -> None:
         connection = self._connect(port, "postgres")
@@ -120,36 +121,28 @@ class Postgres:
         return self.home / "postgres.log"
 
 
-def running_port(data: Path) -> int | None:
-    """The port of the server that works in this folder, if one is alive."""
-    pid = _recorded(data)
-    if pid is None or not _works_in(pid, data):
-        return None
-    lines = (data / "postmaster.pid").read_text().splitlines()
-    return int(lines[3]) if len(lines) > 3 else None
-
-
-def _forget_dead_server(data: Path) -> None:
-    """Remove a pid file left by a crash: its number may belong to a stranger by now."""
-    pid = _recorded(data)
-    if pid is not None and not _works_in(pid, data):
-        (data / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _recorded(data: Path) -> int | None:
+def is_alive(data: Path) -> bool:
+    """Whether a server works in this folder, ready or not."""
+    lines = _pid_file(data)
+    if not lines or not lines[0].strip().isdigit():
+        return False
     try:
-        first = (data / "postmaster.pid").read_text().split("\n", 1)[0]
-    except FileNotFoundError:
-        return None
-    return int(first) if first.strip().isdigit() else None
-
-
-def _works_in(pid: int, data: Path) -> bool:
-    # A server's working directory is its data folder; nothing else has that.
-    try:
-        return Path(psutil.Process(pid).cwd()) == data.resolve()
+        # A server's working directory is its data folder; nothing else has that.
+        return Path(psutil.Process(int(lines[0])).cwd()) == data.resolve()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+def _port(data: Path) -> int | None:
+    lines = _pid_file(data)
+    return int(lines[3]) if len(lines) > 3 and lines[3].strip().isdigit() else None
+
+
+def _pid_file(data: Path) -> list[str]:
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _options(port: int) -> str:

@@ -1,5 +1,6 @@
 """Runs a private Redis (or Valkey) on the loopback address. Knows nothing about what is queued in it."""
 
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -39,16 +40,22 @@ class Redis:
     home: Path
     password: str
 
-    def ensure(self, environ: Mapping[str, str], remembered: int | None) -> int:
+    @property
+    def configuration(self) -> Path:
+        return self.home / "redis.conf"
+
+    def ensure(self, environ: Mapping[str, str]) -> int:
         """Make it answer; return its port."""
-        if remembered and self._answers(remembered):
-            return remembered
-        port = ports.choose(environ, PORT_VARIABLE, remembered, FIRST_PORT)
+        last = self._last_port()
+        if last and self._answers(last):
+            return last
+        port = ports.choose(environ, PORT_VARIABLE, last, FIRST_PORT)
         self._start(port)
         return port
 
-    def stop(self, port: int | None) -> None:
+    def stop(self) -> None:
         """Stop it if it runs."""
+        port = self._last_port()
         if port and self._answers(port):
             self._client(port).shutdown(nosave=True)
 
@@ -58,15 +65,22 @@ class Redis:
 
     def _start(self, port: int) -> None:
         text = CONFIGURATION.format(host=ports.LOOPBACK, port=port, password=self.password, home=self.home)
-        configuration = self.account.write(self.home / "redis.conf", text)
+        self.account.write(self.configuration, text)
         program = binary()
         program = account.readable(self.account, program, [program.parent], self.home)
-        done = self.account.run([program, configuration], self.home)
+        done = self.account.run([program, self.configuration], self.home)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers(port):
             if done.returncode != 0 or time.monotonic() > deadline:
                 raise Trouble(f"Redis did not start (log: {self.home / 'redis.log'}).")
             time.sleep(0.02)
+
+    def _last_port(self) -> int | None:
+        try:
+            found = re.search(r"^port (\d+)$", self.configuration.read_text(), re.MULTILINE)
+        except FileNotFoundError:
+            return None
+        return int(found[1]) if found else None
 
     def _answers(self, port: int) -> bool:
         # The password is random, so whoever accepts it is the server we started.
