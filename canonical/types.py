@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,7 +17,14 @@ Entity = Literal[
 ]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _KeywordOnly(msgspec.StructMeta):
+    """msgspec hands `frozen` down to subclasses but not `kw_only`, without which a required field may not follow an optional one."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        return super().__new__(cls, name, bases, namespace, **{"kw_only": True, **options})
+
+
+class Value(msgspec.Struct, metaclass=_KeywordOnly, frozen=True, omit_defaults=True):
     """Base of every value: immutable, compared by content, encoded without its defaults."""
 
 
