@@ -65,11 +65,7 @@ class Answer:
     def head_and_body(self, *, with_body: bool = True) -> tuple[bytes, bytes]:
         """The two halves as they go over the wire."""
         raw = (
-            self.body
-            if isinstance(self.body, bytes)
-            else b""
-            if self.body is None
-            else msgspec.json.encode(self.body)
+            self.body if isinstance(self.body, bytes) else b"" if self.body is None else msgspec.json.encode(self.body)
         )
         named = {name.lower() for name in self.headers}
         lines = [
@@ -147,9 +143,9 @@ class Router:
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One rule of a fault script: on which requests, how often, and what happens.
 
-    `do`: `answer` = status, body and headers instead of handling · `delay` = wait `seconds`, then handle · `slow` = handle, answer
-    with `rate` bytes a second · `drop` = close before handling · `lose_response` = handle and commit, then close without an answer ·
-    `freeze` = hold the connection `seconds` (for ever by default) and never answer.
+    `do`: `answer` = status, body and headers instead of handling · `delay` = wait `seconds`, then handle · `slow` = handle,
+    answer with `rate` bytes a second · `drop` = close before handling · `lose_response` = handle and commit, then close
+    without an answer · `freeze` = hold the connection `seconds` (for ever by default) and never answer.
     """
 
     do: Literal["answer", "delay", "slow", "drop", "lose_response", "freeze"]
@@ -182,7 +178,7 @@ class FaultScript:
 
     def __init__(self, seed: int = 0) -> None:
         self.rules: list[Fault] = []
-        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self._random = random.Random(seed)
         self._lock = threading.Lock()
 
     def add(self, *rules: Fault) -> None:
@@ -303,9 +299,7 @@ class _Connection(socketserver.StreamRequestHandler):
         """Answer request after request until one side has enough."""
         self.server.open.add(self.connection)
         try:
-            while (request := read_request(self.rfile)) and self.server.simulator.exchange(
-                request, self.connection
-            ):
+            while (request := read_request(self.rfile)) and self.server.simulator.exchange(request, self.connection):
                 pass
         except OSError:
             pass  # the other side went away
@@ -326,7 +320,7 @@ class Simulator:
         self, *, port: int = 0, host: str = "127.0.0.1", store: Path | str | None = None, seed: int = 0
     ) -> None:
         self.seed = seed
-        self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self.random = random.Random(seed)
         self.faults = FaultScript(seed)
         self.store = Store(Path(store) if store else None)
         self.routes = Router()
@@ -372,9 +366,7 @@ class Simulator:
         self.stopping.clear()
         self._server = _Server(self._address, self)
         self._address = (self._address[0], self._server.server_address[1])
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"{self.name}-sim"
-        ).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"{self.name}-sim").start()
         return self
 
     def stop(self) -> None:
@@ -398,9 +390,7 @@ class Simulator:
     def exchange(self, request: Request, connection: socket.socket) -> bool:
         """Handle one request with the fault it meets; False when the connection is to be closed."""
         control = request.path.startswith("/_sim/")
-        fault = (
-            None if control else self.faults.pick(request.method, f"{request.path}?{request.query_string}")
-        )
+        fault = None if control else self.faults.pick(request.method, f"{request.path}?{request.query_string}")
         if not control:
             self.seen.append(request)
         if fault and not self._before(fault):
@@ -468,12 +458,8 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """The options every simulator has; add your own, then pass what they say to the simulator and it to `serve`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument(
-        "--port", type=int, default=0, help="0 = any free one; the line printed at the start names it"
-    )
-    parser.add_argument(
-        "--store", type=Path, default=None, help="folder that keeps its data; without it, memory only"
-    )
+    parser.add_argument("--port", type=int, default=0, help="0 = any free one; the line printed at the start names it")
+    parser.add_argument("--store", type=Path, default=None, help="folder that keeps its data; without it, memory only")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same content and same faults")
     return parser
 

@@ -1,0 +1,166 @@
+"""WooCommerce's JSON as it comes (REST API v3 and webhooks, the same shapes). Knows nothing of what it means.
+
+Everything a reader does not rely on is optional and loosely typed: plugins send ids as strings, numbers for text, null for
+nothing, and PHP writes an empty object as `[]`. Extra fields are accepted. Dates without `_gmt` are local time without an
+offset and are not read at all.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+Id = int | str | None
+Text = str | int | float | None
+Number = str | int | float | None  # money and quantities; strings in WooCommerce itself
+
+
+class Wire(msgspec.Struct, gc=False):
+    """Base of all wire formats: unknown fields are ignored. What must be there is checked by the reader, in plain words."""
+
+
+class WireAddress(Wire):
+    """billing / shipping of an order or customer."""
+
+    first_name: Text = ""
+    last_name: Text = ""
+    company: Text = ""
+    address_1: Text = ""
+    address_2: Text = ""
+    city: Text = ""
+    state: Text = ""
+    postcode: Text = ""
+    country: Text = ""
+    email: Text = ""
+    phone: Text = ""
+
+
+Postal = WireAddress | list[Any] | None
+
+
+class WireTax(Wire):
+    """One entry of an item's `taxes`: `id` is a tax rate's id."""
+
+    id: Id = None
+    total: Number = None
+
+
+class WireTaxLine(Wire):
+    """One tax of the whole order: what the rate ids on its items mean."""
+
+    rate_id: Id = None
+    rate_code: Text = None
+    rate_percent: Number = None
+    label: Text = None
+
+
+class WireLine(Wire):
+    """line_items: `subtotal` before discount, `total` after, both net of tax and for all units."""
+
+    id: Id = None
+    name: Text = ""
+    product_id: Id = None
+    variation_id: Id = None
+    quantity: Number = None
+    subtotal: Number = None
+    total: Number = None
+    total_tax: Number = None
+    taxes: list[WireTax] | dict[str, Any] | None = None
+    sku: Text = None
+
+
+class WireShipping(Wire):
+    """shipping_lines."""
+
+    id: Id = None
+    method_title: Text = ""
+    method_id: Text = ""
+    total: Number = None
+    total_tax: Number = None
+    taxes: list[WireTax] | dict[str, Any] | None = None
+
+
+class WireFee(Wire):
+    """fee_lines; a negative one is a discount."""
+
+    id: Id = None
+    name: Text = ""
+    total: Number = None
+    total_tax: Number = None
+    taxes: list[WireTax] | dict[str, Any] | None = None
+
+
+class WireCoupon(Wire):
+    """coupon_lines."""
+
+    code: Text = ""
+    discount: Number = None
+
+
+class WireOrder(Wire):
+    """An order, whole; or an error object, which has `code` and no `id`."""
+
+    id: Id | UnsetType = UNSET
+    code: Text = None
+    number: Text = None
+    status: str = ""
+    currency: str = ""
+    prices_include_tax: bool = False
+    date_created_gmt: str | None = None
+    date_modified_gmt: str | None = None
+    date_paid_gmt: str | None = None
+    total: Number = None
+    total_tax: Number = None
+    customer_id: Id = None
+    billing: Postal = None
+    shipping: Postal = None
+    payment_method: Text = ""
+    payment_method_title: Text = ""
+    transaction_id: Text = ""
+    customer_note: Text = ""
+    line_items: list[WireLine] | UnsetType = UNSET
+    shipping_lines: list[WireShipping] = []
+    fee_lines: list[WireFee] = []
+    coupon_lines: list[WireCoupon] = []
+    tax_lines: list[WireTaxLine] = []
+
+
+class WireProduct(Wire):
+    """A product or a variation; or an error object."""
+
+    id: Id | UnsetType = UNSET
+    code: Text = None
+    type: str = ""
+    parent_id: Id = None
+    sku: Text = None
+    name: Text = ""
+    status: str = ""
+    virtual: bool = False
+    global_unique_id: Text = None
+    date_created_gmt: str | None = None
+    date_modified_gmt: str | None = None
+
+
+class WireCustomer(Wire):
+    """A registered customer; or an error object."""
+
+    id: Id | UnsetType = UNSET
+    code: Text = None
+    email: Text = None
+    billing: Postal = None
+    date_created_gmt: str | None = None
+    date_modified_gmt: str | None = None
+
+
+class WireDeleted(Wire):
+    """`{"id": 17}`: trashed or deleted, without saying which; or an error object."""
+
+    id: Id | UnsetType = UNSET
+    code: Text = None
+
+
+class WireMissing(Wire):
+    """Our own note of a read that found nothing: the id we asked for and the shop's clock when it answered."""
+
+    id: Id = None
+    at: int = 0
