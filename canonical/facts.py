@@ -138,3 +138,42 @@ class Posted(Fact):
     external_id: str = ""
     amount: Decimal | None = None
     links: tuple[tuple[Entity, int, str], ...] = ()  # (entity, our id, external id)
+
+
+# ---- our own decisions ------------------------------------------------------------------------------------------------------
+class Decision(Fact):
+    """What a flow or a person decided. Carries our ids: it never comes from outside."""
+
+    merge: ClassVar[Merge] = "decision"
+    order_id: int
+
+
+class HoldPlaced(Decision):
+    """The order (or one line) may not go on. At most one open hold per order, line and reason."""
+
+    reason: str
+    words: str
+    detail: str = ""
+    line_id: int | None = None
+
+
+class HoldLifted(Decision):
+    """The hold's cause went away (`by` empty), or a person overruled it."""
+
+    hold_id: int
+    by: str = ""
+
+
+class OrderReleased(Decision):
+    """The order may be fulfilled. Said once."""
+
+
+class RequestRaised(Decision):
+    """Ask a location to ship these units. `lines` are (our line id, units)."""
+
+    reference: str
+    location_id: int
+    system_id: int
+    lines: tuple[tuple[int, int], ...]
+    purpose: str = "original"
+    attempt: int = 1

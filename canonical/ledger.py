@@ -1,0 +1,125 @@
+"""The only writer of Entry. After-images are taken by the database from the subject's own row, so they cannot disagree with it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from canonical import sql
+from canonical.models import Entry
+
+
+class Cause(NamedTuple):
+    """Why something was recorded: (kind, id) of a row a floor above (message, command, action) – no foreign key upwards."""
+
+    kind: str
+    id: int
+
+
+class Change(NamedTuple):
+    """One subject whose row was just written, and why."""
+
+    subject_id: int
+    event: str
+    cause: Cause
+    occurred_at: datetime
+    source_id: int | None
+
+
+class Written(NamedTuple):
+    """What flows see of an entry."""
+
+    subject_kind: str
+    subject_id: int
+    event: str
+    order_id: int | None
+    cause: Cause
+
+
+class Subject(NamedTuple):
+    """Where a kind of subject lives, which columns make its after-image, and how it knows its order (t = its row)."""
+
+    table: str
+    image: tuple[str, ...]
+    order: str
+
+
+SUBJECTS: Mapping[str, Subject] = {
+    "order": Subject(
+        "canonical_order",
+        ("number", "reference", "stage", "shop_status", "shop_status_text", "currency", "total", "total_tax", "customer_id",
+         "billing_id", "shipping_id", "released_at", "gone_at"),
+        "t.id",
+    ),
+    "order_line": Subject(
+        "canonical_orderline",
+        ("external_id", "sku_id", "sku_text", "requires_shipping", "ordered", "cancelled", "routed", "allocated", "picked",
+         "shipped", "subtotal", "total", "taxes"),
+        "t.order_id",
+    ),
+    "hold": Subject("canonical_hold", ("reason", "detail", "line_id", "lifted_at", "lifted_by"), "t.order_id"),
+    "payment": Subject("canonical_payment", ("method", "kind", "amount", "currency", "paid_at"), "t.order_id"),
+    "fulfilment_request": Subject(
+        "canonical_fulfilmentrequest",
+        ("reference", "location_id", "system_id", "purpose", "attempt", "answer", "execution", "reason", "answered_at"),
+        "t.order_id",
+    ),
+    "shipment": Subject(
+        "canonical_shipment", ("external_id", "request_id", "system_id", "carrier", "service", "shipped_at"), "t.order_id"
+    ),
+    "posting": Subject(
+        "canonical_posting",
+        ("system_id", "kind", "subject_kind", "subject_id", "state", "external_id", "amount"),
+        "t.order_id",
+    ),
+    "sku": Subject("canonical_sku", ("code", "gtin", "product_id", "requires_shipping", "active", "authority_id"), "NULL::bigint"),
+}  # fmt: skip
+
+_COLUMNS = {
+    "id": "bigint", "event": "text", "cause_kind": "text", "cause_id": "bigint", "occurred_at": "timestamptz", "source_id": "bigint",
+}  # fmt: skip
+_ENTRY = (
+    "subject_kind, subject_id, version, event, state, order_id, source_id, cause_kind, cause_id, occurred_at, recorded_at"
+)
+
+
+def opened(kind: str, changes: Sequence[Change]) -> list[Written]:
+    """Write version 1 of subjects just inserted (with ledger_version = 1)."""
+    return _write(kind, changes, "SELECT t.*, v.event, v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src FROM {table} t JOIN {rows} ON t.id = v.id")
+
+
+def changed(kind: str, changes: Sequence[Change]) -> list[Written]:
+    """Write the next version of subjects just updated. Their rows must be locked by this transaction (the update does)."""
+    return _write(
+        kind,
+        changes,
+        "UPDATE {table} t SET ledger_version = t.ledger_version + 1 FROM {rows} WHERE t.id = v.id "
+        "RETURNING t.*, v.event, v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src",
+    )
+
+
+def _write(kind: str, changes: Sequence[Change], rows: str) -> list[Written]:
+    if not changes:
+        return []
+    subject = SUBJECTS[kind]
+    image = ", ".join(f"'{column}', t.{column}" for column in subject.image)
+    source = rows.format(table=subject.table, rows=sql.values(_COLUMNS))
+    statement = (
+        f"WITH t AS ({source}) INSERT INTO canonical_entry ({_ENTRY}) "
+        f"SELECT %s, t.id, t.ledger_version, t.event, jsonb_build_object({image}), {subject.order}, t.src, t.cause_kind, "
+        f"t.cause_id, t.at, clock_timestamp() FROM t ORDER BY t.id RETURNING subject_id, event, order_id, cause_kind, cause_id"
+    )
+    unique = list({change.subject_id: change for change in changes}.values())
+    params = sql.arrays(_COLUMNS, [(c.subject_id, c.event, c.cause.kind, c.cause.id, c.occurred_at, c.source_id) for c in unique])
+    return [Written(kind, id, event, order, Cause(why, which)) for id, event, order, why, which in sql.fetch(statement, [*params, kind])]
+
+
+def history(kind: str, subject_id: int) -> list[Entry]:
+    """All versions of one subject, oldest first."""
+    return list(Entry.objects.filter(subject_kind=kind, subject_id=subject_id).order_by("version"))
+
+
+def as_of(kind: str, subject_id: int, instant: datetime) -> dict[str, Any] | None:
+    """The subject as we knew it at that instant: the last version recorded at or before it; None if there was none."""
+    entries = Entry.objects.filter(subject_kind=kind, subject_id=subject_id, recorded_at__lte=instant)
+    entry = entries.order_by("-version").first()
+    return entry.state if entry else None

@@ -1,0 +1,64 @@
+"""The only door into canonical state: facts in, ledger entries out, set-wise. Knows no wire format and sends nothing."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from canonical import facts
+from canonical.facts import Fact
+from canonical.ledger import Cause
+from canonical.recording import catalog, decisions, derived, fulfilment, orders, parties
+from canonical.recording.work import Recorded, Stated
+
+__all__ = ["Recorded", "Stated", "record"]
+
+_Recorder = Callable[[int, Sequence[Stated], Recorded], Sequence[int] | None]
+
+
+def _ours(recorder: Callable[[Sequence[Stated], Recorded], Sequence[int]]) -> _Recorder:
+    return lambda _, stated, recorded: recorder(stated, recorded)
+
+
+#: What records each kind of fact, in the order they are applied: what others refer to comes first, and every transaction locks in
+#: this order.
+_RECORDERS: dict[type[Fact], _Recorder] = {
+    facts.SkuStated: catalog.record,
+    facts.CustomerStated: parties.record,
+    facts.OrderStated: orders.record,
+    facts.Vanished: orders.vanished,
+    facts.Gone: orders.gone,
+    facts.OrderReleased: _ours(decisions.released),
+    facts.RequestRaised: _ours(decisions.requests_raised),
+    facts.Posted: decisions.postings,
+    facts.RequestAnswered: fulfilment.answers,
+    facts.ExecutionReported: fulfilment.execution,
+    facts.ShipmentStated: fulfilment.shipments,
+    facts.HoldPlaced: _ours(decisions.holds_placed),
+    facts.HoldLifted: _ours(decisions.holds_lifted),
+}
+
+#: Facts after which units per line have to be counted again.
+_COUNTED = (facts.RequestRaised, facts.RequestAnswered, facts.ExecutionReported, facts.ShipmentStated)
+
+
+def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
+    """Make facts of one source true and write the ledger. Runs inside the caller's transaction.
+
+    A fact already true yields no entry. A fact whose references are unknown is in `missing`, one that contradicts what is recorded
+    in `conflicts`; both by cause, and neither disturbs the others. `source` is the system's id (for our own decisions: any).
+    """
+    recorded = Recorded()
+    groups: dict[type[Fact], list[Stated]] = {}
+    for item in stated:
+        groups.setdefault(type(item.fact), []).append(item)
+    touched: list[int] = []
+    for kind, recorder in _RECORDERS.items():
+        if kind in groups:
+            touched += recorder(source, groups[kind], recorded) or ()
+    _derive(touched, any(kind in groups for kind in _COUNTED), now, recorded)
+    return recorded
+
+
+def _derive(touched: Sequence[int], counters: bool, now: datetime, recorded: Recorded) -> None:
+    causes: dict[int, Cause] = {e.order_id: e.cause for e in recorded.entries if e.order_id}
+    ids = [id for id in {*touched, *causes} if id in causes]
+    derived.refresh(ids, causes, now, recorded, counters)

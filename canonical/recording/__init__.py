@@ -1,0 +1,1 @@
+"""How each family of facts becomes true: one module per family, called by `canonical.record` only."""

@@ -1,0 +1,126 @@
+"""SKUs become known: linked by external id first, by code second; a code that two products of one system claim is ambiguous."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from canonical import ledger, sql
+from canonical.facts import SkuStated
+from canonical.ledger import Cause, Change
+from canonical.recording import links
+from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
+
+_SKU = {
+    "code": "text", "name": "text", "gtin": "text", "requires_shipping": "boolean", "active": "boolean", "authority_id": "bigint",
+    "ledger_version": "integer",
+}  # fmt: skip
+
+
+class _Winner(NamedTuple):
+    ref: str
+    cause: Cause
+    fact: SkuStated
+    digest: bytes
+    our_id: int | None
+
+
+def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """Apply SkuStated facts of one system."""
+    winners = _winners(source, stated, recorded)
+    _create(source, winners, recorded)
+    winners = _linked(source, winners, recorded)
+    _describe(source, winners, recorded)
+    _adopt_lines(source, winners, recorded)
+
+
+def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[_Winner]:
+    groups = by_ref(stated)
+    known = links.known(source, "sku", groups)
+    digests = {id(s.fact): digest(s.fact) for s in stated}
+    winners = []
+    for ref, items in groups.items():
+        verdict = latest(known.get(ref), items, digests)
+        if verdict.winner and verdict.winner.fact.sku:
+            cause, fact = verdict.winner
+            winners.append(_Winner(ref, cause, fact, digests[id(fact)], known[ref].our_id if ref in known else None))
+    return winners
+
+
+def _create(source: int, winners: list[_Winner], recorded: Recorded) -> None:
+    first = {w.fact.sku: w for w in reversed(winners) if w.our_id is None}
+    rows = [
+        (code, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active, source, 1) for code, w in sorted(first.items())
+    ]
+    made = sql.insert("canonical_sku", _SKU, rows, "ON CONFLICT (code) DO NOTHING RETURNING id, code")
+    changes = [Change(id, "created", first[code].cause, first[code].fact.occurred_at, source) for id, code in made]
+    recorded.entries += ledger.opened("sku", changes)
+
+
+def _linked(source: int, winners: list[_Winner], recorded: Recorded) -> list[_Winner]:
+    """The winners with their SKU's id; those whose code belongs to another product of the same system become conflicts."""
+    by_code = codes([w.fact.sku for w in winners])
+    fresh = [(source, "sku", w.ref, by_code[w.fact.sku], 0, None, None) for w in winners if w.our_id is None]
+    made = links.claim(fresh, recorded)
+    found: list[_Winner] = []
+    for winner in winners:
+        if winner.our_id is None and (source, "sku", winner.ref) not in made:
+            recorded.conflicts[winner.cause] = (
+                f"Product {winner.ref} uses the SKU “{winner.fact.sku}”, which another product of the same system already has. "
+                "Give one of them another SKU."
+            )
+            continue
+        found.append(winner._replace(our_id=winner.our_id or by_code[winner.fact.sku]))
+    links.remember(
+        [(source, "sku", w.ref, w.our_id or 0, w.fact.version, w.fact.read_at, w.digest) for w in found], recorded
+    )
+    return found
+
+
+def codes(wanted: Sequence[str]) -> dict[str, int]:
+    """SKU code → our id, for the codes we know."""
+    return dict(sql.fetch("SELECT code, id FROM canonical_sku WHERE code = ANY(%s)", (sorted(set(wanted)),)))
+
+
+def _describe(source: int, winners: list[_Winner], recorded: Recorded) -> None:
+    """Apply names and flags where the source is the SKU's authority: a channel before any other role, then the older system."""
+    columns = {"id": "bigint", "code": "text", "name": "text", "gtin": "text", "requires_shipping": "boolean", "active": "boolean"}
+    rows = sorted((w.our_id or 0, w.fact.sku, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active) for w in winners)
+    if not rows:
+        return
+    changed = sql.fetch(
+        f"""UPDATE canonical_sku t SET name = v.name, gtin = v.gtin, requires_shipping = v.requires_shipping, active = v.active,
+               authority_id = me.id,
+               code = CASE WHEN EXISTS (SELECT 1 FROM canonical_sku o WHERE o.code = v.code) THEN t.code ELSE v.code END
+            FROM {sql.values(columns)}, canonical_system me
+            WHERE t.id = v.id AND me.id = %s
+              AND (t.name, t.gtin, t.requires_shipping, t.active) IS DISTINCT FROM (v.name, v.gtin, v.requires_shipping, v.active)
+              AND NOT EXISTS (SELECT 1 FROM canonical_system a WHERE a.id = t.authority_id AND a.id <> me.id
+                              AND (NOT 'channel' = ANY(a.roles), a.id) < (NOT 'channel' = ANY(me.roles), me.id))
+            RETURNING t.id""",
+        [*sql.arrays(columns, rows), source],
+    )
+    ids = {row[0] for row in changed}
+    recorded.entries += ledger.changed(
+        "sku", [Change(w.our_id, "described", w.cause, w.fact.occurred_at, source) for w in winners if w.our_id in ids]
+    )
+
+
+def _adopt_lines(source: int, winners: list[_Winner], recorded: Recorded) -> None:
+    """Order lines that waited for one of these SKUs get it: by the shop's own variant id, else by code."""
+    if not winners:
+        return
+    by_id = {w.our_id: w for w in winners}
+    waiting = """SELECT l.id, l.order_id, s.id AS sku_id, s.requires_shipping FROM canonical_orderline l
+        JOIN canonical_order o ON o.id = l.order_id
+        JOIN canonical_sku s ON s.id = ANY(%s)
+        WHERE l.sku_id IS NULL AND (s.code = l.sku_text OR EXISTS (SELECT 1 FROM canonical_link k WHERE k.system_id = o.channel_id
+              AND k.entity = 'sku' AND k.external_id = l.variant_ref AND k.our_id = s.id))"""
+    ids = [w.our_id for w in winners]
+    orders = sql.fetch(f"SELECT DISTINCT order_id FROM ({waiting}) w", (ids,))
+    sql.fetch("SELECT id FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", ([o for (o,) in orders],))
+    adopted = sql.fetch(
+        f"UPDATE canonical_orderline t SET sku_id = w.sku_id, requires_shipping = w.requires_shipping FROM ({waiting}) w"
+        " WHERE t.id = w.id RETURNING t.id, t.sku_id",
+        (ids,),
+    )
+    changes = [Change(id, "sku known", by_id[sku].cause, by_id[sku].fact.occurred_at, source) for id, sku in adopted]
+    recorded.entries += ledger.changed("order_line", changes)

@@ -1,0 +1,129 @@
+"""Our own decisions and the receipts of our own commands become true."""
+
+from collections.abc import Sequence
+
+from canonical import ledger, sql
+from canonical.ledger import Change
+from canonical.recording import links
+from canonical.recording.fulfilment import waiting_key
+from canonical.recording.work import Recorded, Stated, ours
+
+#: A posting only goes forward: a receipt that comes late says nothing new.
+_STATES = ("sent", "created", "confirmed", "done")
+
+
+def postings(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Apply Posted receipts of one target. Returns our order ids."""
+    best: dict[tuple[str, str, int], Stated] = {}
+    for s in sorted(stated, key=lambda s: (_STATES.index(s.fact.state), s.fact.occurred_at)):
+        best[s.fact.kind, s.fact.subject_kind, s.fact.subject_id] = s
+    rows = [
+        (source, *key, s.fact.order_id, s.fact.state, s.fact.external_id, s.fact.amount, s.fact.occurred_at, 1)
+        for key, s in sorted(best.items())
+    ]
+    columns = {
+        "system_id": "bigint", "kind": "text", "subject_kind": "text", "subject_id": "bigint", "order_id": "bigint", "state": "text",
+        "external_id": "text", "amount": "numeric", "occurred_at": "timestamptz", "ledger_version": "integer",
+    }  # fmt: skip
+    written = sql.insert(
+        "canonical_posting", columns, rows,
+        f"""ON CONFLICT (system_id, kind, subject_kind, subject_id) DO UPDATE SET state = excluded.state,
+              external_id = coalesce(nullif(excluded.external_id, ''), canonical_posting.external_id),
+              amount = coalesce(excluded.amount, canonical_posting.amount), occurred_at = excluded.occurred_at
+            WHERE array_position({_sql_states()}, excluded.state) > array_position({_sql_states()}, canonical_posting.state)
+               OR (excluded.state = canonical_posting.state AND excluded.amount IS DISTINCT FROM canonical_posting.amount
+                   AND excluded.amount IS NOT NULL AND excluded.occurred_at > canonical_posting.occurred_at)
+            RETURNING id, kind, subject_kind, subject_id, xmax = 0""",
+    )  # fmt: skip
+    fresh = [ours(source, best[k, sk, i], id, best[k, sk, i].fact.state) for id, k, sk, i, new in written if new]
+    known = [ours(source, best[k, sk, i], id, best[k, sk, i].fact.state) for id, k, sk, i, new in written if not new]
+    recorded.entries += ledger.opened("posting", fresh) + ledger.changed("posting", known)
+    _link(source, stated, recorded)
+    return [s.fact.order_id for s in stated if s.fact.order_id]
+
+
+def _sql_states() -> str:
+    return f"ARRAY[{', '.join(repr(state) for state in _STATES)}]::text[]"
+
+
+def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    links.claim([(source, e, x, our, 0, None, None) for s in stated for e, our, x in s.fact.links], recorded)
+    sql.fetch(
+        "SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+        (sorted({s.fact.order_id for s in stated if s.fact.order_id}),),
+    )
+    submitted = {s.fact.subject_id: s for s in stated if s.fact.subject_kind == "fulfilment_request"}
+    rows = sql.fetch(
+        "UPDATE canonical_fulfilmentrequest SET answer = 'submitted' WHERE id = ANY(%s) AND answer = 'unsubmitted' RETURNING id",
+        (sorted(submitted),),
+    )
+    changes = [ours(source, submitted[id], id, "submitted") for (id,) in rows]
+    recorded.entries += ledger.changed("fulfilment_request", changes)
+
+
+def holds_placed(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Place holds; one that is already open for the same order, line and reason stays as it is."""
+    facts = {(s.fact.order_id, s.fact.line_id or 0, s.fact.reason): s for s in stated}
+    rows = [(s.fact.order_id, s.fact.line_id, s.fact.reason, s.fact.detail, s.fact.words, 1) for _, s in sorted(facts.items())]
+    columns = {
+        "order_id": "bigint", "line_id": "bigint", "reason": "text", "detail": "text", "words": "text", "ledger_version": "integer",
+    }  # fmt: skip
+    made = sql.insert(
+        "canonical_hold", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, order_id, coalesce(line_id, 0), reason"
+    )
+    changes = [ours(None, facts[order, line, reason], id, "placed") for id, order, line, reason in made]
+    recorded.entries += ledger.opened("hold", changes)
+    return [s.fact.order_id for s in stated]
+
+
+def holds_lifted(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Lift holds that are still open."""
+    facts = {s.fact.hold_id: s for s in stated}
+    rows = sql.fetch(
+        """UPDATE canonical_hold t SET lifted_at = v.at, lifted_by = v.who
+           FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]) v(id, at, who)
+           WHERE t.id = v.id AND t.lifted_at IS NULL RETURNING t.id""",
+        (list(facts), [s.fact.occurred_at for s in facts.values()], [s.fact.by for s in facts.values()]),
+    )
+    recorded.entries += ledger.changed("hold", [ours(None, facts[id], id, "lifted") for (id,) in rows])
+    return [s.fact.order_id for s in stated]
+
+
+def released(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Release orders; said once."""
+    facts = {s.fact.order_id: s for s in stated}
+    rows = sql.fetch(
+        """UPDATE canonical_order t SET released_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at)
+           WHERE t.id = v.id AND t.released_at IS NULL RETURNING t.id""",
+        (list(facts), [s.fact.occurred_at for s in facts.values()]),
+    )
+    recorded.entries += ledger.changed("order", [ours(None, facts[id], id, "released") for (id,) in rows])
+    return [id for (id,) in rows]
+
+
+def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Raise fulfilment requests; a reference that exists is the same request."""
+    facts = {s.fact.reference: s for s in stated}
+    columns = {
+        "order_id": "bigint", "location_id": "bigint", "system_id": "bigint", "reference": "text", "purpose": "text",
+        "attempt": "integer", "requested_at": "timestamptz", "answer": "text", "execution": "text", "reason": "text",
+        "partner_ref": "text", "ledger_version": "integer",
+    }  # fmt: skip
+    rows = [
+        (f.order_id, f.location_id, f.system_id, f.reference, f.purpose, f.attempt, f.occurred_at, "unsubmitted", "open", "", "", 1)
+        for f in (facts[reference].fact for reference in sorted(facts))
+    ]
+    made = sql.insert(
+        "canonical_fulfilmentrequest", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, reference"
+    )
+    sql.insert(
+        "canonical_requestline",
+        {"request_id": "bigint", "line_id": "bigint", "units": "integer"},
+        [(id, line, units) for id, reference in made for line, units in facts[reference].fact.lines],
+    )
+    recorded.entries += ledger.opened(
+        "fulfilment_request",
+        [Change(id, "raised", facts[r].cause, facts[r].fact.occurred_at, None) for id, r in made],
+    )
+    recorded.appeared.update(waiting_key(reference) for _, reference in made)
+    return [s.fact.order_id for s in stated]

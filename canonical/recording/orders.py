@@ -1,0 +1,259 @@
+"""Orders become true as their shop states them: header, lines, charges, payment; with the rounding their own total contains."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from canonical import ledger, sql
+from canonical.facts import OrderStated
+from canonical.ledger import Cause, Change
+from canonical.recording import catalog, links, parties
+from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
+from canonical.rules import money
+from canonical.types import Charge, Line
+
+_ORDER = {
+    "id": "bigint", "channel_id": "bigint", "external_id": "text", "number": "text", "reference": "text", "stage": "text",
+    "shop_status": "text", "shop_status_text": "text", "placed_at": "timestamptz", "currency": "text",
+    "prices_include_tax": "boolean", "total": "numeric", "total_tax": "numeric", "customer_id": "bigint", "billing_id": "bigint",
+    "shipping_id": "bigint", "coupons": "jsonb", "note": "text", "ledger_version": "integer",
+}  # fmt: skip
+_RESTATED = tuple(c for c in _ORDER if c not in {"id", "channel_id", "external_id", "reference", "stage", "ledger_version"})
+_LINE = {
+    "order_id": "bigint", "external_id": "text", "sku_id": "bigint", "sku_text": "text", "variant_ref": "text", "name": "text",
+    "requires_shipping": "boolean", "ordered": "integer", "subtotal": "numeric", "total": "numeric", "taxes": "jsonb",
+    "ledger_version": "integer",
+}  # fmt: skip
+_CHARGE = {
+    "order_id": "bigint", "kind": "text", "external_id": "text", "code": "text", "title": "text", "total": "numeric", "taxes": "jsonb",
+}  # fmt: skip
+_PAYMENT = {
+    "order_id": "bigint", "source_id": "bigint", "kind": "text", "method": "text", "transaction_id": "text", "amount": "numeric",
+    "currency": "text", "paid_at": "timestamptz", "ledger_version": "integer",
+}  # fmt: skip
+
+
+class _Order(NamedTuple):
+    """One snapshot to apply: our id, whether the order is new, and the fact with its cause and digest."""
+
+    id: int
+    new: bool
+    cause: Cause
+    fact: OrderStated
+    digest: bytes
+
+
+class _Sku(NamedTuple):
+    id: int
+    requires_shipping: bool
+
+
+def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Apply OrderStated facts of one channel; returns our ids of the orders that changed."""
+    orders = _winners(source, stated, recorded)
+    _header(source, orders, recorded)
+    links.remember(
+        [(source, "order", o.fact.ref, o.id, o.fact.version, o.fact.read_at, o.digest) for o in orders], recorded
+    )
+    _lines(source, orders, recorded)
+    _charges(orders)
+    _payments(source, orders, recorded)
+    return [o.id for o in orders]
+
+
+def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[_Order]:
+    groups = by_ref(stated)
+    known = links.known(source, "order", groups)
+    digests = {id(s.fact): digest(s.fact) for s in stated}
+    fresh = iter(sql.new_ids("canonical_order", sum(ref not in known for ref in groups)))
+    orders, seen = [], []
+    for ref, items in groups.items():
+        before = known.get(ref)
+        winner, ask = latest(before, items, digests)
+        if ask:
+            recorded.ask(source, "order", ref, items[0].cause)
+        if winner is None:
+            continue
+        mark = digests[id(winner.fact)]
+        if before and before.digest == mark:
+            seen.append((source, "order", ref, before.our_id, winner.fact.version, winner.fact.read_at, mark))
+        else:
+            orders.append(_Order(before.our_id if before else next(fresh), before is None, winner.cause, winner.fact, mark))
+    links.remember(seen, recorded)
+    return orders
+
+
+def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+    buyers = parties.customers(source, [parties.buyer(source, o.fact) for o in orders], recorded)
+    customer = {o.id: buyers[parties.buyer(source, o.fact)] for o in orders}
+    places = parties.addresses((customer[o.id], address) for o in orders for address in (o.fact.billing, o.fact.shipping))
+    prefix = sql.fetch("SELECT prefix FROM canonical_system WHERE id = %s", (source,))[0][0]
+    rows = {o.id: _row(source, prefix, o, customer[o.id], places) for o in orders}
+    fresh = [o for o in orders if o.new]
+    known = [o for o in orders if not o.new]
+    sql.insert("canonical_order", _ORDER, [tuple(rows[o.id].values()) for o in fresh])
+    sql.update(
+        "canonical_order",
+        {c: _ORDER[c] for c in ("id", *_RESTATED)},
+        [(o.id, *(rows[o.id][c] for c in _RESTATED)) for o in known],
+    )
+    recorded.entries += ledger.opened("order", [_change(source, o, "received") for o in fresh])
+    recorded.entries += ledger.changed("order", [_change(source, o, "restated") for o in known])
+
+
+def _change(source: int, order: _Order, event: str, subject_id: int | None = None) -> Change:
+    return Change(subject_id or order.id, event, order.cause, order.fact.occurred_at, source)
+
+
+def _row(
+    source: int, prefix: str, order: _Order, customer: int, places: Mapping[tuple[int, bytes], int]
+) -> dict[str, Any]:
+    fact = order.fact
+    return {
+        "id": order.id, "channel_id": source, "external_id": fact.ref, "number": fact.number,
+        "reference": prefix + fact.number, "stage": "received", "shop_status": fact.status,
+        "shop_status_text": fact.status_text, "placed_at": fact.placed_at, "currency": fact.currency,
+        "prices_include_tax": fact.prices_include_tax, "total": fact.total, "total_tax": fact.total_tax,
+        "customer_id": customer, "billing_id": places[customer, parties.address_digest(fact.billing)],
+        "shipping_id": places[customer, parties.address_digest(fact.shipping)],
+        "coupons": _json(fact.coupons), "note": fact.note, "ledger_version": 1,
+    }  # fmt: skip
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+    skus = _skus(source, [line for o in orders for line in o.fact.lines])
+    owner = {o.id: o for o in orders}
+    rows = sorted(
+        (_line_row(o.id, line, skus.get((line.variant_ref, line.sku))) for o in orders for line in o.fact.lines),
+        key=lambda row: row[:2],
+    )
+    written = sql.insert(
+        "canonical_orderline", _LINE, rows,
+        """ON CONFLICT (order_id, external_id) DO UPDATE SET sku_id = excluded.sku_id, sku_text = excluded.sku_text,
+             variant_ref = excluded.variant_ref, name = excluded.name, requires_shipping = excluded.requires_shipping,
+             ordered = excluded.ordered, subtotal = excluded.subtotal, total = excluded.total, taxes = excluded.taxes
+           WHERE (canonical_orderline.sku_id, canonical_orderline.sku_text, canonical_orderline.ordered, canonical_orderline.subtotal,
+                  canonical_orderline.total, canonical_orderline.taxes, canonical_orderline.name)
+             IS DISTINCT FROM (excluded.sku_id, excluded.sku_text, excluded.ordered, excluded.subtotal, excluded.total,
+                  excluded.taxes, excluded.name)
+           RETURNING id, order_id, xmax = 0""",
+    )  # fmt: skip
+    fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
+    known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
+    recorded.entries += ledger.opened("order_line", fresh) + ledger.changed("order_line", known)
+    _dropped_lines(source, [o for o in orders if not o.new], recorded)
+
+
+def _dropped_lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+    """A line the shop no longer states is kept with nothing ordered: units may already have been routed or shipped."""
+    stated = sorted((o.id, line.ref) for o in orders for line in o.fact.lines)
+    owner = {o.id: o for o in orders}
+    if not owner:
+        return
+    dropped = sql.fetch(
+        """UPDATE canonical_orderline t SET ordered = 0, subtotal = 0, total = 0, taxes = '[]'
+           WHERE order_id = ANY(%s) AND ordered <> 0
+             AND NOT EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::text[]) v(o, r) WHERE v.o = t.order_id AND v.r = t.external_id)
+           RETURNING id, order_id""",
+        (sorted(owner), [o for o, _ in stated], [r for _, r in stated]),
+    )
+    recorded.entries += ledger.changed("order_line", [_change(source, owner[o], "dropped", id) for id, o in dropped])
+
+
+def _line_row(order_id: int, line: Line, sku: _Sku | None) -> tuple[Any, ...]:
+    return (
+        order_id, line.ref, sku.id if sku else None, line.sku, line.variant_ref, line.name, sku.requires_shipping if sku else True,
+        line.units, line.subtotal, line.total, _json(line.taxes), 1,
+    )  # fmt: skip
+
+
+def _skus(source: int, lines: Sequence[Line]) -> dict[tuple[str, str], _Sku]:
+    """(variant ref, code) → SKU: the shop's own variant id first, the code second (a code is not unique in every shop)."""
+    refs, known_codes = {line.variant_ref for line in lines}, [line.sku for line in lines if line.sku]
+    linked = _links(source, refs)
+    coded = catalog.codes(known_codes)
+    found = {(line.variant_ref, line.sku): linked.get(line.variant_ref) or coded.get(line.sku) for line in lines}
+    flags = dict(
+        sql.fetch("SELECT id, requires_shipping FROM canonical_sku WHERE id = ANY(%s)", (sorted(i for i in found.values() if i),))
+    )
+    return {wanted: _Sku(id, flags[id]) for wanted, id in found.items() if id}
+
+
+def _links(source: int, refs: set[str]) -> dict[str, int]:
+    """External variant id → our SKU, read without a lock: recording an order never locks a SKU."""
+    rows = sql.fetch(
+        "SELECT external_id, our_id FROM canonical_link WHERE system_id = %s AND entity = 'sku' AND external_id = ANY(%s)",
+        (source, sorted(refs)),
+    )
+    return dict(rows)
+
+
+def _charges(orders: Sequence[_Order]) -> None:
+    rows = sorted((_charge_row(o.id, charge) for o in orders for charge in _all_charges(o.fact)), key=lambda row: row[:3])
+    sql.insert(
+        "canonical_charge", _CHARGE, rows,
+        "ON CONFLICT (order_id, kind, external_id) DO UPDATE SET code = excluded.code, title = excluded.title,"
+        " total = excluded.total, taxes = excluded.taxes",
+    )  # fmt: skip
+    known = [o.id for o in orders if not o.new]
+    sql.fetch(
+        """DELETE FROM canonical_charge c WHERE order_id = ANY(%s) AND NOT EXISTS (
+             SELECT 1 FROM unnest(%s::bigint[], %s::text[], %s::text[]) v(o, k, r)
+             WHERE v.o = c.order_id AND v.k = c.kind AND v.r = c.external_id)""",
+        (known, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]),
+    )
+
+
+def _all_charges(fact: OrderStated) -> list[Charge]:
+    """The stated charges, and one for the rounding the shop's total contains (canonical model: lines + … + rounding = total)."""
+    difference = money.rounding(fact.total, fact.lines, fact.charges, fact.currency)
+    if not difference:
+        return list(fact.charges)
+    return [*fact.charges, Charge(ref="rounding", kind="rounding", title="Rounding", total=difference)]
+
+
+def _charge_row(order_id: int, charge: Charge) -> tuple[Any, ...]:
+    return (order_id, charge.kind, charge.ref, charge.code, charge.title, charge.total, _json(charge.taxes))
+
+
+def _payments(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+    paid = {o.id: o for o in orders if o.fact.payment.paid_at}
+    rows = [
+        (id, source, "capture", o.fact.payment.method, o.fact.payment.transaction_id, o.fact.total, o.fact.currency,
+         o.fact.payment.paid_at, 1)
+        for id, o in sorted(paid.items())
+    ]  # fmt: skip
+    written = sql.insert(
+        "canonical_payment", _PAYMENT, rows,
+        """ON CONFLICT (order_id, source_id, kind, method, transaction_id) DO UPDATE SET amount = excluded.amount,
+             paid_at = excluded.paid_at
+           WHERE (canonical_payment.amount, canonical_payment.paid_at) IS DISTINCT FROM (excluded.amount, excluded.paid_at)
+           RETURNING id, order_id, xmax = 0""",
+    )  # fmt: skip
+    fresh = [_change(source, paid[order], "stated", id) for id, order, new in written if new]
+    known = [_change(source, paid[order], "restated", id) for id, order, new in written if not new]
+    recorded.entries += ledger.opened("payment", fresh) + ledger.changed("payment", known)
+
+
+def vanished(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """A push says a subject is gone without saying how: ask its source."""
+    for cause, fact in stated:
+        recorded.ask(source, fact.entity, fact.ref, cause)
+
+
+def gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """A read found no such order: remembered on the order; what follows is decided by people (nothing here undoes an order)."""
+    facts = {s.fact.ref: s for s in stated if s.fact.entity == "order"}
+    rows = sql.fetch(
+        """UPDATE canonical_order SET gone_at = v.at FROM unnest(%s::text[], %s::timestamptz[]) v(ref, at)
+           WHERE channel_id = %s AND external_id = v.ref AND gone_at IS NULL RETURNING id, external_id""",
+        (list(facts), [s.fact.occurred_at for s in facts.values()], source),
+    )
+    recorded.entries += ledger.changed(
+        "order", [Change(id, "gone", facts[ref].cause, facts[ref].fact.occurred_at, source) for id, ref in rows]
+    )

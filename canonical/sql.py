@@ -1,0 +1,89 @@
+"""Set-based SQL in one place: insert, upsert and update many rows with one statement each. Knows no entity.
+
+Every column travels as one array (`unnest`), so a statement's text does not depend on the number of rows.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import connection
+
+Rows = Sequence[Sequence[Any]]
+
+
+def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows (empty when it returns none)."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall() if cursor.description else []
+
+
+def fetch_dicts(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+    """Run one statement and return its rows as dicts by column name."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        names = [c.name for c in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def new_ids(table: str, count: int) -> list[int]:
+    """Reserve `count` ids from a table's sequence, so that parents and children can be inserted without reading back."""
+    if not count:
+        return []
+    rows = fetch("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", (table, count))
+    return [row[0] for row in rows]
+
+
+def insert(table: str, columns: Mapping[str, str], rows: Rows, tail: str = "") -> list[tuple[Any, ...]]:
+    """Insert rows (each in the order of `columns`, a mapping of name → SQL type). `tail` = ON CONFLICT …, RETURNING ….
+
+    Sort rows by their unique key before calling: two transactions then never wait for each other in a circle.
+    """
+    if not rows:
+        return []
+    names = ", ".join(columns)
+    return fetch(f"INSERT INTO {table} ({names}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}", _arrays(columns, rows))
+
+
+def update(table: str, columns: Mapping[str, str], rows: Rows) -> None:
+    """Update rows by id; the first column must be `id`."""
+    if not rows:
+        return
+    names = [name for name in columns if name != "id"]
+    assignments = ", ".join(f"{name} = v.{_cast(name, columns[name])}" for name in names)
+    fetch(f"UPDATE {table} t SET {assignments} FROM {_unnest(columns)} WHERE t.id = v.id", _arrays(columns, rows))
+
+
+def values(columns: Mapping[str, str]) -> str:
+    """A FROM item `v(columns…)` whose parameters come from `arrays`."""
+    return _unnest(columns)
+
+
+def arrays(columns: Mapping[str, str], rows: Rows) -> list[list[Any]]:
+    """The parameters for `values`: one list per column."""
+    return _arrays(columns, rows)
+
+
+def _cast(name: str, kind: str) -> str:
+    return f"{name}::jsonb" if kind == "jsonb" else name
+
+
+def _picked(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"v.{_cast(name, kind)}" for name, kind in columns.items())
+
+
+def _unnest(columns: Mapping[str, str]) -> str:
+    parts = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in columns.values())
+    return f"unnest({parts}) AS v({', '.join(columns)})"
+
+
+def _arrays(columns: Mapping[str, str], rows: Rows) -> list[list[Any]]:
+    turned: Iterable[Sequence[Any]] = zip(*rows, strict=True)
+    return [_encoded(kind, list(column)) for kind, column in zip(columns.values(), turned, strict=True)]
+
+
+def _encoded(kind: str, column: list[Any]) -> list[Any]:
+    if kind == "jsonb":
+        return [v if v is None or isinstance(v, str) else json.dumps(v) for v in column]
+    return column
