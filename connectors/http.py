@@ -67,6 +67,7 @@ class _Reader(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock, self._ends = sock, ends
+        self.ended = False
         self._raw = sock.makefile(
             "rb", buffering=0
         )  # keeps the socket open until the answer is read, as http.client expects
@@ -76,7 +77,9 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_left(self._ends))
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self.ended = count == 0
+        return count
 
     def close(self) -> None:
         if not self.closed:
@@ -85,12 +88,19 @@ class _Reader(io.RawIOBase):
 
 
 class _Answer(http.client.HTTPResponse):
-    """http.client's answer, reading through `_Reader`."""
+    """http.client's answer, reading through `_Reader`. A connection that ends among the headers is no answer, though http.client
+    takes it for one with an empty body."""
 
     def __init__(self, sock: socket.socket, *args: Any, ends: float, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_Reader(sock, ends), CHUNK)
+        self._reader = _Reader(sock, ends)
+        self.fp = io.BufferedReader(self._reader, CHUNK)
+
+    def begin(self) -> None:
+        super().begin()
+        if self._reader.ended:
+            raise http.client.IncompleteRead(b"")
 
 
 class _Steps(HTTPConnection):
