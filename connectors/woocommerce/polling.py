@@ -1,0 +1,239 @@
+"""Asking a shop what changed: the feeds `orders` and `products`. Knows cursors and pages; no fact.
+
+**Why nothing is skipped while data moves.** Page numbers shift when rows enter or leave, so none are used: every request asks for
+the first page of what is left, ordered by modification. `modified_after` is strictly greater at 1 s resolution, so we ask
+from one second before the last row and `exclude` the ids already heard with that very second. A row modified meanwhile moves to
+the end and is met there, or, where we had just excluded it, by the next run: a run's successor begins `overlap` seconds before
+the *shop's* clock at this run's first answer, so neither our clock nor a slow commit matters.
+More than `CROWD` rows with one second (a bulk import) are walked by id with an offset inside that second alone.
+`status=any` does not contain the trash: an orders run has a second pass for it.
+What the shop does not mark as modified (line edits on some versions, force-deleted orders) no poll finds; products are therefore
+read in full every `sweep_hours`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from connectors.base import Heard, Malformed, Page, Session
+from connectors.errors import Misconfigured, Retry
+from connectors.woocommerce.client import MAX_PAGE, Answer, Settings, ask
+from connectors.woocommerce.reading import instant
+
+CROWD = 200  # ids excluded in one request; more would make the address too long
+FAMILIES = 10  # variable products whose variations are read in one page: each is a request of its own
+EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+class Cursor(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a run stands. Stored as JSON; a bare ISO instant (a system's creation) starts the first run there."""
+
+    since: datetime  # rows modified at or after this second are still to be heard
+    heard: list[int] = []  # ids of that very second that were heard
+    crowd: int = 0  # heard by offset inside that second, when there are too many to exclude
+    trash: bool = False  # the second pass of an orders run
+    began: datetime | None = None  # where this run began; its trash pass begins there too
+    run: str = ""  # names this run in dedup keys; empty = the next call begins a new one
+    next: datetime | None = None  # where the next run begins
+    swept: datetime | None = None  # when the last full reading began, products only
+
+
+class Row(msgspec.Struct):
+    """What a poll itself looks at in a row."""
+
+    id: int = 0
+    date_modified_gmt: str | None = None
+    date_created_gmt: str | None = None
+    type: str = ""
+
+    @property
+    def modified(self) -> datetime:
+        """When it was last modified; EPOCH where the row does not say it."""
+        try:
+            return instant(self.date_modified_gmt or self.date_created_gmt, "date_modified_gmt") or EPOCH
+        except Malformed:
+            return EPOCH
+
+
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_ROW = msgspec.json.Decoder(Row, strict=False)
+_CURSOR = msgspec.json.Decoder(Cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of a page: what we look at, and its JSON untouched."""
+
+    row: Row
+    raw: bytes
+
+
+# ---- the feeds --------------------------------------------------------------------------------------------------------------
+def poll_orders(session: Session, cursor: str) -> Page:
+    """Orders by modification, then those in the trash. Each is heard as `order.read`."""
+    at = _begun(session, _start(session, cursor))
+    items, answer = _page(session, "/orders", at, "trash" if at.trash else "any")
+    heard = [_heard("order", at, item, answer) for item in items]
+    return _turned(session, at, items, answer, heard, passes=1 if at.trash else 2)
+
+
+def poll_products(session: Session, cursor: str) -> Page:
+    """Products by modification, in full on the first run and every `sweep_hours`. Each, and each variation, as `product.read`."""
+    at = _begun(session, _swept(session, _start(session, cursor, full=True)))
+    items, answer = _page(session, "/products", at, "any")
+    heard: list[Heard] = []
+    families = 0
+    for position, item in enumerate(items):
+        if item.row.type.startswith("variable"):
+            if (families := families + 1) > FAMILIES:
+                return _turned(session, at, items[:position], answer, heard, passes=1, cut=True)
+            heard += _variations(session, at, item.row.id)
+        heard.append(_heard("product", at, item, answer))
+    return _turned(session, at, items, answer, heard, passes=1)
+
+
+def _variations(session: Session, at: Cursor, parent: int) -> list[Heard]:
+    """All variations of one product. `?include=` does not find them; they are few and move little, so pages by id will do."""
+    heard: list[Heard] = []
+    page = 1
+    while True:
+        query: dict[str, str | int] = {
+            "per_page": MAX_PAGE,
+            "page": page,
+            "orderby": "id",
+            "order": "asc",
+            "status": "any",
+        }
+        answer = ask(session, "GET", f"/products/{parent}/variations", query)
+        items = [] if answer.status == 404 else _items(answer)  # deleted since its parent was listed
+        heard += [_heard("product", at, item, answer) for item in items]
+        if len(items) < MAX_PAGE:
+            return heard
+        page += 1
+
+
+# ---- cursors ----------------------------------------------------------------------------------------------------------------
+def _start(session: Session, cursor: str, *, full: bool = False) -> Cursor:
+    """The stored cursor, a bare instant, or none: `start_at`, else now. A full feed reads everything and ignores `start_at`."""
+    settings: Settings = session.settings
+    if cursor.startswith("{"):
+        return _CURSOR.decode(cursor)
+    if full:
+        return Cursor(since=EPOCH)
+    since = datetime.fromisoformat(cursor) if cursor else settings.start_at or session.now()
+    return Cursor(since=since if since.tzinfo else since.replace(tzinfo=UTC))
+
+
+def _begun(session: Session, at: Cursor) -> Cursor:
+    """Begin a new run where none is under way; never before `start_at`, except to read everything."""
+    if at.run:
+        return at
+    since = at.since.replace(microsecond=0)
+    if (start_at := session.settings.start_at) and since > EPOCH:
+        since = max(since, start_at.astimezone(UTC))
+    run = session.now().isoformat()
+    return Cursor(since=since, began=since, run=run, swept=at.swept)
+
+
+def _swept(session: Session, at: Cursor) -> Cursor:
+    """Turn a new run into a full one when the last full one is too long ago."""
+    due = at.swept is None or session.now() - at.swept >= timedelta(hours=session.settings.sweep_hours)
+    return Cursor(since=EPOCH, swept=session.now()) if due and not at.run else at
+
+
+def _turned(
+    session: Session,
+    at: Cursor,
+    items: Sequence[Item],
+    answer: Answer,
+    heard: Sequence[Heard],
+    *,
+    passes: int,
+    cut: bool = False,
+) -> Page:
+    """The page and the cursor behind it. A short page ends a pass; the last pass ends the run."""
+    upcoming = at.next or max(EPOCH, answer.shop_time - timedelta(seconds=session.settings.overlap))
+    if cut or len(items) >= session.settings.page_size or at.crowd:
+        return _stored(
+            heard, _moved(at, items, upcoming, short=len(items) < session.settings.page_size and not cut), more=True
+        )
+    if passes > 1:
+        began = at.began or at.since
+        return _stored(heard, Cursor(since=began, began=began, run=at.run, next=upcoming, trash=True), more=True)
+    return _stored(heard, Cursor(since=upcoming, swept=at.swept), more=False)
+
+
+def _moved(at: Cursor, items: Sequence[Item], upcoming: datetime, *, short: bool) -> Cursor:
+    """The cursor behind the last row, within its run."""
+    moved = msgspec.structs.replace(at, next=upcoming)
+    if at.crowd:
+        return msgspec.structs.replace(
+            moved,
+            since=at.since + SECOND if short else at.since,
+            heard=[],
+            crowd=0 if short else at.crowd + len(items),
+        )
+    last = max(at.since, *(item.row.modified for item in items)) if items else at.since
+    same = [item.row.id for item in items if item.row.modified in (last, EPOCH)]
+    heard = at.heard + same if last == at.since else same
+    if items and last == at.since and not set(same) - set(at.heard):
+        raise Retry("The shop keeps answering with the same page; a plugin may be changing its lists.")
+    if len(heard) > CROWD:
+        return msgspec.structs.replace(moved, since=last, heard=[], crowd=1)
+    return msgspec.structs.replace(moved, since=last, heard=heard)
+
+
+def _stored(heard: Sequence[Heard], at: Cursor, *, more: bool) -> Page:
+    return Page(heard, msgspec.json.encode(at).decode(), more)
+
+
+# ---- pages ------------------------------------------------------------------------------------------------------------------
+def _page(session: Session, path: str, at: Cursor, status: str) -> tuple[list[Item], Answer]:
+    query: dict[str, str | int] = {
+        "per_page": session.settings.page_size,
+        "status": status,
+        "orderby": "modified",
+        "order": "asc",
+    }
+    if at.since > EPOCH:
+        query |= {"modified_after": _stamp(at.since - SECOND), "dates_are_gmt": "true"}
+    if at.crowd:
+        query |= {"modified_before": _stamp(at.since + SECOND), "orderby": "id", "offset": at.crowd - 1}
+    elif at.heard:
+        query["exclude"] = ",".join(map(str, at.heard))
+    answer = ask(session, "GET", path, query)
+    if answer.status in (404, 410):
+        raise Misconfigured("The shop's WooCommerce API is not there; is WooCommerce active?", detail=answer.code)
+    return _items(answer), answer
+
+
+def _items(answer: Answer) -> list[Item]:
+    return [Item(_row(raw), bytes(raw)) for raw in answer.decode(_RAWS)]
+
+
+def _row(raw: Any) -> Row:
+    """What we look at in a row. Plugins that write ids as texts are understood."""
+    return (
+        msgspec.convert(msgspec.json.decode(raw), Row, strict=False)
+        if b'"id":"' in bytes(raw)[:12]
+        else _ROW.decode(raw)
+    )
+
+
+def _heard(word: str, at: Cursor, item: Item, answer: Answer) -> Heard:
+    """One row as the inbox stores it; the key absorbs only the same row heard twice in one run."""
+    key = hashlib.sha256(f"{at.run}\0{word}\0{item.row.id}\0{item.row.date_modified_gmt}".encode()).digest()
+    return Heard(f"{word}.read", key, item.raw, answer.asked_at)
+
+
+def _stamp(moment: datetime) -> str:
+    """An instant as the API wants it, with `dates_are_gmt=true`; without that flag it would be the site's local time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+POLLS: dict[str, Callable[[Session, str], Page]] = {"orders": poll_orders, "products": poll_products}
