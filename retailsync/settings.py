@@ -164,8 +164,8 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # A ring that no worker answered before the next one is dropped, so none pile up.
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "sync.sweep", "schedule": 5.0, "options": {"expires": 5}},
-    "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep": {"task": "sync.sweep", "schedule": 5.0, "options": {"expire_seconds": 5}},
+    "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
 }
 
 UNFOLD = {

@@ -5,10 +5,13 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import psycopg2
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from retailsync.platform.trouble import Trouble
 
 CONNECT_SECONDS = 5
+ONCE = Retry(NoBackoff(), 0)  # by default the client tries for seconds before it says no
 
 
 def database(url: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def require_redis(url: str) -> None:
     parts = _split("REDIS_URL", url, ("redis", "rediss"))
     try:
         with redis.Redis.from_url(
-            url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS
+            url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS, retry=ONCE
         ) as client:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from retailsync.platform import embedded
+from retailsync.platform.trouble import Trouble
 
 PR_SET_PDEATHSIG = 1
 
@@ -22,7 +23,11 @@ def run(command: Sequence[str], local: Path) -> int:
             "DATABASE_URL": servers.database_url,
             "REDIS_URL": servers.redis_url,
         }
-        return _wait(subprocess.Popen(command, env=environ, preexec_fn=die_with_parent))
+        try:
+            child = subprocess.Popen(command, env=environ, preexec_fn=die_with_parent)
+        except FileNotFoundError as error:
+            raise Trouble(f"{command[0]}: no such program.") from error
+        return _wait(child)
 
 
 def die_with_parent(signum: int = signal.SIGTERM) -> None:

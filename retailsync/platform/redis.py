@@ -12,6 +12,7 @@ import redis
 
 from retailsync.platform import account, addresses, ports
 from retailsync.platform.account import Account
+from retailsync.platform.addresses import ONCE
 from retailsync.platform.trouble import Trouble
 
 PORT_VARIABLE = "RETAILSYNC_REDIS_PORT"
@@ -26,6 +27,7 @@ port {port}
 requirepass {password}
 dir {home}
 logfile {home}/redis.log
+pidfile {home}/redis.pid
 daemonize yes
 save ""
 appendonly no
@@ -91,7 +93,7 @@ class Redis:
             return False
 
     def _client(self, port: int) -> redis.Redis:
-        return redis.Redis(host=ports.LOOPBACK, port=port, password=self.password, socket_timeout=5)
+        return redis.Redis(host=ports.LOOPBACK, port=port, password=self.password, socket_timeout=5, retry=ONCE)
 
 
 def binary() -> Path:

@@ -1,0 +1,50 @@
+"""python -m retailsync.platform: exit codes and sentences, never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def launch(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "retailsync.platform", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True)
+
+
+def test_the_command_gets_addresses_and_its_exit_code_is_ours() -> None:
+    done = launch("run", "--", "sh", "-c", 'echo "$DATABASE_URL $REDIS_URL"; exit 7')
+    assert done.returncode == 7
+    assert done.stdout.split() == [os.environ["DATABASE_URL"], os.environ["REDIS_URL"]]
+
+
+def test_a_command_ended_by_a_signal_is_told_as_a_shell_would() -> None:
+    assert launch("run", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + 15
+
+
+@pytest.mark.parametrize("environ", [{"DATABASE_URL": "nonsense"}, {"REDIS_URL": "nonsense"}])
+def test_a_bad_address_is_one_sentence(environ: dict[str, str]) -> None:
+    done = launch("run", "--", "true", **environ)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{next(iter(environ))} must look like ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_command_shows_the_usage() -> None:
+    done = launch("dance")
+    assert (done.returncode, done.stderr.split(" ")[0]) == (2, "usage:")
+
+
+def test_a_missing_program_is_one_sentence() -> None:
+    done = launch("run", "--", "no-such-program")
+    assert (done.returncode, done.stderr) == (2, "no-such-program: no such program.\n")
+
+
+def test_manage_without_addresses_points_to_make() -> None:
+    environ = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
+    done = subprocess.run([sys.executable, "manage.py", "check"], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("DATABASE_URL is not set: use make up")
