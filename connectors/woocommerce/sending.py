@@ -20,7 +20,6 @@ from connectors.woocommerce.reading import TOPICS
 
 SHIPMENT = "_retailsync_shipment"  # on a fulfillment: our shipment reference
 SHIPMENTS = "_retailsync_shipments"  # on an order: our shipments by reference, where the shop has no fulfillments
-COMPLETABLE = frozenset({"processing", "on-hold"})
 FINAL = frozenset({"cancelled", "refunded", "failed", "trash", "pending", "checkout-draft", "auto-draft"})
 
 
