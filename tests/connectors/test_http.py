@@ -479,9 +479,12 @@ def test_a_failure_is_recorded_in_words() -> None:
     assert "nothing answers there" in way.exchanges[0].error
 
 
-@pytest.mark.parametrize(("given", "seconds"), [
-    ("120", 120.0), (" 3 ", 3.0), ("Mon, 01 Jan 2024 00:01:00 GMT", 60.0), ("Mon, 01 Jan 2020 00:00:00 GMT", 0.0), ("soon", None), ("", None),
-    ("9" * 40, None), ("-5", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("120", 120.0), (" 3 ", 3.0), ("Mon, 01 Jan 2024 00:01:00 GMT", 60.0), ("Mon, 01 Jan 2020 00:00:00 GMT", 0.0),
+        ("soon", None), ("", None), ("9" * 40, None), ("-5", None),
+    ],
+)  # fmt: skip
 def test_retry_after(given: str, seconds: float | None) -> None:
     assert http.retry_after(Response(429, {"retry-after": given}, b""), datetime(2024, 1, 1, tzinfo=UTC)) == seconds

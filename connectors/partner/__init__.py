@@ -1,0 +1,16 @@
+"""Warehouse partners (3PL) who integrate with our REST API: we send them signed webhooks, they answer through the API."""
+
+from canonical.commands import RequestFulfilment
+from connectors.base import Connector, Send
+from connectors.partner import reading, sending
+
+connector = Connector(
+    name="partner",
+    title="Warehouse partner (REST API)",
+    roles=frozenset({"3pl", "wms"}),
+    settings=sending.Settings,
+    secrets=("webhook",),
+    reads=reading.reads,
+    sends={RequestFulfilment: Send(send=sending.request_fulfilment, protection="native_unique", batch=25)},
+    probe=sending.probe,
+)

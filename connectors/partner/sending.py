@@ -1,0 +1,135 @@
+"""Fulfilment requests → signed webhooks to a warehouse partner, and the check that it listens. Knows nothing of what it answers
+later: that comes through our API.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from canonical.commands import RequestFulfilment, RequestLine
+from canonical.types import Address
+from connectors import signing
+from connectors.base import Job, Receipt, Response, Session
+from connectors.errors import Misconfigured, Refused, Retry, SyncError
+from connectors.http import retry_after
+
+#: The request was not begun there: 429 throttled, 503 closed, 425 too early, 408 gave up waiting for it.
+NOT_BEGUN = frozenset({408, 425, 429, 503})
+
+
+class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Where the partner listens. `allow_loopback_http` is for development only."""
+
+    url: str
+    allow_loopback_http: bool = False
+
+
+# ---- sending ----------------------------------------------------------------------------------------------------------------
+def request_fulfilment(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
+    """One signed webhook per job, its id the purpose key: a partner that hears it twice knows it. A failure stays with its job,
+    unless it says that all the others would fail alike."""
+    receipts: list[Receipt] = []
+    hopeless: SyncError | None = None
+    for job in jobs:
+        if hopeless is not None:
+            receipts.append(Receipt(job.id, error=hopeless))
+            continue
+        try:
+            receipts.append(_requested(session, job))
+        except SyncError as error:
+            receipts.append(Receipt(job.id, error=error))
+            hopeless = _for_the_rest(error)
+    return receipts
+
+
+def _requested(session: Session, job: Job) -> Receipt:
+    answer = _post(session, job.key, event(job.command), (job,))
+    return Receipt(job.id, state="sent", external_id=job.command.reference, evidence=f"answered {answer.status}")
+
+
+def _for_the_rest(error: SyncError) -> SyncError | None:
+    """What one failure means for jobs not yet tried: they never left, so it is never in doubt for them."""
+    if isinstance(error, Misconfigured):
+        return error
+    if isinstance(error, Retry) and (error.down or error.after is not None):
+        return Retry(error.words, after=error.after, down=error.down, detail=error.detail)
+    return None
+
+
+def probe(session: Session) -> str:
+    """A signed ping."""
+    now = session.now()
+    body = msgspec.json.encode({"type": "ping", "timestamp": stamp(now), "data": {}})
+    answer = _post(session, f"ping-{int(now.timestamp() * 1000)}", body, ())
+    return f"The partner took a signed test event and answered {answer.status}."
+
+
+def _post(session: Session, key: str, body: bytes, about: Sequence[Job]) -> Response:
+    """One signed event. Raises one of the four unless it was taken (2xx)."""
+    headers = signing.webhook_headers(key, body, session.secrets.get("webhook", ()), session.now())
+    headers["Content-Type"] = "application/json"
+    answer = session.http.request("POST", session.settings.url, headers=headers, body=body, about=about)
+    judge(answer, session.now())
+    return answer
+
+
+def judge(answer: Response, now: datetime) -> None:
+    """Standard Webhooks: 2xx is taken, 410 and the like mean the endpoint is gone, everything else is tried again or refused."""
+    status, said = answer.status, answer.body[:500].decode("utf-8", "replace").strip()
+    if 200 <= status < 300:
+        return
+    if status in (401, 403):
+        raise Misconfigured(
+            f"The partner does not accept our signature ({status}). Compare the webhook secret.", detail=said
+        )
+    if status in (404, 410) or 300 <= status < 400:
+        raise Misconfigured(f"The partner's address for events is not there ({status}). Check the URL.", detail=said)
+    if status in NOT_BEGUN or status >= 500:
+        raise Retry(
+            f"The partner cannot take events now ({status}).", after=retry_after(answer, now),
+            unknown=status not in NOT_BEGUN, detail=said,
+        )  # fmt: skip
+    raise Refused(f"The partner refused the request: {_words(said) or status}.", reason=f"status_{status}", detail=said)
+
+
+def _words(said: str) -> str:
+    """The partner's own sentence out of an error answer: problem+json (RFC 9457), the usual keys, or short plain text."""
+    try:
+        problem = msgspec.json.decode(said)
+    except msgspec.DecodeError:
+        return said.rstrip(".") if len(said) <= 200 and not said.startswith("<") else ""
+    found = (problem.get(k) for k in ("detail", "message", "error", "title")) if isinstance(problem, dict) else ()
+    return next((w.rstrip(".") for w in found if isinstance(w, str) and w), "")
+
+
+# ---- the event --------------------------------------------------------------------------------------------------------------
+def event(command: RequestFulfilment) -> bytes:
+    """`fulfilment_request.created`. Built from the command alone, so that a repetition is the same to the byte."""
+    at = stamp(command.requested_at)
+    data: dict[str, Any] = {
+        "reference": command.reference,
+        "order_reference": command.order_reference,
+        "location": command.location_code,
+        "ship_to": _address(command.ship_to),
+        "lines": [_line(line) for line in command.lines],
+        "shipping_method": command.shipping_method,
+        "note": command.note,
+        "requested_at": at,
+    }
+    return msgspec.json.encode({"type": "fulfilment_request.created", "timestamp": at, "data": data})
+
+
+def _address(address: Address) -> dict[str, str]:
+    """Every field, also the empty ones: a partner should not have to guess which exist."""
+    return {name: getattr(address, name) for name in address.__struct_fields__}
+
+
+def _line(line: RequestLine) -> dict[str, Any]:
+    return {"line": str(line.line_id), "sku": line.sku, "name": line.name, "units": line.units}
+
+
+def stamp(instant: datetime) -> str:
+    """UTC, ISO 8601 with Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
