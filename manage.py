@@ -17,6 +17,8 @@ def main() -> None:
     except (Trouble, ImproperlyConfigured) as problem:
         print(problem, file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

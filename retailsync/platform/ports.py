@@ -1,12 +1,13 @@
 """Chooses a free TCP port on the loopback address. Knows nothing about who listens there."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from retailsync.platform.trouble import Trouble
 
 LOOPBACK = "127.0.0.1"
 TRIES = 200
+RACES = 5
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -39,6 +40,22 @@ def choose(environ: Mapping[str, str], variable: str, remembered: int | None, st
     if remembered and is_free(remembered):
         return remembered
     return first_free(start)
+
+
+def settle(
+    environ: Mapping[str, str], variable: str, remembered: int | None, start: int, listen: Callable[[int], None]
+) -> int:
+    """Call `listen` with a chosen port, and again with another one if somebody else was faster."""
+    for _ in range(RACES):
+        port = choose(environ, variable, remembered, start)
+        try:
+            listen(port)
+        except Trouble:
+            if is_free(port):
+                raise  # not the port's fault
+        else:
+            return port
+    raise Trouble(f"Every port tried from {start} on was taken meanwhile: set {variable}.")
 
 
 def _asked_for(variable: str, text: str) -> int:

