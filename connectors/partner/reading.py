@@ -230,6 +230,8 @@ _KINDS = {
     "object": "an object",
     "datetime": "a time",
     "null": "nothing",
+    "float": "a fraction",
+    "bool": "true or false",
 }
 
 

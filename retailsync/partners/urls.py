@@ -1,0 +1,23 @@
+"""Addresses of the partner API, below /api/v1/."""
+
+from django.urls import path
+
+from retailsync.partners.views import RequestList, RequestOne, Say
+
+#: The verb in the address → the topic in the inbox.
+SAID = {
+    "accept": "request.accepted",
+    "reject": "request.rejected",
+    "picking": "execution.picking",
+    "picked": "execution.picked",
+    "packed": "execution.packed",
+    "short": "execution.short",
+    "shipments": "shipment.shipped",
+}
+
+app_name = "partners"
+urlpatterns = [
+    path("fulfilment-requests/", RequestList.as_view()),
+    path("fulfilment-requests/<str:reference>/", RequestOne.as_view()),
+    *(path(f"fulfilment-requests/<str:reference>/{verb}", Say.as_view(topic=topic)) for verb, topic in SAID.items()),
+]

@@ -1,0 +1,123 @@
+"""The partner API: what a warehouse may ask and say. Thin: check the shape, store the words, answer. Decides nothing.
+
+Everything a partner says ends in the inbox; a reference we do not know (yet) is stored like any other and waits there.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from canonical.models import FulfilmentRequest
+from connectors.base import Heard
+from connectors.partner import reading
+from retailsync.partners import problems
+from retailsync.partners.authentication import KeyAuthentication, Partner
+from retailsync.partners.outlines import RequestDetail, RequestOutline
+from retailsync.sync import inbox
+
+PAGE = 100
+LARGEST = 1_000_000  # bytes of one message
+LONGEST_REFERENCE = 140
+LONGEST_KEY = 255
+
+
+class PartnerView(APIView):
+    """Base: a valid key, problems as problem+json, and only the caller's own rows."""
+
+    authentication_classes = [KeyAuthentication]
+
+    def get_exception_handler(self) -> Any:
+        return problems.handler
+
+    def requests(self, request: Request) -> QuerySet[FulfilmentRequest]:
+        """The caller's requests. Another partner's reference is as unknown as one that never was."""
+        partner: Partner = request.user
+        return (
+            FulfilmentRequest.objects.filter(system_id=partner.system_id)
+            .select_related("order__shipping", "location")
+            .prefetch_related("lines__line__sku")
+        )
+
+
+class RequestList(PartnerView):
+    """GET /fulfilment-requests/?state=&after=: in the order they were raised. `after` pages through one listing; it is no
+    change feed, because states change later. To see what is still to be answered ask for state=submitted."""
+
+    def get(self, request: Request) -> Response:
+        found = self.requests(request).order_by("id")
+        if state := request.query_params.get("state"):
+            found = found.filter(answer=_state(state))
+        if after := request.query_params.get("after"):
+            found = found.filter(id__gt=self._position(request, after))
+        page = list(found[: PAGE + 1])
+        following = page[PAGE - 1].reference if len(page) > PAGE else None
+        return Response({"items": RequestOutline(page[:PAGE], many=True).data, "next": following})
+
+    def _position(self, request: Request, after: str) -> int:
+        own = FulfilmentRequest.objects.filter(system_id=request.user.system_id)
+        found = None if "\x00" in after else own.filter(reference=after).values_list("id", flat=True).first()
+        if found is None:
+            raise reading.Wrong("after", "is not a reference of an earlier page")
+        return found
+
+
+class RequestOne(PartnerView):
+    """GET /fulfilment-requests/{reference}/"""
+
+    def get(self, request: Request, reference: str) -> Response:
+        found = self.requests(request).filter(reference=reference.replace("\x00", "\ufffd"))
+        return Response(RequestDetail(get_object_or_404(found)).data)
+
+
+class Say(PartnerView):
+    """POST /fulfilment-requests/{reference}/…: something happened. 202 means stored for good, not yet acted upon."""
+
+    topic = ""
+
+    def post(self, request: Request, reference: str) -> Response:
+        heard = _heard(self.topic, reference, _body(request), request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
+        (fresh,) = inbox.receive(request.user.system_id, [heard], door="partner")
+        return Response({"received": True, "duplicate": not fresh}, status=202)
+
+
+def _body(request: Request) -> bytes:
+    """The raw message, bounded. An empty one says: nothing to add."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
+        raise problems.TooLarge
+    return request._request.body or b"{}"
+
+
+def _heard(topic: str, reference: str, body: bytes, key: str) -> Heard:
+    """The message as the inbox stores it: canonical JSON with the reference inside. Raises reading.Wrong."""
+    if len(reference) > LONGEST_REFERENCE or "\x00" in reference:
+        raise reading.Wrong("reference", f"must have at most {LONGEST_REFERENCE} characters and no NUL")
+    if len(key) > LONGEST_KEY:
+        raise reading.Wrong("Idempotency-Key", f"must not be longer than {LONGEST_KEY} characters")
+    said = reading.stated(topic, body, timezone.now())
+    if said.request not in ("", reference):
+        raise reading.Wrong("request", "names another request than the address")
+    said.request = reference
+    stored = msgspec.json.encode(said)
+    return Heard(topic, _delivery(key or reference, topic, stored), stored)
+
+
+def _delivery(*parts: str | bytes) -> bytes:
+    """The dedup key: each part with its length before it, so that no two splits look alike."""
+    whole = hashlib.sha256()
+    for part in parts:
+        raw = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        whole.update(b"%d:" % len(raw) + raw)
+    return whole.digest()
+
+
+def _state(word: str) -> str:
+    if word not in FulfilmentRequest.Answer.values:
+        raise reading.Wrong("state", f"must be one of {', '.join(FulfilmentRequest.Answer.values)}")
+    return word
