@@ -1,0 +1,19 @@
+"""Odoo 19 and later as an ERP: customers, sales orders and goods issues go there, products come from there."""
+
+from connectors.base import Connector
+from connectors.odoo.asking import poll_products, probe
+from connectors.odoo.reading import PRODUCT_GONE, PRODUCT_READ, read_absence, read_product
+from connectors.odoo.sending import SENDS
+from connectors.odoo.settings import Settings
+
+connector = Connector(
+    name="odoo",
+    title="Odoo",
+    roles=frozenset({"erp"}),
+    settings=Settings,
+    secrets=("api_key",),
+    reads={PRODUCT_READ: read_product, PRODUCT_GONE: read_absence},
+    sends=SENDS,
+    polls={"products": poll_products},
+    probe=probe,
+)

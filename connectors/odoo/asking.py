@@ -1,0 +1,85 @@
+"""Reading on our own initiative: the product feed, one subject again, and whether Odoo is there at all."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from canonical.commands import Refresh
+from connectors.base import Heard, Job, Page, Receipt, Session
+from connectors.errors import Refused
+from connectors.odoo.orders import moment
+from connectors.odoo.reading import PRODUCT, PRODUCT_GONE, PRODUCT_READ
+from connectors.odoo.transport import call
+
+PAGE = 500
+#: `write_date` is when the writing transaction began, so rows appear behind a cursor; clocks differ by minutes too.
+OVERLAP = timedelta(minutes=15)
+
+
+class Cursor(msgspec.Struct, array_like=True):
+    """One sweep over everything written since `since`, by id; `began` is where the next sweep starts, less the overlap."""
+
+    since: str = ""
+    began: str = ""
+    last: int = 0
+
+
+def poll_products(session: Session, cursor: str) -> Page:
+    """The next page of products written since the last sweep. A product changed meanwhile is in the next sweep too."""
+    asked_at = session.now()
+    at = msgspec.json.decode(cursor, type=Cursor) if cursor else Cursor()
+    at.began = at.began or moment(asked_at - OVERLAP)
+    rows = _products(session, [["id", ">", at.last], *([["write_date", ">=", at.since]] if at.since else [])], PAGE)
+    more = len(rows) == PAGE
+    following = Cursor(at.since, at.began, rows[-1]["id"]) if more else Cursor(since=at.began)
+    return Page([heard(row, asked_at) for row in rows], msgspec.json.encode(following).decode(), more)
+
+
+def _products(session: Session, domain: list[Any], limit: int) -> list[Any]:
+    """Products in the order of their ids, archived ones included: pages by offset would shift under writes."""
+    context = {"active_test": False}
+    found: list[Any] = call(
+        session, "product.product", "search_read", domain=domain, fields=PRODUCT, order="id", limit=limit, context=context
+    )
+    return found
+
+
+def heard(row: Any, asked_at: datetime) -> Heard:
+    """One product as a message. The key is the content, which holds `write_date`: what the overlap reads again is absorbed."""
+    body = msgspec.json.encode(row)
+    return Heard(PRODUCT_READ, sha256(PRODUCT_READ.encode() + body).digest(), body, asked_at)
+
+
+def refresh(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
+    """Read products again by id; what is no longer there is heard as gone."""
+    asked_at = session.now()
+    ids = {job.id: int(job.command.external_id) for job in jobs if _readable(job.command)}
+    rows = _products(session, [["id", "in", sorted(set(ids.values()))]], len(ids)) if ids else []
+    found = {row["id"]: heard(row, asked_at) for row in rows}
+    return [_refreshed(session, job, found, asked_at) for job in jobs]
+
+
+def _readable(command: Refresh) -> bool:
+    return command.entity == "sku" and command.external_id.isdecimal()
+
+
+def _refreshed(session: Session, job: Job, found: dict[int, Heard], asked_at: datetime) -> Receipt:
+    if not _readable(job.command):
+        return Receipt(job.id, error=Refused(f"Of Odoo only products are read again, not a {job.command.entity}."))
+    id = int(job.command.external_id)
+    return Receipt(job.id, state="done", heard=(found.get(id) or _gone(id, asked_at),))
+
+
+def _gone(id: int, asked_at: datetime) -> Heard:
+    key = sha256(f"{PRODUCT_GONE} {id} {asked_at.isoformat()}".encode()).digest()
+    return Heard(PRODUCT_GONE, key, msgspec.json.encode({"id": id}), asked_at)
+
+
+def probe(session: Session) -> str:
+    """One round trip with the key, which shows that address, database and key are right; says which Odoo it is."""
+    domain = [["name", "=", "base"]]
+    found = call(session, "ir.module.module", "search_read", domain=domain, fields=["latest_version"], limit=1)
+    return f"Odoo {found[0]['latest_version']} accepts our key." if found else "Odoo accepts our key."

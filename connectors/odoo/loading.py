@@ -1,0 +1,85 @@
+"""Creating records exactly once: Odoo's import `load()` with an external id of ours per record. Knows no order and no customer.
+
+`ir_model_data` is unique by (module, name), so of two parallel loads of one external id exactly one creates and the other is told
+«could not serialize access». With the context `mode=update, noupdate=True` (what a module upgrade uses for its own data) a record
+that exists already is left as it is and its id is returned: nothing a person changed is ever overwritten, and a load of nothing
+but external ids is a read by external id. Source: `load` and `_load_records` in odoo/orm/models.py, tried on Odoo 19.0.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from connectors.base import Job, Session
+from connectors.errors import Misconfigured, Refused, Retry, SyncError
+from connectors.odoo.transport import call
+
+Row = Sequence[str]
+Units = Mapping[str, Sequence[Row]]  # external id → the rows of that one record (its lines are further rows)
+Loaded = dict[str, int | SyncError]  # external id → the record's id, or why it is not there
+
+KEEP = {"mode": "update", "noupdate": True}
+
+
+def load_once(session: Session, model: str, fields: Sequence[str], units: Units, about: Iterable[Job] = ()) -> Loaded:
+    """Create what does not exist; leave alone what does."""
+    return _load(session, model, fields, units, KEEP, about)
+
+
+def upsert(session: Session, model: str, fields: Sequence[str], units: Units, about: Iterable[Job] = ()) -> Loaded:
+    """Create what does not exist; set every field named on what does."""
+    return _load(session, model, fields, units, {}, about)
+
+
+def find(session: Session, model: str, xids: Iterable[str], about: Iterable[Job] = ()) -> dict[str, int]:
+    """Ids of the records that exist, by external id. The model must have a required field, or missing ones would be created."""
+    loaded = load_once(session, model, ["id"], {xid: [[xid]] for xid in xids}, about)
+    for outcome in loaded.values():
+        if isinstance(outcome, Retry | Misconfigured):
+            raise outcome
+    return {xid: outcome for xid, outcome in loaded.items() if isinstance(outcome, int)}
+
+
+def _load(
+    session: Session, model: str, fields: Sequence[str], units: Units, context: Mapping[str, Any], about: Iterable[Job]
+) -> Loaded:
+    """Load all; where Odoo objects, those it names go alone and the others together again.
+
+    A load is all or nothing. Its messages stop after ten, and when creating as a batch failed, the first of them blames the first
+    record for what another one did: so nobody is refused before it was sent alone.
+    """
+    if not units:
+        return {}
+    rows = [row for unit in units.values() for row in unit]
+    try:
+        said = call(session, model, "load", about=about, context=dict(context), fields=list(fields), data=rows)
+    except Refused as error:
+        said = {"ids": False, "messages": [{"message": error.words}]}
+    if said["ids"]:
+        return dict(zip(units, said["ids"], strict=True))
+    if any("could not serialize access" in m["message"] for m in said["messages"]):
+        return dict.fromkeys(units, Retry("Somebody else is writing the same records in Odoo.", detail=_words(said)))
+    if len(units) == 1:
+        return dict.fromkeys(units, _verdict(_words(said)))
+    named = _named(said, units)
+    loaded = _load(session, model, fields, {x: u for x, u in units.items() if x not in named}, context, about)
+    for xid in named:
+        loaded |= _load(session, model, fields, {xid: units[xid]}, context, about)
+    return loaded
+
+
+def _named(said: Mapping[str, Any], units: Units) -> set[str]:
+    """External ids of the records the messages are about, by row number; all when they name none."""
+    owner = [xid for xid, rows in units.items() for _ in rows]
+    return {owner[m["rows"]["from"]] for m in said["messages"] if "rows" in m} or set(units)
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    """Everything Odoo said about one record, each thing once."""
+    return " ".join(dict.fromkeys(m["message"].strip() for m in said["messages"])) or "Odoo did not load this and did not say why."
+
+
+def _verdict(words: str) -> SyncError:
+    """Missing rights come as a message like any other (HTTP 200), but no other record would fare better."""
+    if words.startswith("You are not allowed to"):
+        return Misconfigured(f"The Odoo user may not do this: {words.partition(chr(10))[0]}", detail=words)
+    return Refused(words)

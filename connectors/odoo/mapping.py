@@ -1,0 +1,192 @@
+"""What an order needs of Odoo's own set-up: taxes by rate, pricelist by currency, products for charges, places by code.
+
+Everything is looked up once per call for the whole batch; nothing is remembered between calls, so a corrected set-up counts at once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from canonical.types import Address, Tax
+from connectors.base import Session
+from connectors.errors import Misconfigured, Refused, SyncError
+from connectors.odoo.loading import load_once
+from connectors.odoo.transport import call
+
+NAMES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding"}
+FREE = Decimal("0.0000000001")  # how finely a price is stated where Odoo does not round prices
+
+
+# ---- taxes --------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Taxes:
+    """Sales taxes by rate: the shop's explicit choices first, then every percentage tax that is added to net prices."""
+
+    chosen: Mapping[Decimal, int]
+    found: Mapping[Decimal, Sequence[int]]
+
+    def ids(self, taxes: Iterable[Tax]) -> str:
+        """account.tax ids for a line as load() wants them; empty = explicitly none. Refused (tax_mapping) in plain words.
+
+        A rate of zero is no tax unless the settings choose one: zero-rated, exempt and reverse charge all look alike here.
+        """
+        rates = [tax.rate.normalize() for tax in taxes]
+        return ",".join(str(self._id(rate)) for rate in rates if rate or rate in self.chosen)
+
+    def _id(self, rate: Decimal) -> int:
+        if rate in self.chosen:
+            return self.chosen[rate]
+        match self.found.get(rate, ()):
+            case [one]:
+                return one
+            case []:
+                raise Refused(
+                    f"Odoo has no sales tax of {rate:f} % on net prices. Create it, or choose one in the settings.",
+                    reason="tax_mapping",
+                )
+            case many:
+                raise Refused(
+                    f"Odoo has {len(many)} sales taxes of {rate:f} % (ids {', '.join(map(str, many))}). Choose one in the settings.",
+                    reason="tax_mapping",
+                )
+
+
+def taxes(session: Session) -> Taxes:
+    """Sales taxes of the company in use. `price_include` is computed and cannot be searched for."""
+    settings = session.settings
+    domain = [["type_tax_use", "=", "sale"], ["amount_type", "=", "percent"]]
+    if settings.company:
+        domain.append(["company_id", "=", settings.company])
+    found: dict[Decimal, list[int]] = {}
+    for tax in call(session, "account.tax", "search_read", domain=domain, fields=["amount", "price_include"], order="id"):
+        if not tax["price_include"]:
+            found.setdefault(Decimal(tax["amount"]).normalize(), []).append(tax["id"])
+    return Taxes(settings.tax_ids, found)
+
+
+# ---- currencies ---------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Pricelists:
+    """How to get an order into a currency: no pricelist for the company's own, else the first pricelist of that currency."""
+
+    company: str
+    found: Mapping[str, int]
+
+    def id(self, currency: str) -> str:
+        """product.pricelist id as load() wants it; empty = explicitly none. Refused (currency_mapping) when there is no way."""
+        if currency == self.company:
+            return ""
+        if currency in self.found:
+            return str(self.found[currency])
+        raise Refused(
+            f"Odoo keeps its books in {self.company} and has no pricelist in {currency}. Create a pricelist in {currency}.",
+            reason="currency_mapping",
+        )
+
+
+def pricelists(session: Session, currencies: Iterable[str]) -> Pricelists:
+    """The company's currency and pricelists for the others. An order's currency is its pricelist's (`_compute_currency_id`)."""
+    chosen = session.settings.company
+    domain = [["id", "=", chosen]] if chosen else []
+    companies = call(session, "res.company", "search_read", domain=domain, fields=["currency_id"])
+    if len(companies) != 1:
+        raise Misconfigured("Name in the settings which of the companies in this Odoo the orders belong to.")
+    company = companies[0]["currency_id"][1]
+    others = sorted(set(currencies) - {company})
+    if not others:
+        return Pricelists(company, {})
+    wanted = [["currency_id.name", "in", others], ["company_id", "in", [False, companies[0]["id"]]]]
+    found = call(session, "product.pricelist", "search_read", domain=wanted, fields=["currency_id"], order="id desc")
+    return Pricelists(company, {p["currency_id"][1]: p["id"] for p in found})
+
+
+# ---- prices -------------------------------------------------------------------------------------------------------------------
+def price_step(session: Session) -> Decimal:
+    """The smallest step of a unit price. Odoo 19 keeps prices as they are; older ones round them to so many digits."""
+    said = call(session, "sale.order.line", "fields_get", allfields=["price_unit"], attributes=["digits"])
+    digits = said["price_unit"].get("digits")
+    return Decimal(1).scaleb(-digits[1]) if digits else FREE
+
+
+# ---- charges ------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The service product each kind of charge is booked on."""
+
+    found: Mapping[str, int | SyncError]
+
+    def id(self, kind: str) -> str:
+        """product.product id as load() wants it; raises why there is none."""
+        product = self.found[kind]
+        if isinstance(product, SyncError):
+            raise product
+        return str(product)
+
+
+def services(session: Session, kinds: Iterable[str]) -> Services:
+    """Service products for these kinds of charge: by internal reference where the settings name one, else our own, created once."""
+    kinds = sorted(set(kinds))
+    codes = {kind: getattr(session.settings, f"{kind}_product") for kind in kinds}
+    named = {kind: code for kind, code in codes.items() if code}
+    return Services({**_ours(session, [k for k in kinds if k not in named]), **_theirs(session, named)})
+
+
+def _ours(session: Session, kinds: Sequence[str]) -> dict[str, int | SyncError]:
+    xids = {kind: session.settings.xid("product", kind) for kind in kinds}
+    rows = {xid: [[xid, NAMES[kind], "service"]] for kind, xid in xids.items()}
+    loaded = load_once(session, "product.product", ["id", "name", "type"], rows)
+    return {kind: loaded[xid] for kind, xid in xids.items()}
+
+
+def _theirs(session: Session, codes: Mapping[str, str]) -> dict[str, int | SyncError]:
+    if not codes:
+        return {}
+    domain = [["default_code", "in", sorted(codes.values())]]
+    rows = call(session, "product.product", "search_read", domain=domain, fields=["default_code"])
+    return {kind: _only(code, [r["id"] for r in rows if r["default_code"] == code]) for kind, code in codes.items()}
+
+
+def _only(code: str, ids: Sequence[int]) -> int | SyncError:
+    if len(ids) == 1:
+        return ids[0]
+    return Misconfigured(f"The settings name the product {code}; Odoo has {len(ids) or 'none'} of that internal reference.")
+
+
+# ---- places -------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Country and state ids by ISO code."""
+
+    countries: Mapping[str, int]
+    states: Mapping[tuple[str, str], int]
+
+    def country(self, address: Address) -> str:
+        """res.country id; Refused for a code Odoo does not know."""
+        code = address.country.upper()
+        if code and code not in self.countries:
+            raise Refused(f"Odoo knows no country with the code {code}.", reason="country_mapping")
+        return str(self.countries[code]) if code else ""
+
+    def state(self, address: Address) -> str:
+        """res.country.state id, empty when Odoo does not know it. Some countries' codes carry the country (DE-BE), some do not (CA)."""
+        country, state = address.country.upper(), address.state.upper()
+        bare = state.removeprefix(f"{country}-")
+        found = next((self.states[country, s] for s in (state, bare, f"{country}-{bare}") if (country, s) in self.states), "")
+        return str(found)
+
+
+def places(session: Session, addresses: Iterable[Address]) -> Places:
+    """Countries and states these addresses mention."""
+    codes = sorted({a.country.upper() for a in addresses if a.country})
+    if not codes:
+        return Places({}, {})
+    countries = call(session, "res.country", "search_read", domain=[["code", "in", codes]], fields=["code"])
+    by_id = {c["id"]: c["code"] for c in countries}
+    states = call(
+        session, "res.country.state", "search_read",
+        domain=[["country_id", "in", list(by_id)]], fields=["code", "country_id"],
+    )  # fmt: skip
+    return Places(
+        {code: id for id, code in by_id.items()},
+        {(by_id[s["country_id"][0]], s["code"].upper()): s["id"] for s in states},
+    )

@@ -1,0 +1,45 @@
+"""Which command goes to Odoo how. The work is done in customers.py, orders.py, goods_issue.py and asking.py."""
+
+from collections.abc import Mapping
+
+from canonical.commands import (
+    AddRounding,
+    Command,
+    ConfirmOrder,
+    CreateOrder,
+    PostGoodsIssue,
+    Refresh,
+    UpsertCustomer,
+)  # fmt: skip
+from connectors.base import Send
+from connectors.odoo.asking import refresh
+from connectors.odoo.customers import upsert_customers
+from connectors.odoo.goods_issue import issue_needs, issue_optional, look_issues, post_goods_issues
+from connectors.odoo.orders import add_roundings, confirm_orders, create_orders, look_orders, order_needs, order_ref
+
+#: Odoo tries a conflicting transaction five times, up to 25 s, before it gives up (odoo/service/model.py): wait longer than that.
+DEADLINE = LONGEST = 60.0
+#: Three-line orders through load(): 9/s one by one, 54/s in calls of 50, no faster in calls of 200.
+BATCH = 50
+
+SENDS: Mapping[type[Command], Send] = {
+    UpsertCustomer: Send(
+        upsert_customers, "native_upsert", batch=BATCH, deadline=DEADLINE, longest=LONGEST,
+    ),
+    CreateOrder: Send(
+        create_orders, "native_unique", order_needs, look=look_orders, batch=BATCH, deadline=DEADLINE, longest=LONGEST,
+    ),
+    AddRounding: Send(
+        add_roundings, "native_unique", order_ref, batch=BATCH, deadline=DEADLINE, longest=LONGEST,
+    ),
+    ConfirmOrder: Send(
+        confirm_orders, "idempotent", order_ref, batch=BATCH, deadline=DEADLINE, longest=LONGEST,
+    ),
+    PostGoodsIssue: Send(
+        post_goods_issues, "search_then_create", issue_needs, issue_optional, look_issues,
+        batch=25, deadline=DEADLINE, longest=LONGEST,
+    ),
+    Refresh: Send(
+        refresh, "idempotent", batch=100, deadline=30.0,
+    ),
+}  # fmt: skip

@@ -1,0 +1,33 @@
+"""What a shop tells us about its Odoo. Knows nothing of how it is used."""
+
+from decimal import Decimal
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Plain settings of one Odoo database, decoded strictly.
+
+    `module` prefixes our external ids; it must not be the name of a module installed there, or an upgrade would clean them up.
+    `taxes` maps a percentage ("19", "8.875") to an account.tax id where looking it up would be ambiguous. The three products are
+    internal references (default_code) of service products; an empty one is created on demand under an external id of ours.
+    """
+
+    url: str
+    database: str
+    module: str = "retailsync"
+    company: int | None = None
+    taxes: dict[str, int] = {}
+    shipping_product: str = ""
+    fee_product: str = ""
+    rounding_product: str = ""
+    allow_loopback_http: bool = False
+
+    @property
+    def tax_ids(self) -> dict[Decimal, int]:
+        """`taxes` by number, so that "19" and "19.00" are one rate."""
+        return {Decimal(rate).normalize(): tax for rate, tax in self.taxes.items()}
+
+    def xid(self, kind: str, ours: object) -> str:
+        """External id of one of our subjects, e.g. retailsync.order_17."""
+        return f"{self.module}.{kind}_{ours}"
