@@ -29,9 +29,19 @@ class Command(Value, tag=True):
         raise TypeError(f"{type(self).__name__} names no subject")
 
     @property
+    def subject_key(self) -> tuple[str, str]:
+        """The subject as the outbox orders by it: (kind, key)."""
+        return self.subject.entity, str(self.subject.id)
+
+    @property
     def purpose(self) -> str:
         """The purpose key: at most one command per system and purpose is ever planned."""
         raise TypeError(f"{type(self).__name__} names no purpose")
+
+    @property
+    def posts(self) -> tuple[str, Ref] | None:
+        """What the target holds once this is confirmed: (posting kind, subject). None for a read."""
+        return None
 
 
 class Refresh(Command):
@@ -42,6 +52,10 @@ class Refresh(Command):
     external_id: str
 
     @property
+    def subject_key(self) -> tuple[str, str]:
+        return self.entity, f"external:{self.external_id}"
+
+    @property
     def purpose(self) -> str:
         return f"refresh:{self.entity}:{self.external_id}"
 
@@ -50,6 +64,7 @@ class UpsertCustomer(Command):
     """Make a customer and the addresses of one order known to the ERP. Ids are ours; links come back for each of them."""
 
     customer_id: int
+    order_id: int  # the order that made us do it
     billing_id: int
     billing: Address
     shipping_id: int
@@ -63,6 +78,10 @@ class UpsertCustomer(Command):
     @property
     def purpose(self) -> str:
         return f"customer:{self.customer_id}:{self.billing_id}:{self.shipping_id}"
+
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "customer", self.subject
 
 
 class OrderLine(Value):
@@ -104,6 +123,10 @@ class CreateOrder(Command):
     def purpose(self) -> str:
         return f"sales_order:{self.order_id}"
 
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "sales_order", self.subject
+
 
 class AddRounding(Command):
     """Add one untaxed rounding line so that the ERP's total equals the shop's to the cent. Answers with the new total."""
@@ -119,6 +142,10 @@ class AddRounding(Command):
     def purpose(self) -> str:
         return f"rounding:{self.order_id}"
 
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "sales_order", self.subject
+
 
 class ConfirmOrder(Command):
     """Confirm the ERP's sales order, so that it becomes binding there."""
@@ -132,6 +159,10 @@ class ConfirmOrder(Command):
     @property
     def purpose(self) -> str:
         return f"confirm:{self.order_id}"
+
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "sales_order", self.subject
 
 
 class IssueLine(Value):
@@ -161,6 +192,10 @@ class PostGoodsIssue(Command):
     @property
     def purpose(self) -> str:
         return f"goods_issue:{self.shipment_id}"
+
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "goods_issue", Ref("shipment", self.shipment_id)
 
 
 class RequestLine(Value):
@@ -194,6 +229,10 @@ class RequestFulfilment(Command):
     def purpose(self) -> str:
         return f"fulfilment_request:{self.request_id}"
 
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "fulfilment_request", self.subject
+
 
 class SendTracking(Command):
     """Show the customer a shipment in the shop: carrier, tracking numbers, what is inside. Lines carry the *shop's* line ids."""
@@ -214,6 +253,10 @@ class SendTracking(Command):
     def purpose(self) -> str:
         return f"tracking:{self.shipment_id}"
 
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "tracking", Ref("shipment", self.shipment_id)
+
 
 class CompleteOrder(Command):
     """Set the shop's order to completed: everything that ships has shipped, and the shop knows its tracking."""
@@ -227,3 +270,7 @@ class CompleteOrder(Command):
     @property
     def purpose(self) -> str:
         return f"complete:{self.order_id}"
+
+    @property
+    def posts(self) -> tuple[str, Ref]:
+        return "completion", self.subject

@@ -120,7 +120,7 @@ class Hold(models.Model):
     words = models.TextField()
     placed_at = models.DateTimeField(db_default=Now())
     lifted_at = models.DateTimeField(null=True, blank=True)
-    lifted_by = models.CharField(max_length=150, blank=True, help_text="A person's name, or empty when the cause went away.")
+    lifted_by = models.CharField(max_length=150, blank=True, db_default="", help_text="A person's name, or empty when the cause went away.")
     ledger_version = models.IntegerField(default=0, db_default=0)
 
     class Meta:

@@ -42,7 +42,7 @@ class Secret(models.Model):
 
     system = models.ForeignKey(System, models.CASCADE, related_name="secrets")
     name = models.CharField(max_length=40)
-    sealed = models.BinaryField()
+    sealed = models.TextField(help_text="Key id and ciphertext; opened by the top floor.")
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 

@@ -173,6 +173,7 @@ class Lease(models.Model):
     name = models.CharField(max_length=80, unique=True)
     token = models.UUIDField(null=True)
     until = models.DateTimeField(null=True)
+    wanted = models.BooleanField(default=False, db_default=False, help_text="Somebody came while it was held.")
 
     def __str__(self) -> str:
         return self.name

@@ -1,0 +1,40 @@
+"""The bell: tells a worker that rows wait. Only ever a hint: rows are the truth, and a sweep finds what no bell rang for."""
+
+import logging
+import time
+
+import redis
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from retailsync.celery import app
+
+_PENDING = 30  # seconds after which a bell that nobody answered may ring again
+_QUIET = 2.0  # seconds not to try again after Redis did not answer: a door must not wait for it
+_log = logging.getLogger(__name__)
+_state: dict[str, float] = {"silent_until": 0.0}
+_client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+
+
+def ring(task: str, system_id: int) -> None:
+    """Ask for one drain, unless one is already asked for that has not begun. Never raises: a bell may fail."""
+    if time.monotonic() < _state["silent_until"]:
+        return
+    try:
+        if _client.set(_key(task, system_id), 1, nx=True, ex=_PENDING):
+            app.send_task(task, (system_id,), retry=False)
+    except (redis.RedisError, OperationalError) as error:
+        _state["silent_until"] = time.monotonic() + _QUIET
+        _log.warning("bell silent", extra={"task": task, "error": type(error).__name__})
+
+
+def answered(task: str, system_id: int) -> None:
+    """A drain begins: whatever is committed from now on needs a new bell."""
+    try:
+        _client.delete(_key(task, system_id))
+    except redis.RedisError as error:
+        _log.warning("bell silent", extra={"task": task, "error": type(error).__name__})
+
+
+def _key(task: str, system_id: int) -> str:
+    return f"retailsync:bell:{task}:{system_id}"

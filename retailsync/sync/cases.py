@@ -1,0 +1,74 @@
+"""Exceptions are opened and closed here, in sets, next to the row they point at and in its transaction."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from canonical import sql
+from canonical.ledger import Written
+from retailsync.sync.reasons import reason
+
+_NUMBERS = re.compile(r"\d+")
+_COLUMNS = {
+    "target_kind": "text", "target_id": "bigint", "system_id": "bigint", "order_id": "bigint", "workflow": "text", "stage": "text",
+    "reason": "text", "detail": "text", "cause": "text", "words": "text", "who": "text",
+}  # fmt: skip
+
+
+class Opening(NamedTuple):
+    """An exception to be opened. `detail` is what makes equal causes equal, e.g. the SKU or the field."""
+
+    target_kind: str
+    target_id: int
+    system_id: int | None
+    order_id: int | None
+    workflow: str
+    stage: str
+    reason: str
+    detail: str
+    words: str
+
+
+def open_all(openings: Iterable[Opening]) -> None:
+    """Open exceptions; a target that already has an open one keeps it, with the newer words."""
+    rows = [
+        (*o._replace(detail=o.detail[:300], words=""), o.words) for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
+    ]
+    full = [(*row[:8], _cause(row), row[-1], reason(row[6]).who) for row in rows]
+    sql.insert(
+        "sync_case", _COLUMNS, full,
+        "ON CONFLICT (target_kind, target_id) WHERE closed_at IS NULL DO UPDATE SET reason = excluded.reason, detail = excluded.detail,"
+        " cause = excluded.cause, words = excluded.words, who = excluded.who, stage = excluded.stage",
+    )  # fmt: skip
+
+
+def _cause(row: Sequence[object]) -> str:
+    """Equal for one workflow, system, stage, reason and detail with its numbers taken out."""
+    _, _, system, _, workflow, stage, code, detail, *_ = row
+    text = "|".join((workflow, str(system), stage, code, _NUMBERS.sub("#", str(detail)) if code == "malformed" else str(detail)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def close(target_kind: str, target_ids: Sequence[int], by: str = "") -> None:
+    """Close the open exceptions of these targets. `by` is a person, or empty when the cause went away."""
+    sql.fetch(
+        "UPDATE sync_case SET closed_at = clock_timestamp(), closed_by = %s"
+        " WHERE target_kind = %s AND target_id = ANY(%s) AND closed_at IS NULL",
+        (by, target_kind, list(target_ids)),
+    )
+
+
+def follow_holds(entries: Sequence[Written]) -> None:
+    """Open an exception for each hold just placed; close those of holds just lifted."""
+    placed = [e.subject_id for e in entries if e.subject_kind == "hold" and e.event == "placed"]
+    lifted = [e.subject_id for e in entries if e.subject_kind == "hold" and e.event == "lifted"]
+    if placed:
+        rows = sql.fetch(
+            "SELECT h.id, o.channel_id, o.id, h.reason, h.detail, h.words FROM canonical_hold h"
+            " JOIN canonical_order o ON o.id = h.order_id WHERE h.id = ANY(%s) AND h.lifted_at IS NULL",
+            (placed,),
+        )
+        open_all(Opening("hold", id, system, order, "order_to_fulfilment", "plan", *rest) for id, system, order, *rest in rows)
+    if lifted:
+        close("hold", lifted)

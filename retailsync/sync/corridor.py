@@ -1,0 +1,83 @@
+"""The middle of the corridor, in one transaction: facts are recorded, flows plan, commands are put out, waiters are woken."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from canonical import sql
+from canonical.commands import Refresh
+from canonical.facts import Decision
+from canonical.ledger import Cause, Written
+from canonical.record import Recorded, Stated, record
+from retailsync import flows
+from retailsync.sync import bell, cases, outbox
+
+_ROUNDS = 8  # a decision plans the next step; more rounds than this mean that two rules undo each other
+
+
+class Restless(Exception):
+    """Flows kept deciding. Our bug: two rules undo each other."""
+
+
+def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
+    """Record facts of one source, plan what follows and put the commands out. Runs inside the caller's transaction."""
+    recorded = record(source, stated, now)
+    entries = recorded.entries + _plan(source, recorded.entries, now, recorded)
+    _ask(recorded)
+    cases.follow_holds(entries)
+    _wake(recorded.appeared, now)
+    return recorded
+
+
+def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:
+    """Plan orders anew although no fact about them came, e.g. after staff changed a rule they depend on."""
+    recorded = Recorded()
+    touched = [Written("order", id, "replanned", id, cause) for id in order_ids]
+    cases.follow_holds(_plan(0, touched, now, recorded))
+    _wake(recorded.appeared, now)
+
+
+def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Recorded) -> list[Written]:
+    """Plan until nothing more is decided; returns the entries the decisions made."""
+    made: list[Written] = []
+    for _ in range(_ROUNDS):
+        steps = flows.plan(entries, now)
+        outbox.put([outbox.Order(s.system_id, s.what, s.cause) for s in steps if not isinstance(s.what, Decision)])
+        decisions = [Stated(s.cause, s.what) for s in steps if isinstance(s.what, Decision)]
+        if not decisions:
+            return made
+        more = record(source, decisions, now)
+        entries = more.entries
+        made += entries
+        recorded.appeared |= more.appeared
+    raise Restless(f"flows kept deciding after {_ROUNDS} rounds: {[type(s.what).__name__ for s in steps][:5]}")
+
+
+def _ask(recorded: Recorded) -> None:
+    outbox.put(
+        [
+            outbox.Order(q.system_id, Refresh(entity=q.entity, external_id=q.external_id), q.cause)
+            for q in recorded.questions
+        ]
+    )
+
+
+def _wake(keys: set[str], now: datetime) -> None:
+    """Whoever waits for one of these gets its turn now."""
+    if not keys:
+        return
+    messages = sql.fetch(
+        "UPDATE sync_message SET state = 'received', waits_for = '', not_before = %s WHERE state = 'waiting' AND waits_for = ANY(%s)"
+        " RETURNING system_id",
+        (now, sorted(keys)),
+    )
+    commands = sql.fetch(
+        "UPDATE sync_command SET waits_for = '', not_before = %s WHERE state = 'waiting' AND waits_for = ANY(%s) RETURNING system_id",
+        (now, sorted(keys)),
+    )
+    for task, rows in (("sync.drain_inbox", messages), ("sync.drain_outbox", commands)):
+        for system in sorted({s for (s,) in rows}):
+            transaction.on_commit(lambda task=task, system=system: bell.ring(task, system))
+
+

@@ -1,0 +1,63 @@
+"""May we speak with this system now? Pause, circuit and rate limit, as columns of one row per system."""
+
+import random
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from canonical import sql
+from retailsync.sync import cases
+
+TRIP = 3  # failures in a row that open the circuit
+_LONGEST = 300.0
+_BURST = 2.0  # seconds of allowance a rate limit may save up
+
+
+def allow(system_id: int, wanted: int, now: datetime) -> int:
+    """How many commands may go out now, at most `wanted`. After failures one goes first, as a probe. Takes them off the allowance."""
+    sql.fetch("INSERT INTO sync_gate (system_id) VALUES (%s) ON CONFLICT DO NOTHING", (system_id,))
+    with transaction.atomic():
+        ((mode, rate, failures, open_until, paused_until, allowance, at),) = sql.fetch(
+            "SELECT s.mode, s.rate_limit, g.failures, g.open_until, g.paused_until, g.allowance, g.allowance_at"
+            " FROM sync_gate g JOIN canonical_system s ON s.id = g.system_id WHERE g.system_id = %s FOR UPDATE OF g",
+            (system_id,),
+        )
+        if mode != "live" or any(until and until > now for until in (open_until, paused_until)):
+            return 0
+        count = 1 if failures >= TRIP else wanted
+        if not rate:
+            return count
+        saved = rate * _BURST if at is None else min(rate * _BURST, allowance + rate * max(0.0, (now - at).total_seconds()))
+        count = min(count, int(saved))
+        sql.fetch("UPDATE sync_gate SET allowance = %s, allowance_at = %s WHERE system_id = %s", (saved - count, now, system_id))
+        return count
+
+
+def passed(system_id: int, now: datetime) -> None:
+    """The system answered: close the circuit, and the exception with it."""
+    was = sql.fetch(
+        "UPDATE sync_gate g SET failures = 0, open_until = NULL, paused_until = NULL, last_ok_at = %s, words = ''"
+        " FROM (SELECT failures FROM sync_gate WHERE system_id = %s FOR UPDATE) o WHERE g.system_id = %s RETURNING o.failures",
+        (now, system_id, system_id),
+    )
+    if was and was[0][0] >= TRIP:
+        cases.close("system", [system_id])
+
+
+def failed(system_id: int, now: datetime, words: str, reason: str, after: float | None = None) -> None:
+    """The system as a whole did not serve us. From the third time on the circuit opens and one exception says so."""
+    ((failures,),) = sql.fetch(
+        "UPDATE sync_gate SET failures = failures + 1, words = %s WHERE system_id = %s RETURNING failures", (words, system_id)
+    )
+    pause = after if after is not None else min(_LONGEST, 2.0**failures) * random.uniform(0.5, 1.0)
+    column = "paused_until" if after is not None else "open_until"
+    sql.fetch(f"UPDATE sync_gate SET {column} = %s WHERE system_id = %s", (now + timedelta(seconds=pause), system_id))
+    if failures >= TRIP:
+        cases.open_all([cases.Opening("system", system_id, system_id, None, "connection", "send", reason, "", words)])
+
+
+def reset(system_id: int) -> None:
+    """A person says: try again now."""
+    sql.fetch(
+        "UPDATE sync_gate SET failures = 0, open_until = NULL, paused_until = NULL, words = '' WHERE system_id = %s", (system_id,)
+    )

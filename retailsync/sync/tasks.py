@@ -1,0 +1,46 @@
+"""Celery tasks: bells that carry ids only. Everything they do is in rows; a lost task loses nothing."""
+
+from canonical import sql
+from retailsync.celery import app
+from retailsync.sync import bell, clock, inbox, polling, release, sending
+
+
+@app.task(name=inbox.TASK)
+def drain_inbox(system_id: int) -> None:
+    """Carry one system's messages along the corridor."""
+    inbox.drain(system_id)
+
+
+@app.task(name=sending.TASK)
+def drain_outbox(system_id: int) -> None:
+    """Send what waits for one system."""
+    sending.drain(system_id)
+
+
+@app.task(name="sync.poll")
+def poll() -> None:
+    """Poll every feed that is due."""
+    polling.poll_due()
+
+
+@app.task(name="sync.sweep")
+def sweep() -> None:
+    """Find every row no bell rang for, and ring."""
+    now = clock.now()
+    sql.fetch(
+        "UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,)
+    )
+    for (system,) in sql.fetch("SELECT DISTINCT system_id FROM sync_message WHERE state = 'received'"):
+        bell.ring(inbox.TASK, system)
+    for (system,) in sql.fetch(
+        "SELECT DISTINCT system_id FROM sync_command WHERE (state = 'waiting' AND not_before <= %s)"
+        " OR (state = 'sending' AND lease_until < clock_timestamp())",
+        (now,),
+    ):
+        bell.ring(sending.TASK, system)
+
+
+@app.task(name="sync.release")
+def release_cases(case_ids: list[int], who: str, why: str) -> None:
+    """Release exceptions somebody chose in the console."""
+    release.release(case_ids, who, why)
