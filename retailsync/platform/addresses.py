@@ -49,7 +49,7 @@ def require_database(url: str) -> None:
     except psycopg2.Error as error:
         # ProgrammingError is how the driver reports an unknown option in the query part.
         where = f"{parsed['HOST'] or 'the local socket'}:{parsed['PORT'] or 5432}/{parsed['NAME']}"
-        raise Trouble(f"DATABASE_URL: cannot use {where}: {_last_line(error)}") from error
+        raise Trouble(f"DATABASE_URL: cannot use {where}: {_reason(error)}") from error
 
 
 def require_redis(url: str) -> None:
@@ -62,7 +62,7 @@ def require_redis(url: str) -> None:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:
         where = f"{parts.hostname}:{parts.port or 6379}"
-        raise Trouble(f"REDIS_URL: cannot use {where}: {_last_line(error)}") from error
+        raise Trouble(f"REDIS_URL: cannot use {where}: {_reason(error)}") from error
 
 
 def connect(parsed: dict[str, Any]) -> Any:
@@ -88,6 +88,7 @@ def _split(variable: str, url: str, schemes: tuple[str, ...]) -> SplitResult:
     return parts
 
 
-def _last_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    # Drivers add hints in further lines, and say first what we say ourselves: where they failed.
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].strip()
+    return lines[0].rpartition("failed: ")[2].strip()

@@ -39,14 +39,12 @@ def test_a_malformed_database_url_is_explained(url: str, sentence: str) -> None:
     assert str(trouble.value).startswith(sentence)
 
 
-def test_an_unreachable_database_is_one_sentence_without_the_password() -> None:
+def test_an_unreachable_database_is_one_sentence() -> None:
     port = first_free(20000)
     with pytest.raises(Trouble) as trouble:
         addresses.require_database(f"postgres://ann:hunter2@127.0.0.1:{port}/shop")
     text = str(trouble.value)
-    assert text.startswith(f"DATABASE_URL: cannot use 127.0.0.1:{port}/shop: ")
-    assert "hunter2" not in text
-    assert "\n" not in text
+    assert text == f"DATABASE_URL: cannot use 127.0.0.1:{port}/shop: Connection refused"
 
 
 def test_an_unreachable_redis_is_one_sentence() -> None:
