@@ -49,14 +49,14 @@ FITS := import ensurepip, os, shutil, sys, venv; v = sys.version_info[:2]; \
 	redis = os.environ.get("REDIS_URL") or shutil.which("redis-server") or shutil.which("valkey-server"); \
 	sys.exit(v < (3, 11) or (v > (3, 12) and not redis))
 
-.venv/bin/python:
+.venv/.made:
 	@for python in $(or $(PYTHON),python3.12 python3.11 python3); do \
-	  if $$python -c '$(FITS)' >/dev/null 2>&1; then exec $$python -m venv .venv; fi; \
+	  if $$python -c '$(FITS)' >/dev/null 2>&1; then $$python -m venv .venv && touch $@; exit; fi; \
 	done; \
 	echo "retailsync needs Python 3.11 or 3.12 with venv (or a newer one plus redis-server); name it with PYTHON=/path/to/python." >&2; \
 	exit 2
 
-.venv/.run: requirements.txt | .venv/bin/python
+.venv/.run: requirements.txt | .venv/.made
 	@echo "Installing requirements (a minute the first time) …"
 	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@touch $@
