@@ -144,7 +144,7 @@ class AddRounding(Command):
 
     @property
     def posts(self) -> tuple[str, Ref]:
-        return "sales_order", self.subject
+        return "rounding", self.subject
 
 
 class ConfirmOrder(Command):

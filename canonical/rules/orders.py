@@ -1,0 +1,38 @@
+"""Rules about orders: which shop statuses let an order go on, and where its units are sent. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Place = TypeVar("Place")
+
+#: The shop says it is paid or otherwise accepted (WooCommerce: processing). Completed means the shop is done with it.
+RELEASING = frozenset({"processing", "completed"})
+
+
+def may_release(shop_status: str, gone: bool) -> bool:
+    """Whether the shop's own statement lets the order go to ERP and warehouse."""
+    return shop_status in RELEASING and not gone
+
+
+def route(
+    open_units: Mapping[int, int], sources: Mapping[int, Sequence[Place]], excluded: Collection[Place]
+) -> tuple[dict[Place, dict[int, int]], list[int]]:
+    """Send each line's units to the first location of its ordered list that is not excluded.
+
+    `open_units`: line id → units still to be routed; `sources`: line id → its locations in order. Returns location → {line: units},
+    and the lines no location is left for. Excluded are those who already refused this order: each is asked once.
+    """
+    routed: dict[Place, dict[int, int]] = {}
+    stranded = []
+    for line, units in open_units.items():
+        place = next((p for p in sources.get(line, ()) if p not in excluded), None)
+        if place is None:
+            stranded.append(line)
+        else:
+            routed.setdefault(place, {})[line] = units
+    return routed, stranded
+
+
+def complete(lines: Iterable[tuple[int, int, int]]) -> bool:
+    """Whether every unit that ships has shipped or was cancelled. Lines are (ordered, cancelled, shipped) of lines that ship."""
+    return all(shipped >= ordered - cancelled for ordered, cancelled, shipped in lines)

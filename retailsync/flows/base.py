@@ -1,0 +1,30 @@
+"""What a flow is: who owns it, what it promises, and a pure plan over a view that a fixed number of queries gathered."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from canonical.commands import Command
+from canonical.facts import Decision
+from canonical.ledger import Cause, Written
+
+
+class Step(NamedTuple):
+    """One thing a plan wants: a decision to record, or a command for a system, and the row that caused it."""
+
+    cause: Cause
+    system_id: int
+    what: Command | Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One workflow. `gather` reads (set-wise), `plan` thinks (pure). `runbook` is the page people turn to."""
+
+    name: str
+    owner: str
+    service_level: timedelta
+    runbook: str
+    gather: Callable[[Sequence[Written]], Any]
+    plan: Callable[[Any, datetime], Iterable[Step]]
