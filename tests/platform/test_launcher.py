@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,16 @@ def test_a_bad_address_is_one_sentence(environ: dict[str, str]) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"{next(iter(environ))} must look like ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_a_killed_launcher_takes_its_command_along() -> None:
+    command = [sys.executable, "-m", "retailsync.platform", "run", "--", "sh", "-c", "echo $$; exec sleep 60"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout
+        started = psutil.Process(int(launcher.stdout.readline()))
+        launcher.kill()
+        started.wait(10)
 
 
 def test_an_unknown_command_shows_the_usage() -> None:
