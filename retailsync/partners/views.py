@@ -7,14 +7,14 @@ import hashlib
 from typing import Any
 
 import msgspec
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from canonical.models import FulfilmentRequest
+from canonical.models import FulfilmentRequest, RequestLine
 from connectors.base import Heard
 from connectors.partner import reading
 from retailsync.partners import problems
@@ -42,7 +42,7 @@ class PartnerView(APIView):
         return (
             FulfilmentRequest.objects.filter(system_id=partner.system_id)
             .select_related("order__shipping", "location")
-            .prefetch_related("lines__line__sku")
+            .prefetch_related(Prefetch("lines", RequestLine.objects.select_related("line__sku").order_by("line_id")))
         )
 
 

@@ -1,0 +1,91 @@
+"""Two partners with keys, and requests for them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from canonical.models import Address, Customer, FulfilmentRequest, Location, Order, OrderLine, RequestLine, Sku, System
+from retailsync.partners import authentication
+from retailsync.partners.models import PartnerKey
+
+AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ROOT = "/fulfilment-requests/"
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    authentication.forget()
+
+
+@dataclass
+class Partner:
+    """A partner system with its key and a client that uses it."""
+
+    system: System
+    location: Location
+    key: PartnerKey
+    text: str
+
+    def get(self, path: str, **query: str) -> Any:
+        return Client().get(ROOT + path, query, headers=self.headers())
+
+    def post(self, path: str, body: Any = None, key: str = "") -> Any:
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        extra = {"Idempotency-Key": key} if key else {}
+        return Client().post(ROOT + path, raw, content_type="application/json", headers=self.headers() | extra)
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.text}"}
+
+
+def make_partner(slug: str) -> Partner:
+    system = System.objects.create(slug=slug, name=slug, connector="partner", roles=["3pl"])
+    location = Location.objects.create(code=slug.upper(), name=slug, executor=system)
+    return Partner(system, location, *PartnerKey.issue(system, "warehouse software"))
+
+
+@pytest.fixture
+def partner(db: None) -> Partner:
+    return make_partner("w1")
+
+
+@pytest.fixture
+def other(db: None) -> Partner:
+    return make_partner("w2")
+
+
+@pytest.fixture
+def order(db: None) -> Order:
+    shop = System.objects.create(slug="shop", name="Shop", connector="woocommerce", roles=["channel"])
+    customer = Customer.objects.create(key="a@example.org")
+    address = Address.objects.create(customer=customer, digest=b"1", content={"first_name": "Ada", "country": "DE"})
+    order = Order.objects.create(
+        channel=shop, external_id="1", number="1", reference="WEB-1", shop_status="processing", placed_at=AT, currency="EUR",
+        total=10, total_tax=0, customer=customer, billing=address, shipping=address,
+    )  # fmt: skip
+    sku = Sku.objects.create(code="A")
+    OrderLine.objects.create(
+        order=order, external_id="1", sku=sku, sku_text="a", name="Apple", ordered=3, subtotal=10, total=10
+    )
+    return order
+
+
+@pytest.fixture
+def ask(order: Order) -> Callable[..., FulfilmentRequest]:
+    """Raise the n-th request of the order at a partner."""
+
+    def raise_request(partner: Partner, number: int = 1, **state: Any) -> FulfilmentRequest:
+        request = FulfilmentRequest.objects.create(
+            order=order, location=partner.location, system=partner.system, reference=f"WEB-1-{partner.location.code}-{number}",
+            attempt=number, requested_at=AT, **state,
+        )  # fmt: skip
+        for line in order.lines.all():
+            RequestLine.objects.create(request=request, line=line, units=line.ordered)
+        return request
+
+    return raise_request

@@ -1,0 +1,123 @@
+"""What a warehouse sees: its own requests, whole, in order, page by page; nothing of anybody else's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from canonical.models import FulfilmentRequest
+
+from .conftest import ROOT, Partner
+
+pytestmark = pytest.mark.urls("retailsync.partners.urls")
+Ask = Callable[..., FulfilmentRequest]
+
+
+def outline(request: FulfilmentRequest) -> dict[str, Any]:
+    return {
+        "reference": request.reference,
+        "order_reference": "WEB-1",
+        "location": request.location.code,
+        "state": "submitted",
+        "execution": "open",
+        "reason": "",
+        "partner_reference": "",
+        "requested_at": "2026-05-01T12:00:00Z",
+        "answered_at": None,
+        "lines": [
+            {
+                "line": str(request.lines.get().line_id),
+                "sku": "A",
+                "name": "Apple",
+                "units": 3,
+                "short": 0,
+                "shipped": 0,
+            }
+        ],
+    }
+
+
+def test_a_partner_sees_its_own_requests_only(partner: Partner, other: Partner, ask: Ask) -> None:
+    own, _ = ask(partner, answer="submitted"), ask(other)
+    assert partner.get("").json() == {"items": [outline(own)], "next": None}
+
+
+def test_one_request_says_where_it_goes(partner: Partner, ask: Ask) -> None:
+    own = ask(partner, answer="submitted")
+    ship_to = dict.fromkeys(
+        (
+            "first_name",
+            "last_name",
+            "company",
+            "line1",
+            "line2",
+            "postcode",
+            "city",
+            "state",
+            "country",
+            "phone",
+            "email",
+        ),
+        "",
+    )
+    assert partner.get(f"{own.reference}/").json() == outline(own) | {
+        "ship_to": ship_to | {"first_name": "Ada", "country": "DE"}
+    }
+
+
+def test_another_partners_request_is_as_unknown_as_none(partner: Partner, other: Partner, ask: Ask) -> None:
+    theirs, none = partner.get(f"{ask(other).reference}/"), partner.get("nothing/")
+    assert (theirs.status_code, theirs.content, theirs["Content-Type"]) == (
+        404,
+        none.content,
+        "application/problem+json",
+    )
+
+
+def test_pages_follow_each_other(partner: Partner, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retailsync.partners.views.PAGE", 2)
+    raised = [ask(partner, number).reference for number in range(1, 6)]
+    seen: list[list[str]] = []
+    after = ""
+    while after is not None:
+        page = partner.get("", **({"after": after} if after else {})).json()
+        seen.append([item["reference"] for item in page["items"]])
+        after = page["next"]
+    assert seen == [raised[:2], raised[2:4], raised[4:]]
+
+
+def test_a_state_selects(partner: Partner, ask: Ask) -> None:
+    ask(partner, 1, answer="accepted")
+    wanted = ask(partner, 2, answer="submitted")
+    assert [item["reference"] for item in partner.get("", state="submitted").json()["items"]] == [wanted.reference]
+
+
+@pytest.mark.parametrize(("field", "value"), [("state", "lost"), ("after", "nothing"), ("after", "\x00")])
+def test_a_senseless_question_is_a_problem(partner: Partner, field: str, value: str) -> None:
+    answer = partner.get("", **{field: value})
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+def test_another_partners_reference_is_no_place_to_go_on_from(partner: Partner, other: Partner, ask: Ask) -> None:
+    assert partner.get("", after=ask(other).reference).status_code == 400
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_page_costs_the_same_queries_whatever_it_holds(
+    partner: Partner, ask: Ask, count: int, django_assert_num_queries: Any
+) -> None:
+    for number in range(1, count + 1):
+        ask(partner, number)
+    partner.get("nothing/")  # the key is known from here on
+    with django_assert_num_queries(2):
+        partner.get("")
+
+
+def test_only_what_is_offered_is_answered(partner: Partner) -> None:
+    answer = Client().delete(ROOT, headers=partner.headers())
+    assert (answer.status_code, answer["Content-Type"], answer["Allow"]) == (
+        405,
+        "application/problem+json",
+        "GET, HEAD, OPTIONS",
+    )

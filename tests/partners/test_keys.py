@@ -1,0 +1,79 @@
+"""Keys: shown once, kept as a hash, found fast, gone when they are gone."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from retailsync.partners import authentication
+from retailsync.partners.models import PartnerKey
+
+from .conftest import ROOT, Partner
+
+pytestmark = pytest.mark.urls("retailsync.partners.urls")
+
+
+def status(authorization: str) -> int:
+    return int(Client().get(ROOT, headers={"Authorization": authorization}).status_code)
+
+
+def test_the_key_itself_is_not_kept(partner: Partner) -> None:
+    assert partner.text.startswith(f"rsk_live_{partner.key.prefix}_")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT k::text FROM partners_partnerkey k")
+        assert partner.text.rpartition("_")[2] not in cursor.fetchone()[0]
+
+
+def test_a_partner_may_have_two_keys(partner: Partner) -> None:
+    _, second = PartnerKey.issue(partner.system, "the next one")
+    assert [status(f"Bearer {text}") for text in (partner.text, second)] == [200, 200]
+
+
+def test_whatever_is_not_a_valid_key_is_answered_alike(partner: Partner, other: Partner) -> None:
+    prefix, secret = partner.key.prefix, other.text.split("_", 3)[3]
+    wrong = [
+        "", "Bearer", "Bearer x", f"Basic {partner.text}", f"Bearer {partner.text}x", f"Bearer {partner.text[:-1]}",
+        f"Bearer rsk_live_{prefix}_", f"Bearer rsk_live_{prefix}_{secret}", f"Bearer rsk_test_{prefix}_{secret}",
+        "Bearer rsk_live_unknown_x", "Bearer rsk_live_\x00_x", "Bearer rsk_live_é_é",
+    ]  # fmt: skip
+    assert [status(one) for one in wrong] == [401] * len(wrong)
+    answer = Client().get(ROOT)
+    assert (answer["Content-Type"], answer["WWW-Authenticate"]) == ("application/problem+json", "Bearer")
+
+
+@pytest.mark.parametrize(
+    "change", [{"revoked_at": timezone.now()}, {"expires_at": timezone.now() - timedelta(seconds=1)}]
+)
+def test_a_revoked_or_expired_key_is_no_key(partner: Partner, change: dict[str, Any]) -> None:
+    PartnerKey.objects.update(**change)
+    assert status(f"Bearer {partner.text}") == 401
+
+
+def test_a_revocation_is_noticed_within_seconds(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert status(f"Bearer {partner.text}") == 200
+    PartnerKey.objects.update(revoked_at=timezone.now())
+    assert status(f"Bearer {partner.text}") == 200
+    monkeypatch.setattr(authentication, "KEPT", 0.0)
+    assert status(f"Bearer {partner.text}") == 401
+
+
+def test_a_known_key_expires_on_time(partner: Partner) -> None:
+    assert status(f"Bearer {partner.text}") == 200
+    authentication._known[partner.key.prefix][1].expires_at = timezone.now()
+    assert status(f"Bearer {partner.text}") == 401
+
+
+def test_its_last_use_is_noted_once_a_minute(partner: Partner) -> None:
+    status(f"Bearer {partner.text}")
+    first = PartnerKey.objects.get().last_used_at
+    assert first
+    status(f"Bearer {partner.text}")
+    assert PartnerKey.objects.get().last_used_at == first
+    PartnerKey.objects.update(last_used_at=first - timedelta(minutes=2))
+    authentication.forget()
+    status(f"Bearer {partner.text}")
+    latest = PartnerKey.objects.get().last_used_at
+    assert latest and latest > first
