@@ -14,7 +14,7 @@ from typing import Any
 
 from canonical.commands import PostGoodsIssue, Ref
 from connectors.base import Job, Receipt, Session
-from connectors.errors import Misconfigured, Missing, Refused, SyncError
+from connectors.errors import Misconfigured, Missing, Refused, Retry, SyncError
 from connectors.odoo.loading import find
 from connectors.odoo.orders import moment
 from connectors.odoo.transport import call
@@ -156,8 +156,13 @@ def _try(session: Session, job: Job, view: View, steps: list[Step], so_far: Roun
 
 
 def _unfinished(job: Job, so_far: Round) -> Receipt:
-    words = "Odoo did not finish the delivery. Look at it in Odoo: it may be waiting for an answer."
-    return Receipt(job.id, error=so_far.refused.get(job.id) or Refused(words, reason="not_finished"))
+    """Refused, asked a question nobody answered, or out of rounds: then a later call goes on from here."""
+    if job.id in so_far.refused:
+        return Receipt(job.id, error=so_far.refused[job.id])
+    if job.id in so_far.validated:
+        words = "Odoo did not finish the delivery. Look at it in Odoo: it may be waiting for an answer."
+        return Receipt(job.id, error=Refused(words, reason="not_finished"))
+    return Receipt(job.id, error=Retry("The delivery is on its way through the warehouse's steps in Odoo.", after=1.0))
 
 
 # ---- planning (pure) ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,254 @@
+"""A simulated Odoo 19: /json/2 with the models the connector uses, its errors and its habits, checked against a real one.
+
+`python -m connectors.odoo.simulator --port 9102 --store DIR --seed 1`; the API key and database are what --api-key and --database say.
+Keeps what Odoo keeps: external ids, contacts, orders, transfers. Does not do stock levels, invoices, rights or pricelist rules.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from connectors.catalogue import catalogue
+from connectors.odoo.simulated.business import LOCATIONS, Business
+from connectors.odoo.simulated.loading import CONFLICT, Loader
+from connectors.odoo.simulated.records import MODELS, Record, Records, Trouble, model_of, value_error
+from connectors.simulation import Answer, Request, Simulator, Stop, arguments, serve
+
+NO_DATABASE = (
+    b"<!DOCTYPE html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>No database is selected and the requested URL was not "
+    b"found in the server-wide controllers.</p>\n"
+)
+COUNTRIES = {
+    "NL": ("Netherlands", ()), "BE": ("Belgium", ()), "DE": ("Germany", ("DE-BE", "DE-BY", "DE-HH")), "FR": ("France", ()),
+    "GB": ("United Kingdom", ()), "US": ("United States", ("CA", "NY", "TX")),
+    "AT": ("Austria", ()), "ES": ("Spain", ()), "IT": ("Italy", ()), "LU": ("Luxembourg", ()),
+}  # fmt: skip
+
+
+class Odoo(Simulator):
+    """The simulated system. `pace` = seconds a load takes per record: what makes two loads of one external id overlap."""
+
+    name = "odoo"
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        store: Path | str | None = None,
+        seed: int = 0,
+        api_key: str = "odoo-key",
+        database: str = "odoo",
+        rounding: str = "round_globally",
+        steps: str = "ship_only",
+        currency: str = "EUR",
+        pace: float = 0.0,
+    ) -> None:
+        super().__init__(port=port, host=host, store=store, seed=seed)
+        self.api_key, self.database, self.pace = api_key, database, pace
+        self.records = Records(self.store, self.now)
+        self.business = Business(self.records, rounding=rounding, steps=steps, default_tax=1)
+        self._loading: set[str] = set()
+        self._loading_lock = threading.Lock()
+        self.routes.add("POST", "/json/2/<model>/<method>", self._json2)
+        self.routes.add("GET", "/json/version", lambda request: {"version": "19.0", "version_info": [19, 0, 0, "final", 0, ""]})
+        if not self.store.table("res.company"):
+            self._seed(currency)
+
+    # -- one call
+    def handle(self, request: Request) -> Answer:
+        """Answer one request; loads that overlap on an external id are told to try again, as REPEATABLE READ tells them."""
+        xids = _external_ids(request)
+        with self._loading_lock:
+            if self._loading & xids:
+                return Answer(200, _conflict())
+            self._loading |= xids
+        try:
+            time.sleep(self.pace * len(xids))
+            return super().handle(request)
+        finally:
+            with self._loading_lock:
+                self._loading -= xids
+
+    def _json2(self, request: Request, model: str, method: str) -> Any:
+        if request.headers.get("x-odoo-database", self.database) != self.database:
+            raise Stop(404, NO_DATABASE, {"Content-Type": "text/html; charset=utf-8"})
+        try:
+            if request.headers.get("authorization") != f"bearer {self.api_key}":
+                raise Trouble(401, "werkzeug.exceptions.Unauthorized", "Invalid apikey")
+            return Answer(200, _Nothing if (said := self._call(model, method, request.json())) is None else said)
+        except Trouble as trouble:
+            raise Stop(trouble.status, _error(trouble)) from trouble
+
+    def _call(self, model: str, method: str, given: dict[str, Any]) -> Any:
+        """Dispatch to a method of ours by its Odoo name. Odoo takes keyword arguments only."""
+        model_of(model)
+        context, ids = given.pop("context", {}), given.pop("ids", [])
+        does = self._methods(model, ids, context).get(method)
+        if does is None:
+            raise Trouble(404, "werkzeug.exceptions.NotFound", f"the method '{model}.{method}' does not exist")
+        try:
+            return does(**given)
+        except TypeError as error:
+            raise Trouble(422, "builtins.TypeError", str(error)) from error
+
+    def _methods(self, model: str, ids: Sequence[int], context: Mapping[str, Any]) -> dict[str, Any]:
+        """Public methods of a model. `ids` and `context` are bound; the rest are the method's own arguments."""
+        shared = {
+            "search_read": lambda domain=(), fields=(), order="", limit=None, offset=0: self._search_read(
+                model, domain, fields, order, limit, context
+            ),
+            "search_count": lambda domain=(): len(self.records.search(model, domain, context=context)),
+            "read": lambda fields=(): [self.records.show(model, self.records.get(model, id), fields) for id in ids],
+            "write": lambda vals: self._write(model, ids, vals),
+            "fields_get": lambda allfields=(), attributes=(): _fields(model, allfields),
+            "load": lambda fields, data: Loader(self.records, self.business.create, self.business.write, context).load(
+                model, fields, data
+            ),
+        }
+        own: dict[str, dict[str, Any]] = {
+            "res.users": {"context_get": lambda: {"lang": "en_US", "tz": False, "uid": 5}},
+            "sale.order": {
+                "action_confirm": lambda: self.business.confirm(ids),
+                "action_cancel": lambda: self.business.cancel_orders(ids),
+            },
+            "stock.picking": {
+                "button_validate": lambda: self.business.validate(ids, context),
+                "do_unreserve": lambda: self.business.unreserve(ids),
+                "action_cancel": lambda: self.business.cancel_transfers(ids),
+            },
+        }
+        return {**shared, **own.get(model, {})}
+
+    def _search_read(
+        self, model: str, domain: Any, fields: Sequence[str], order: str, limit: int | None, context: Mapping[str, Any]
+    ) -> list[Record]:
+        rows = self.records.search(model, domain, order=order, limit=limit, context=context)
+        return [self.records.show(model, row, fields) for row in rows]
+
+    def _write(self, model: str, ids: Sequence[int], vals: Mapping[str, Any]) -> bool:
+        for name in vals:
+            if name not in MODELS[model].fields:
+                raise value_error(f"Invalid field '{name}' in '{model}'")
+        for id in ids:
+            self.business.write(model, id, vals)
+        return True
+
+    # -- content
+    def _seed(self, currency: str) -> None:
+        """A database as an accountant would leave it: a company, its taxes, countries, locations, the shared catalogue."""
+        create = self.records.create
+        money = create("res.currency", {"name": currency})
+        company = create("res.company", {"name": "My Company", "currency_id": money})
+        create("ir.module.module", {"name": "base", "latest_version": "19.0.1.3"})
+        for rate in (21.0, 9.0, 15.0, 19.0, 7.0, 0.0):
+            create("account.tax", {
+                "name": f"{rate:g}%", "amount": rate, "amount_type": "percent", "type_tax_use": "sale", "company_id": company,
+            })  # fmt: skip
+        for name in LOCATIONS:  # ids are the order of creation
+            create("stock.location", {"name": name})
+        for code, (name, states) in COUNTRIES.items():
+            country = create("res.country", {"code": code, "name": name})
+            for state in states:
+                create("res.country.state", {"code": state, "name": state, "country_id": country})
+        for item in catalogue():
+            create("product.product", {
+                "name": item.name, "default_code": item.sku, "barcode": item.gtin, "active": True,
+                "type": "service" if item.virtual else "consu", "list_price": float(item.price),
+            })  # fmt: skip
+
+    # -- what an oracle sees
+    def state(self) -> Any:
+        """Every order with its lines and transfers, references used twice, and how many contacts there are."""
+        orders = list(self.store.table("sale.order").values())
+        counted = Counter(order["client_order_ref"] for order in orders if order["client_order_ref"])
+        return {
+            "orders": [self._order(order) for order in orders],
+            "duplicates": {reference: count for reference, count in counted.items() if count > 1},
+            "contacts": len(self.store.table("res.partner")),
+            "products": len(self.store.table("product.product")),
+        }
+
+    def _order(self, order: Record) -> dict[str, Any]:
+        lines = [self.records.get("sale.order.line", id) for id in order["order_line"]]
+        pickings = [self.records.get("stock.picking", id) for id in order["picking_ids"]]
+        return {
+            "id": order["id"], "name": order["name"], "reference": order["client_order_ref"], "state": order["state"],
+            "amount_total": f"{order['amount_total']:.2f}", "amount_tax": f"{order['amount_tax']:.2f}",
+            "currency": self.records.get("res.currency", order["currency_id"])["name"], "created_at": order["created_at"],
+            "lines": [self._line(line) for line in lines], "pickings": [self._picking(picking) for picking in pickings],
+        }  # fmt: skip
+
+    def _line(self, line: Record) -> dict[str, Any]:
+        return {
+            "sku": self._sku(line["product_id"]), "name": line["name"], "quantity": line["product_uom_qty"],
+            "price_unit": line["price_unit"], "delivered": line["qty_delivered"],
+            "taxes": [self.records.get("account.tax", tax)["amount"] for tax in line["tax_ids"]],
+        }  # fmt: skip
+
+    def _picking(self, picking: Record) -> dict[str, Any]:
+        moves = self.business.moves(picking, opened=False)
+        return {
+            "id": picking["id"], "name": picking["name"], "state": picking["state"], "type": picking["picking_type_code"],
+            "tracking": picking["carrier_tracking_ref"] or "", "note": picking["note"] or "", "date_done": picking["date_done"] or "",
+            "location": self.records.get("stock.location", picking["location_id"])["name"],
+            "moves": [
+                {"sku": self._sku(m["product_id"]), "demand": m["product_uom_qty"], "quantity": m["quantity"], "state": m["state"]}
+                for m in moves
+            ],
+        }  # fmt: skip
+
+    def _sku(self, product: int) -> str:
+        row = self.records.get("product.product", product)
+        return str(row["default_code"] or row["name"])
+
+
+_Nothing = b"null"
+
+
+def _error(trouble: Trouble) -> dict[str, Any]:
+    """The body of an exception, traceback included, as json2.py sends it."""
+    return {
+        "name": trouble.name, "message": trouble.message, "arguments": [trouble.message], "context": {},
+        "debug": f"Traceback (most recent call last):\n  File \"/opt/odoo/odoo/http.py\", line 2273, in _serve_db\n{trouble.message}",
+    }  # fmt: skip
+
+
+def _conflict() -> dict[str, Any]:
+    message = {"rows": {"from": 0, "to": 0}, "record": 0, "type": "error", "message": CONFLICT}
+    return {"ids": False, "messages": [message], "nextrow": 0}
+
+
+def _external_ids(request: Request) -> set[str]:
+    """External ids of the records a load is about; empty for every other request."""
+    if not request.path.endswith("/load"):
+        return set()
+    said = request.json()
+    fields = said.get("fields", [])
+    column = fields.index("id") if "id" in fields else None
+    return set() if column is None else {row[column] for row in said.get("data", []) if row[column]}
+
+
+def _fields(model: str, wanted: Sequence[str]) -> dict[str, Any]:
+    """fields_get: only fields that exist. Odoo 19 does not round unit prices (`digits` false)."""
+    fields = MODELS[model].fields
+    return {n: {"type": fields[n].partition(":")[0], "digits": False} for n in wanted or fields if n in fields}
+
+
+def main() -> None:
+    """Run as a process."""
+    options = arguments(__doc__ or "")
+    options.add_argument("--api-key", default="odoo-key")
+    options.add_argument("--database", default="odoo")
+    options.add_argument("--rounding", choices=("round_globally", "round_per_line"), default="round_globally")
+    options.add_argument("--steps", choices=("ship_only", "pick_pack_ship"), default="ship_only")
+    options.add_argument("--currency", default="EUR")
+    options.add_argument("--pace", type=float, default=0.0, help="seconds a load takes per record")
+    serve(Odoo(**vars(options.parse_args())))
+
+
+if __name__ == "__main__":
+    main()
