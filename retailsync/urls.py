@@ -1,8 +1,9 @@
 """Which address answers what, except /hooks/, which is served in front of Django (wsgi.py)."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include("retailsync.partners.urls")),
 ]

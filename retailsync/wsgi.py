@@ -12,14 +12,16 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 django = get_wsgi_application()
 
+from retailsync.hooks import door  # noqa: E402  needs the apps that the line above loaded
+
 # Prefix -> a plain WSGI callable, for paths too hot for Django's middleware.
-DOORS: dict[str, Application] = {}
+DOORS: dict[str, Application] = {door.PREFIX: door.application}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Hand the request to the door whose prefix it has, else to Django."""
     path = environ.get("PATH_INFO", "")
-    for prefix, door in DOORS.items():
+    for prefix, answer in DOORS.items():
         if path.startswith(prefix):
-            return door(environ, start_response)
+            return answer(environ, start_response)
     return django(environ, start_response)
