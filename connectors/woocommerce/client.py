@@ -139,7 +139,8 @@ def judge(writing: bool, response: Response, now: datetime) -> None:
     elif response.status >= 500 and not _is_business(response.status, said):
         busy = response.status in (502, 503, 504)
         after = retry_after(response, now)
-        raise Retry("The shop reports an internal error.", after=after, unknown=writing, down=busy, detail=detail)
+        unknown = writing and response.status != 503  # 503 refuses to begin: maintenance, overload
+        raise Retry("The shop reports an internal error.", after=after, unknown=unknown, down=busy, detail=detail)
     else:
         raise Refused(
             f"The shop refused: {said.message or response.status}", reason=said.code or "refused", detail=detail

@@ -217,12 +217,11 @@ def _items(answer: Answer) -> list[Item]:
 
 
 def _row(raw: Any) -> Row:
-    """What we look at in a row. Plugins that write ids as texts are understood."""
-    return (
-        msgspec.convert(msgspec.json.decode(raw), Row, strict=False)
-        if b'"id":"' in bytes(raw)[:12]
-        else _ROW.decode(raw)
-    )
+    """What we look at in a row, ids that plugins write as texts included. A row we cannot look at is heard all the same."""
+    try:
+        return _ROW.decode(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        return Row()
 
 
 def _heard(word: str, at: Cursor, item: Item, answer: Answer) -> Heard:

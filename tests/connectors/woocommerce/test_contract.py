@@ -1,0 +1,41 @@
+from datetime import UTC, datetime
+
+from canonical.commands import CompleteOrder, Refresh, SendTracking
+from canonical.types import Parcel, Units
+from connectors.woocommerce import connector
+from tests.connectors.contract import ConnectorContract
+from tests.connectors.woocommerce.conftest import delivered
+
+ORDER = delivered("0022_order.created")[0].body
+PRODUCT = delivered("0025_product.updated")[0].body
+CUSTOMER = delivered("0014_customer.created")[0].body
+COUPON = delivered("0597_coupon.created")[0].body
+DELETED = b'{"id":17}'
+MISSING = b'{"id":"17","at":1795407865,"code":"woocommerce_rest_shop_order_invalid_id"}'
+
+
+class TestContract(ConnectorContract):
+    connector = connector
+    settings = {"url": "https://shop.example", "page_size": 2}
+    samples = {
+        **{f"order.{event}": ORDER for event in ("created", "updated", "restored", "read")},
+        **{f"product.{event}": PRODUCT for event in ("created", "updated", "restored", "read")},
+        **{f"customer.{event}": CUSTOMER for event in ("created", "updated", "read")},
+        **{f"coupon.{event}": COUPON for event in ("created", "updated", "deleted", "restored")},
+        **{f"{subject}.deleted": DELETED for subject in ("order", "product", "customer")},
+        **{f"{subject}.missing": MISSING for subject in ("order", "product", "customer")},
+        "action": b'{"action":"woocommerce_add_to_cart","arg":"x"}',
+    }
+    commands = (
+        Refresh(entity="order", external_id="17"),
+        SendTracking(
+            shipment_id=1,
+            order_id=1,
+            reference="S-1",
+            carrier="PostNL",
+            parcels=(Parcel(tracking="3S1"),),
+            lines=(Units(units=1, line="3"),),
+            shipped_at=datetime(2026, 1, 31, tzinfo=UTC),
+        ),
+        CompleteOrder(order_id=1),
+    )
