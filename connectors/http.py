@@ -30,11 +30,10 @@ from connectors.masking import Mask
 
 LIMIT = 20_000_000  # bytes of one answer, decompressed
 CONNECT = 5.0  # seconds for one address; the deadline may be shorter
-IDLE = (
-    4.0  # seconds a connection may wait for its next use: Apache closes after 5, and a race lost is an unknown outcome
-)
+IDLE = 4.0  # seconds until a kept connection is dropped: Apache closes after 5, and a race lost is an unknown outcome
 KEPT = 16  # idle connections per target
 CHUNK = 65536
+RECORD = 16384  # bytes of one TLS record: a write that fails within the first has told the other side nothing
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 §9.2.1: asking twice changes nothing
 
 
@@ -150,7 +149,7 @@ class _Steps(HTTPConnection):
         while rest:
             self.sock.settimeout(_left(ends))
             try:
-                sent = self.sock.send(rest)
+                sent = self.sock.send(rest[:RECORD])
             except (ConnectionError, ssl.SSLError) as error:
                 if started:
                     raise
