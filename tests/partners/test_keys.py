@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -77,3 +78,11 @@ def test_its_last_use_is_noted_once_a_minute(partner: Partner) -> None:
     status(f"Bearer {partner.text}")
     latest = PartnerKey.objects.get().last_used_at
     assert latest and latest > first
+
+
+def test_a_key_is_issued_on_the_command_line(partner: Partner, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("issue_partner_key", partner.system.slug, "scanner", "--days", "30")
+    assert status(f"Bearer {capsys.readouterr().out.strip()}") == 200
+    assert PartnerKey.objects.get(name="scanner").expires_at > timezone.now() + timedelta(days=29)  # type: ignore[operator]
+    with pytest.raises(CommandError):
+        call_command("issue_partner_key", "nobody", "scanner")
