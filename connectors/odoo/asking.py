@@ -11,12 +11,18 @@ from canonical.commands import Refresh
 from connectors.base import Heard, Job, Page, Receipt, Session
 from connectors.errors import Refused
 from connectors.odoo.orders import moment
-from connectors.odoo.reading import PRODUCT, PRODUCT_GONE, PRODUCT_READ
-from connectors.odoo.transport import call
+from connectors.odoo.reading import PRODUCT_GONE, PRODUCT_READ, Product
+from connectors.odoo.transport import search
 
 PAGE = 500
 #: `write_date` is when the writing transaction began, so rows appear behind a cursor; clocks differ by minutes too.
 OVERLAP = timedelta(minutes=15)
+
+
+class Version(msgspec.Struct):
+    """An installed module."""
+
+    latest_version: str
 
 
 class Cursor(msgspec.Struct, array_like=True):
@@ -34,20 +40,16 @@ def poll_products(session: Session, cursor: str) -> Page:
     at.began = at.began or moment(asked_at - OVERLAP)
     rows = _products(session, [["id", ">", at.last], *([["write_date", ">=", at.since]] if at.since else [])], PAGE)
     more = len(rows) == PAGE
-    following = Cursor(at.since, at.began, rows[-1]["id"]) if more else Cursor(since=at.began)
+    following = Cursor(at.since, at.began, rows[-1].id) if more else Cursor(since=at.began)
     return Page([heard(row, asked_at) for row in rows], msgspec.json.encode(following).decode(), more)
 
 
-def _products(session: Session, domain: list[Any], limit: int) -> list[Any]:
+def _products(session: Session, domain: list[Any], limit: int) -> list[Product]:
     """Products in the order of their ids, archived ones included: pages by offset would shift under writes."""
-    context = {"active_test": False}
-    found: list[Any] = call(
-        session, "product.product", "search_read", domain=domain, fields=PRODUCT, order="id", limit=limit, context=context
-    )
-    return found
+    return search(session, "product.product", Product, domain, order="id", limit=limit, context={"active_test": False})
 
 
-def heard(row: Any, asked_at: datetime) -> Heard:
+def heard(row: Product, asked_at: datetime) -> Heard:
     """One product as a message. The key is the content, which holds `write_date`: what the overlap reads again is absorbed."""
     body = msgspec.json.encode(row)
     return Heard(PRODUCT_READ, sha256(PRODUCT_READ.encode() + body).digest(), body, asked_at)
@@ -58,7 +60,7 @@ def refresh(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     asked_at = session.now()
     ids = {job.id: int(job.command.external_id) for job in jobs if _readable(job.command)}
     rows = _products(session, [["id", "in", sorted(set(ids.values()))]], len(ids)) if ids else []
-    found = {row["id"]: heard(row, asked_at) for row in rows}
+    found = {row.id: heard(row, asked_at) for row in rows}
     return [_refreshed(session, job, found, asked_at) for job in jobs]
 
 
@@ -81,5 +83,5 @@ def _gone(id: int, asked_at: datetime) -> Heard:
 def probe(session: Session) -> str:
     """One round trip with the key, which shows that address, database and key are right; says which Odoo it is."""
     domain = [["name", "=", "base"]]
-    found = call(session, "ir.module.module", "search_read", domain=domain, fields=["latest_version"], limit=1)
-    return f"Odoo {found[0]['latest_version']} accepts our key." if found else "Odoo accepts our key."
+    found = search(session, "ir.module.module", Version, domain, limit=1)
+    return f"Odoo {found[0].latest_version} accepts our key." if found else "Odoo accepts our key."

@@ -10,19 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from canonical.commands import PostGoodsIssue, Ref
 from connectors.base import Job, Receipt, Session
 from connectors.errors import Misconfigured, Missing, Refused, Retry, SyncError
 from connectors.odoo.loading import find
 from connectors.odoo.orders import moment
-from connectors.odoo.transport import call
+from connectors.odoo.transport import Link, Text, call, search
 
 ROUNDS = 5  # pick, pack, ship, one more for a step of the shop's own, and the look at the end
 CLOSED = ("done", "cancel")
-PICKING = ["name", "state", "picking_type_code", "sale_id", "location_id", "note", "date_done"]
-MOVE = ["picking_id", "product_id", "sale_line_id", "product_uom_qty", "quantity", "picked", "state", "move_orig_ids"]
 
 
 def issue_needs(command: PostGoodsIssue) -> Sequence[Ref]:
@@ -36,12 +36,38 @@ def issue_optional(command: PostGoodsIssue) -> Sequence[Ref]:
 
 
 # ---- what Odoo holds ----------------------------------------------------------------------------------------------------------
+class Picking(msgspec.Struct):
+    """A transfer: one step of a delivery."""
+
+    id: int
+    name: str
+    state: str
+    picking_type_code: str
+    sale_id: Link
+    location_id: Link
+    note: Text
+    date_done: Text
+
+
+class Move(msgspec.Struct):
+    """One article of a transfer: how much is asked for, and whether it was picked."""
+
+    id: int
+    picking_id: Link
+    product_id: Link
+    sale_line_id: Link | Literal[False]
+    product_uom_qty: Decimal
+    picked: bool
+    state: str
+    move_orig_ids: list[int]
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """Transfers of a batch's orders and their open moves, with what is needed to match and mark them."""
 
-    pickings: Mapping[int, Sequence[Any]]  # by sale.order id
-    moves: Mapping[int, Sequence[Any]]  # open ones, by stock.picking id
+    pickings: Mapping[int, Sequence[Picking]]  # by sale.order id
+    moves: Mapping[int, Sequence[Move]]  # open ones, by stock.picking id
     lines: Mapping[int, int]  # our line id → sale.order.line id
     tracking_field: bool  # only with the module stock_delivery
 
@@ -51,9 +77,9 @@ class Step:
     """The next thing to do for one job: these units on these moves of these transfers of one level of the chain."""
 
     job: Job
-    pickings: Sequence[Any]
+    pickings: Sequence[Picking]
     units: Mapping[int, int]  # by stock.move id
-    moves: Sequence[Any]
+    moves: Sequence[Move]
     last: bool  # this delivers; else it only moves goods on inside the warehouse
 
 
@@ -61,25 +87,22 @@ def _order(job: Job) -> int:
     return int(job.resolved[Ref("order", job.command.order_id)])
 
 
-def _pickings(session: Session, jobs: Sequence[Job]) -> dict[int, list[Any]]:
+def _pickings(session: Session, jobs: Sequence[Job]) -> dict[int, list[Picking]]:
+    """All transfers of the jobs' orders, in the order they came to be."""
     domain = [["sale_id", "in", sorted({_order(job) for job in jobs})]]
-    rows = call(session, "stock.picking", "search_read", about=jobs, domain=domain, fields=PICKING, order="id")
-    return _grouped(rows, "sale_id")
+    groups: dict[int, list[Picking]] = {}
+    for picking in search(session, "stock.picking", Picking, domain, about=jobs, order="id"):
+        groups.setdefault(picking.sale_id[0], []).append(picking)
+    return groups
 
 
-def _moves(session: Session, pickings: Iterable[Any], jobs: Sequence[Job]) -> dict[int, list[Any]]:
-    ids = [p["id"] for p in pickings if p["state"] not in CLOSED]
-    if not ids:
-        return {}
+def _moves(session: Session, pickings: Iterable[Picking], jobs: Sequence[Job]) -> dict[int, list[Move]]:
+    """Open moves of the open ones among these transfers."""
+    ids = [p.id for p in pickings if p.state not in CLOSED]
     domain = [["picking_id", "in", ids], ["state", "not in", CLOSED]]
-    return _grouped(call(session, "stock.move", "search_read", about=jobs, domain=domain, fields=MOVE, order="id"), "picking_id")
-
-
-def _grouped(rows: Iterable[Any], name: str) -> dict[int, list[Any]]:
-    """Rows by the id in one of their many-to-one fields."""
-    groups: dict[int, list[Any]] = {}
-    for row in rows:
-        groups.setdefault(row[name][0], []).append(row)
+    groups: dict[int, list[Move]] = {}
+    for move in search(session, "stock.move", Move, domain, about=jobs, order="id") if ids else ():
+        groups.setdefault(move.picking_id[0], []).append(move)
     return groups
 
 
@@ -91,7 +114,8 @@ def _line_ids(session: Session, jobs: Sequence[Job]) -> dict[int, int]:
 
 
 def _has_tracking(session: Session) -> bool:
-    said = call(session, "stock.picking", "fields_get", allfields=["carrier_tracking_ref"], attributes=["type"])
+    shape = dict[str, Any]
+    said = call(session, "stock.picking", "fields_get", shape, allfields=["carrier_tracking_ref"], attributes=["type"])
     return "carrier_tracking_ref" in said
 
 
@@ -169,7 +193,7 @@ def _unfinished(job: Job, so_far: Round) -> Receipt:
 def next_step(session: Session, job: Job, view: View) -> Step:
     """The level of the chain nearest the customer that holds the shipment's units; Missing or Refused when there is none."""
     pickings = view.pickings.get(_order(job), ())
-    opened = [p for p in pickings if p["state"] not in CLOSED]
+    opened = [p for p in pickings if p.state not in CLOSED]
     if not opened:
         raise _nothing_open(session, job, pickings)
     levels = [_level(job, view, [p for p in opened if _rank(p, view) == rank], rank) for rank in (2, 1, 0)]
@@ -179,57 +203,57 @@ def next_step(session: Session, job: Job, view: View) -> Step:
     return next((step for step in found if _covers(step)), found[0])
 
 
-def _rank(picking: Any, view: View) -> int:
+def _rank(picking: Picking, view: View) -> int:
     """2 delivers to the customer, 1 moves on what an earlier step brought, 0 takes from the shelf."""
-    if picking["picking_type_code"] == "outgoing":
+    if picking.picking_type_code == "outgoing":
         return 2
-    return int(any(move["move_orig_ids"] for move in view.moves.get(picking["id"], ())))
+    return int(any(move.move_orig_ids for move in view.moves.get(picking.id, ())))
 
 
-def _level(job: Job, view: View, pickings: Sequence[Any], rank: int) -> Step | None:
+def _level(job: Job, view: View, pickings: Sequence[Picking], rank: int) -> Step | None:
     """The shipment's units laid on the moves of one level; None when a line has no move there."""
-    moves = [m for p in _nearest(job, pickings) for m in view.moves.get(p["id"], ()) if m["state"] != "waiting"]
+    moves = [m for p in _nearest(job, pickings) for m in view.moves.get(p.id, ()) if m.state != "waiting"]
     units: dict[int, int] = {}
     for line in job.command.lines:
         product = int(job.resolved[Ref("sku", line.sku_id)])
         if not (matching := _matching(moves, view.lines.get(line.line_id), product)):
             return None
         _lay(line.units, matching, units)
-    touched = [p for p in pickings if any(m["picking_id"][0] == p["id"] for m in moves if m["id"] in units)]
-    ids = {p["id"] for p in touched}
-    return Step(job, touched, units, [m for m in moves if m["picking_id"][0] in ids], rank == 2)
+    touched = [p for p in pickings if any(m.picking_id[0] == p.id for m in moves if m.id in units)]
+    ids = {p.id for p in touched}
+    return Step(job, touched, units, [m for m in moves if m.picking_id[0] in ids], rank == 2)
 
 
-def _nearest(job: Job, pickings: Sequence[Any]) -> list[Any]:
+def _nearest(job: Job, pickings: Sequence[Picking]) -> list[Picking]:
     """Transfers from the location the goods left first."""
     location = job.resolved.get(Ref("location", job.command.location_id))
-    return sorted(pickings, key=lambda p: str(p["location_id"][0]) != location)
+    return sorted(pickings, key=lambda p: str(p.location_id[0]) != location)
 
 
-def _matching(moves: Sequence[Any], line: int | None, product: int) -> list[Any]:
+def _matching(moves: Sequence[Move], line: int | None, product: int) -> list[Move]:
     """Moves of this order line, else moves of this product that belong to no other line of ours."""
-    exact = [m for m in moves if line and m["sale_line_id"] and m["sale_line_id"][0] == line]
-    return exact or [m for m in moves if m["product_id"][0] == product]
+    exact = [m for m in moves if line and m.sale_line_id and m.sale_line_id[0] == line]
+    return exact or [m for m in moves if m.product_id[0] == product]
 
 
-def _lay(units: int, moves: Sequence[Any], onto: dict[int, int]) -> None:
+def _lay(units: int, moves: Sequence[Move], onto: dict[int, int]) -> None:
     """Fill the moves in order up to what they ask for; what is left goes on the first: it did leave the house."""
     left = units
     for move in moves:
-        takes = min(left, max(0, int(Decimal(move["product_uom_qty"])) - onto.get(move["id"], 0)))
+        takes = min(left, max(0, int(move.product_uom_qty) - onto.get(move.id, 0)))
         if takes:
-            onto[move["id"]] = onto.get(move["id"], 0) + takes
+            onto[move.id] = onto.get(move.id, 0) + takes
             left -= takes
     if left:
-        onto[moves[0]["id"]] = onto.get(moves[0]["id"], 0) + left
+        onto[moves[0].id] = onto.get(moves[0].id, 0) + left
 
 
 def _covers(step: Step) -> bool:
-    asked = {m["id"]: Decimal(m["product_uom_qty"]) for m in step.moves}
+    asked = {m.id: m.product_uom_qty for m in step.moves}
     return all(units <= asked[move] for move, units in step.units.items())
 
 
-def _nothing_open(session: Session, job: Job, pickings: Sequence[Any]) -> SyncError:
+def _nothing_open(session: Session, job: Job, pickings: Sequence[Picking]) -> SyncError:
     if not pickings:
         key = f"delivery:{job.command.order_id}@{session.system}"
         return Missing("Odoo has no delivery for this order yet: it is not confirmed there.", key=key)
@@ -247,32 +271,32 @@ def _prepare(session: Session, step: Step, view: View) -> None:
         values: dict[str, Any] = {"move_ids": _quantities(step, picking)}
         if step.last:
             values |= _marked(session, step.job, picking, tracking_field=view.tracking_field)
-        call(session, "stock.picking", "write", about=[step.job], ids=[picking["id"]], vals=values)
+        call(session, "stock.picking", "write", object, about=[step.job], ids=[picking.id], vals=values)
 
 
-def _relocate(session: Session, step: Step, picking: Any) -> None:
+def _relocate(session: Session, step: Step, picking: Picking) -> None:
     """Take the goods from where they really left, when this transfer takes them from the shelf. Reserved stock is let go first."""
     link = step.job.resolved.get(Ref("location", step.job.command.location_id))
-    if not link or any(m["move_orig_ids"] for m in step.moves) or str(picking["location_id"][0]) == link:
+    if not link or any(m.move_orig_ids for m in step.moves) or str(picking.location_id[0]) == link:
         return
     if not link.isdecimal():
         raise Misconfigured("The location's link must be the id of a stock location in Odoo.", detail=link)
-    call(session, "stock.picking", "do_unreserve", about=[step.job], ids=[picking["id"]])
-    call(session, "stock.picking", "write", about=[step.job], ids=[picking["id"]], vals={"location_id": int(link)})
+    call(session, "stock.picking", "do_unreserve", object, about=[step.job], ids=[picking.id])
+    call(session, "stock.picking", "write", object, about=[step.job], ids=[picking.id], vals={"location_id": int(link)})
 
 
-def _quantities(step: Step, picking: Any) -> list[Any]:
+def _quantities(step: Step, picking: Picking) -> list[Any]:
     """Update commands (1, id, values) for the moves: shipped ones picked with their units, all others not picked."""
-    own = [m for m in step.moves if m["picking_id"][0] == picking["id"]]
-    shipped = [[1, m["id"], {"quantity": step.units[m["id"]], "picked": True}] for m in own if m["id"] in step.units]
-    return shipped + [[1, m["id"], {"picked": False}] for m in own if m["id"] not in step.units and m["picked"]]
+    own = [m for m in step.moves if m.picking_id[0] == picking.id]
+    shipped = [[1, m.id, {"quantity": step.units[m.id], "picked": True}] for m in own if m.id in step.units]
+    return shipped + [[1, m.id, {"picked": False}] for m in own if m.id not in step.units and m.picked]
 
 
-def _marked(session: Session, job: Job, picking: Any, *, tracking_field: bool) -> dict[str, Any]:
+def _marked(session: Session, job: Job, picking: Picking, *, tracking_field: bool) -> dict[str, Any]:
     """Our mark at the end of the note; a backorder inherits its delivery's note, so an older mark is taken out."""
     command: PostGoodsIssue = job.command
     told = ", ".join(part for part in (command.carrier, command.tracking, f"{moment(command.shipped_at)} UTC") if part)
-    kept = re.sub(rf"<p>{re.escape(session.settings.module)}\.shipment_\d+: .*?</p>", "", picking["note"] or "", flags=re.DOTALL)
+    kept = re.sub(rf"<p>{re.escape(session.settings.module)}\.shipment_\d+: .*?</p>", "", picking.note or "", flags=re.DOTALL)
     note = f"{kept}<p>{_mark(session, job)}: {escape(told, quote=False)}</p>"
     return {"note": note, **({"carrier_tracking_ref": command.tracking} if tracking_field and command.tracking else {})}
 
@@ -302,25 +326,25 @@ def _button(session: Session, steps: Sequence[Step]) -> None:
 
     The answer may be true, a question (not done) or a report to print (done): what counts is the state read afterwards.
     """
-    ids = [p["id"] for step in steps for p in step.pickings]
-    closing = [p["id"] for step in steps for p in step.pickings if step.job.command.final]
+    ids = [p.id for step in steps for p in step.pickings]
+    closing = [p.id for step in steps for p in step.pickings if step.job.command.final]
     context = {"skip_backorder": True, "skip_sms": True, "picking_ids_not_to_backorder": closing}
-    call(session, "stock.picking", "button_validate", about=[s.job for s in steps], ids=ids, context=context)
+    call(session, "stock.picking", "button_validate", object, about=[s.job for s in steps], ids=ids, context=context)
 
 
 # ---- finishing ----------------------------------------------------------------------------------------------------------------
-def _done(session: Session, job: Job, pickings: Sequence[Any]) -> Any:
+def _done(session: Session, job: Job, pickings: Sequence[Picking]) -> Picking | None:
     """The delivery of this shipment, if it is done."""
     mark = re.compile(rf"(?<![\w.]){re.escape(_mark(session, job))}(?!\d)")
-    return next((p for p in pickings if p["state"] == "done" and mark.search(p["note"] or "")), None)
+    return next((p for p in pickings if p.state == "done" and mark.search(p.note or "")), None)
 
 
-def _finish(session: Session, job: Job, done: Any, pickings: Sequence[Any]) -> Receipt:
+def _finish(session: Session, job: Job, done: Picking, pickings: Sequence[Picking]) -> Receipt:
     """Set the day the goods really left (validating sets the present) and close what will never ship; then it is done."""
     command: PostGoodsIssue = job.command
-    if done["date_done"] != (shipped := moment(command.shipped_at)):
-        call(session, "stock.picking", "write", about=[job], ids=[done["id"]], vals={"date_done": shipped})
-    left = [p["id"] for p in pickings if p["state"] not in CLOSED]
+    if done.date_done != (shipped := moment(command.shipped_at)):
+        call(session, "stock.picking", "write", object, about=[job], ids=[done.id], vals={"date_done": shipped})
+    left = [p.id for p in pickings if p.state not in CLOSED]
     if command.final and left:
-        call(session, "stock.picking", "action_cancel", about=[job], ids=left)
-    return Receipt(job.id, state="done", external_id=str(done["id"]), evidence=done["name"])
+        call(session, "stock.picking", "action_cancel", object, about=[job], ids=left)
+    return Receipt(job.id, state="done", external_id=str(done.id), evidence=done.name)

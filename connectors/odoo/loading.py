@@ -7,7 +7,9 @@ but external ids is a read by external id. Source: `load` and `_load_records` in
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from connectors.base import Job, Session
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
@@ -16,6 +18,27 @@ from connectors.odoo.transport import call
 Row = Sequence[str]
 Units = Mapping[str, Sequence[Row]]  # external id → the rows of that one record (its lines are further rows)
 Loaded = dict[str, int | SyncError]  # external id → the record's id, or why it is not there
+
+
+class Span(msgspec.Struct):
+    """Numbers of the rows of one record."""
+
+    start: int = msgspec.field(name="from")
+
+
+class Message(msgspec.Struct):
+    """One thing load() has to say, about the record in these rows if it says so."""
+
+    message: str = ""
+    rows: Span | None = None
+
+
+class Answered(msgspec.Struct):
+    """What load() answers, with HTTP 200 also when it loaded nothing."""
+
+    ids: list[int] | Literal[False]
+    messages: list[Message] = []
+
 
 KEEP = {"mode": "update", "noupdate": True}
 
@@ -51,12 +74,12 @@ def _load(
         return {}
     rows = [row for unit in units.values() for row in unit]
     try:
-        said = call(session, model, "load", about=about, context=dict(context), fields=list(fields), data=rows)
+        said = call(session, model, "load", Answered, about=about, context=dict(context), fields=list(fields), data=rows)
     except Refused as error:
-        said = {"ids": False, "messages": [{"message": error.words}]}
-    if said["ids"]:
-        return dict(zip(units, said["ids"], strict=True))
-    if any("could not serialize access" in m["message"] for m in said["messages"]):
+        said = Answered(ids=False, messages=[Message(error.words)])
+    if said.ids and len(said.ids) == len(units):
+        return dict(zip(units, said.ids, strict=True))
+    if any("could not serialize access" in m.message for m in said.messages):
         return dict.fromkeys(units, Retry("Somebody else is writing the same records in Odoo.", detail=_words(said)))
     if len(units) == 1:
         return dict.fromkeys(units, _verdict(_words(said)))
@@ -67,15 +90,16 @@ def _load(
     return loaded
 
 
-def _named(said: Mapping[str, Any], units: Units) -> set[str]:
+def _named(said: Answered, units: Units) -> set[str]:
     """External ids of the records the messages are about, by row number; all when they name none."""
     owner = [xid for xid, rows in units.items() for _ in rows]
-    return {owner[m["rows"]["from"]] for m in said["messages"] if "rows" in m} or set(units)
+    named = {m.rows.start for m in said.messages if m.rows}
+    return {xid for row, xid in enumerate(owner) if row in named} or set(units)
 
 
-def _words(said: Mapping[str, Any]) -> str:
+def _words(said: Answered) -> str:
     """Everything Odoo said about one record, each thing once."""
-    return " ".join(dict.fromkeys(m["message"].strip() for m in said["messages"])) or "Odoo did not load this and did not say why."
+    return " ".join(dict.fromkeys(m.message.strip() for m in said.messages)) or "Odoo did not load this and did not say why."
 
 
 def _verdict(words: str) -> SyncError:

@@ -6,15 +6,55 @@ Everything is looked up once per call for the whole batch; nothing is remembered
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
+
+import msgspec
 
 from canonical.types import Address, Tax
 from connectors.base import Session
 from connectors.errors import Misconfigured, Refused, SyncError
 from connectors.odoo.loading import load_once
-from connectors.odoo.transport import call
+from connectors.odoo.transport import Link, Text, call, search
 
 NAMES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding"}
 FREE = Decimal("0.0000000001")  # how finely a price is stated where Odoo does not round prices
+
+
+class TaxRow(msgspec.Struct):
+    id: int
+    amount: Decimal
+    price_include: bool
+
+
+class CurrencyRow(msgspec.Struct):
+    """A company or a pricelist."""
+
+    id: int
+    currency_id: Link
+
+
+class ProductRow(msgspec.Struct):
+    id: int
+    default_code: Text
+
+
+class CodeRow(msgspec.Struct):
+    """A country."""
+
+    id: int
+    code: str
+
+
+class StateRow(msgspec.Struct):
+    id: int
+    code: str
+    country_id: Link
+
+
+class FieldRow(msgspec.Struct):
+    """A field's definition: total and fractional digits, or false where numbers are kept as they are."""
+
+    digits: tuple[int, int] | Literal[False] | None = None
 
 
 # ---- taxes --------------------------------------------------------------------------------------------------------------------
@@ -58,9 +98,9 @@ def taxes(session: Session) -> Taxes:
     if settings.company:
         domain.append(["company_id", "=", settings.company])
     found: dict[Decimal, list[int]] = {}
-    for tax in call(session, "account.tax", "search_read", domain=domain, fields=["amount", "price_include"], order="id"):
-        if not tax["price_include"]:
-            found.setdefault(Decimal(tax["amount"]).normalize(), []).append(tax["id"])
+    for tax in search(session, "account.tax", TaxRow, domain, order="id"):
+        if not tax.price_include:
+            found.setdefault(tax.amount.normalize(), []).append(tax.id)
     return Taxes(settings.tax_ids, found)
 
 
@@ -88,23 +128,24 @@ def pricelists(session: Session, currencies: Iterable[str]) -> Pricelists:
     """The company's currency and pricelists for the others. An order's currency is its pricelist's (`_compute_currency_id`)."""
     chosen = session.settings.company
     domain = [["id", "=", chosen]] if chosen else []
-    companies = call(session, "res.company", "search_read", domain=domain, fields=["currency_id"])
+    companies = search(session, "res.company", CurrencyRow, domain)
     if len(companies) != 1:
         raise Misconfigured("Name in the settings which of the companies in this Odoo the orders belong to.")
-    company = companies[0]["currency_id"][1]
+    company = companies[0].currency_id[1]
     others = sorted(set(currencies) - {company})
     if not others:
         return Pricelists(company, {})
-    wanted = [["currency_id.name", "in", others], ["company_id", "in", [False, companies[0]["id"]]]]
-    found = call(session, "product.pricelist", "search_read", domain=wanted, fields=["currency_id"], order="id desc")
-    return Pricelists(company, {p["currency_id"][1]: p["id"] for p in found})
+    wanted = [["currency_id.name", "in", others], ["company_id", "in", [False, companies[0].id]]]
+    found = search(session, "product.pricelist", CurrencyRow, wanted, order="id desc")
+    return Pricelists(company, {p.currency_id[1]: p.id for p in found})
 
 
 # ---- prices -------------------------------------------------------------------------------------------------------------------
 def price_step(session: Session) -> Decimal:
     """The smallest step of a unit price. Odoo 19 keeps prices as they are; older ones round them to so many digits."""
-    said = call(session, "sale.order.line", "fields_get", allfields=["price_unit"], attributes=["digits"])
-    digits = said["price_unit"].get("digits")
+    shape = dict[str, FieldRow]
+    said = call(session, "sale.order.line", "fields_get", shape, allfields=["price_unit"], attributes=["digits"])
+    digits = said["price_unit"].digits if "price_unit" in said else None
     return Decimal(1).scaleb(-digits[1]) if digits else FREE
 
 
@@ -142,8 +183,8 @@ def _theirs(session: Session, codes: Mapping[str, str]) -> dict[str, int | SyncE
     if not codes:
         return {}
     domain = [["default_code", "in", sorted(codes.values())]]
-    rows = call(session, "product.product", "search_read", domain=domain, fields=["default_code"])
-    return {kind: _only(code, [r["id"] for r in rows if r["default_code"] == code]) for kind, code in codes.items()}
+    rows = search(session, "product.product", ProductRow, domain)
+    return {kind: _only(code, [r.id for r in rows if r.default_code == code]) for kind, code in codes.items()}
 
 
 def _only(code: str, ids: Sequence[int]) -> int | SyncError:
@@ -180,13 +221,9 @@ def places(session: Session, addresses: Iterable[Address]) -> Places:
     codes = sorted({a.country.upper() for a in addresses if a.country})
     if not codes:
         return Places({}, {})
-    countries = call(session, "res.country", "search_read", domain=[["code", "in", codes]], fields=["code"])
-    by_id = {c["id"]: c["code"] for c in countries}
-    states = call(
-        session, "res.country.state", "search_read",
-        domain=[["country_id", "in", list(by_id)]], fields=["code", "country_id"],
-    )  # fmt: skip
+    by_id = {c.id: c.code for c in search(session, "res.country", CodeRow, [["code", "in", codes]])}
+    states = search(session, "res.country.state", StateRow, [["country_id", "in", list(by_id)]])
     return Places(
         {code: id for id, code in by_id.items()},
-        {(by_id[s["country_id"][0]], s["code"].upper()): s["id"] for s in states},
+        {(by_id[s.country_id[0]], s.code.upper()): s.id for s in states if s.country_id[0] in by_id},
     )

@@ -10,12 +10,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from html import escape
 from typing import Any
 
+import msgspec
+
 from canonical.commands import CreateOrder, OrderCharge, OrderLine, Ref
 from connectors.base import Job, Receipt, Session
 from connectors.errors import Refused, SyncError
 from connectors.odoo import mapping
 from connectors.odoo.loading import Loaded, Row, find, load_once
-from connectors.odoo.transport import call
+from connectors.odoo.transport import call, search
 
 HEAD = (
     "id", "partner_id/.id", "partner_invoice_id/.id", "partner_shipping_id/.id",
@@ -26,6 +28,15 @@ LINES = tuple(f"order_line/{field}" for field in LINE)
 
 
 # ---- create -------------------------------------------------------------------------------------------------------------------
+class OrderRow(msgspec.Struct):
+    """A sale.order as far as we care."""
+
+    id: int
+    name: str
+    state: str
+    amount_total: Decimal
+
+
 def order_needs(command: CreateOrder) -> Sequence[Ref]:
     """The contact, both addresses and every product must be known to Odoo."""
     return [
@@ -163,24 +174,23 @@ def receipts(session: Session, jobs: Sequence[Job], loaded: Mapping[str, int | S
     return [_receipt(job, ids[job.id], held) for job in jobs]
 
 
-def _orders(session: Session, ids: Iterable[int], jobs: Sequence[Job]) -> dict[int, Any]:
+def _orders(session: Session, ids: Iterable[int], jobs: Sequence[Job]) -> dict[int, OrderRow]:
     """State and total of the orders that exist, by id. `search_read` leaves out deleted ones, `read` would fail on them."""
     domain = [["id", "in", sorted(set(ids))]]
     if not domain[0][2]:
         return {}
-    fields = ["name", "state", "amount_total"]
-    return {row["id"]: row for row in call(session, "sale.order", "search_read", about=jobs, domain=domain, fields=fields)}
+    return {row.id: row for row in search(session, "sale.order", OrderRow, domain, about=jobs)}
 
 
-def _receipt(job: Job, outcome: int | SyncError, held: Mapping[int, Any]) -> Receipt:
+def _receipt(job: Job, outcome: int | SyncError, held: Mapping[int, OrderRow]) -> Receipt:
     if isinstance(outcome, SyncError):
         return Receipt(job.id, error=outcome)
     if outcome not in held:
         return Receipt(job.id, error=_deleted())
     order, ours = held[outcome], job.command.order_id
     return Receipt(
-        job.id, state="created", external_id=str(outcome), amount=Decimal(order["amount_total"]),
-        links=(("order", ours, str(outcome)),), evidence=f"{order['name']} ({order['state']})",
+        job.id, state="created", external_id=str(outcome), amount=order.amount_total,
+        links=(("order", ours, str(outcome)),), evidence=f"{order.name} ({order.state})",
     )  # fmt: skip
 
 
@@ -208,11 +218,12 @@ def add_roundings(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     return [_rounded(job, lines[xids[job.id]], held) for job in jobs]
 
 
-def _rounded(job: Job, line: int | SyncError, held: Mapping[int, Any]) -> Receipt:
+def _rounded(job: Job, line: int | SyncError, held: Mapping[int, OrderRow]) -> Receipt:
+    if _theirs(job) not in held:
+        return Receipt(job.id, error=_deleted())
     if isinstance(line, SyncError):
-        return Receipt(job.id, error=line if _theirs(job) in held else _deleted())
-    amount = Decimal(held[_theirs(job)]["amount_total"])
-    return Receipt(job.id, state="done", external_id=str(line), amount=amount)
+        return Receipt(job.id, error=line)
+    return Receipt(job.id, state="done", external_id=str(line), amount=held[_theirs(job)].amount_total)
 
 
 # ---- confirm ------------------------------------------------------------------------------------------------------------------
@@ -229,13 +240,13 @@ def confirm_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     return [_confirmed(job, held.get(_theirs(job)), trouble.get(job.id)) for job in jobs]
 
 
-def _waits(order: Any) -> bool:
-    return order is not None and order["state"] in ("draft", "sent")
+def _waits(order: OrderRow | None) -> bool:
+    return order is not None and order.state in ("draft", "sent")
 
 
 def _confirm(session: Session, jobs: Sequence[Job]) -> None:
     if jobs:
-        call(session, "sale.order", "action_confirm", about=jobs, ids=sorted({_theirs(job) for job in jobs}))
+        call(session, "sale.order", "action_confirm", object, about=jobs, ids=sorted({_theirs(job) for job in jobs}))
 
 
 def _one_by_one(session: Session, jobs: Sequence[Job]) -> dict[int, SyncError]:
@@ -249,11 +260,11 @@ def _one_by_one(session: Session, jobs: Sequence[Job]) -> dict[int, SyncError]:
     return trouble
 
 
-def _confirmed(job: Job, order: Any, trouble: SyncError | None) -> Receipt:
+def _confirmed(job: Job, order: OrderRow | None, trouble: SyncError | None) -> Receipt:
     if order is None:
         return Receipt(job.id, error=_deleted())
-    if order["state"] in ("sale", "done"):
-        return Receipt(job.id, state="confirmed", external_id=str(order["id"]), amount=Decimal(order["amount_total"]))
-    if order["state"] == "cancel":
-        return Receipt(job.id, error=Refused(f"{order['name']} was cancelled in Odoo.", reason="cancelled"))
-    return Receipt(job.id, error=trouble or Refused(f"Odoo did not confirm {order['name']}.", reason="not_confirmed"))
+    if order.state in ("sale", "done"):
+        return Receipt(job.id, state="confirmed", external_id=str(order.id), amount=order.amount_total)
+    if order.state == "cancel":
+        return Receipt(job.id, error=Refused(f"{order.name} was cancelled in Odoo.", reason="cancelled"))
+    return Receipt(job.id, error=trouble or Refused(f"Odoo did not confirm {order.name}.", reason="not_confirmed"))

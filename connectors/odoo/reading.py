@@ -9,9 +9,6 @@ import msgspec
 from canonical.facts import Fact, Gone, SkuStated
 from connectors.base import Envelope, Malformed
 
-#: Fields a product is read with, in polls and refreshes alike. Always name fields: all of them need rights nobody should give us.
-PRODUCT = ["default_code", "name", "barcode", "type", "active", "write_date"]
-
 T = TypeVar("T")
 
 PRODUCT_READ = "product.read"

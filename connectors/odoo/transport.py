@@ -1,21 +1,31 @@
 """Calls to Odoo over /json/2 (19.0 and later) and what its answers mean. Knows no model and no command of ours.
 
-A transport is `call(session, model, method, **arguments) -> decoded result`; another one (/jsonrpc for older releases) only has
-to hand Odoo's own exception name to `trouble`.
+A transport is `call(session, model, method, shape, **arguments) -> result of that shape`; another one (/jsonrpc for older
+releases) only has to hand Odoo's own exception name to `trouble`.
 Source: odoo/addons/rpc/controllers/json2.py, odoo/http.py and answers recorded from Odoo 19.0.
 """
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from connectors.base import Job, Response, Session
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
 
-#: Money arrives as JSON numbers: read them as the decimals they are written as.
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+T = TypeVar("T")
+
+#: Odoo says false for what is empty.
+Text = str | Literal[False]
+Link = tuple[int, str]  # a many-to-one field: id and display name
+
+
+class Raised(msgspec.Struct):
+    """An exception as json2.py words it. Its `debug` holds a traceback and is never read."""
+
+    name: str
+    message: str = ""
+
 
 DENIED = frozenset({"odoo.exceptions.AccessDenied", "werkzeug.exceptions.Unauthorized"})
 FORBIDDEN = frozenset({"odoo.exceptions.AccessError", "werkzeug.exceptions.Forbidden"})
@@ -27,23 +37,32 @@ BUSY = frozenset({
 RULES = frozenset({"odoo.exceptions.UserError", "odoo.exceptions.ValidationError", "odoo.exceptions.RedirectWarning"})
 
 
-def call(session: Session, model: str, method: str, *, about: Iterable[Job] = (), **arguments: Any) -> Any:
+def search(
+    session: Session, model: str, row: type[T], domain: Sequence[Any], *, about: Iterable[Job] = (), **more: Any
+) -> list[T]:
+    """Records a domain selects, as structs of type `row`, whose fields are what is asked for: never all, they need more rights."""
+    fields = [name for name in row.__struct_fields__ if name != "id"]  # type: ignore[attr-defined]
+    return call(session, model, "search_read", list[row], about=about, domain=domain, fields=fields, **more)  # type: ignore[valid-type]
+
+
+def call(
+    session: Session, model: str, method: str, shape: type[T], *, about: Iterable[Job] = (), **arguments: Any
+) -> T:
     """Call one public method with keyword arguments; every call is one transaction of Odoo's. Raises the four errors."""
     settings = session.settings
     arguments["context"] = {**_context(settings.company), **arguments.get("context", {})}
-    return judge(
-        session.http.request(
-            "POST",
-            f"{settings.url.rstrip('/')}/json/2/{model}/{method}",
-            headers={
-                "Authorization": f"bearer {session.secret('api_key')}",
-                "X-Odoo-Database": settings.database,
-                "Content-Type": "application/json",
-            },
-            body=msgspec.json.encode(arguments),
-            about=about,
-        )
+    response = session.http.request(
+        "POST",
+        f"{settings.url.rstrip('/')}/json/2/{model}/{method}",
+        headers={
+            "Authorization": f"bearer {session.secret('api_key')}",
+            "X-Odoo-Database": settings.database,
+            "Content-Type": "application/json",
+        },
+        body=msgspec.json.encode(arguments),
+        about=about,
     )
+    return judge(response, shape)
 
 
 def _context(company: int | None) -> dict[str, Any]:
@@ -51,22 +70,25 @@ def _context(company: int | None) -> dict[str, Any]:
     return {"lang": "en_US", **({"allowed_company_ids": [company]} if company else {})}
 
 
-def judge(response: Response) -> Any:
-    """The result of an answer, or the error it means."""
-    said = _decoded(response)
-    if response.status == 200 and said is not None:
-        return said[0]
-    if said and isinstance(said[0], Mapping) and "name" in said[0]:
-        raise trouble(str(said[0]["name"]), str(said[0].get("message", "")))
-    raise _foreign(response)
-
-
-def _decoded(response: Response) -> tuple[Any] | None:
-    """The JSON of an answer in a tuple (null is a result too); None when it is something else, e.g. a proxy's page."""
+def judge(response: Response, shape: type[T]) -> T:
+    """The result of an answer, or the error it means. Raises Refused when Odoo answers in another shape than it did so far."""
+    if response.status != 200:
+        raise _error(response)
     try:
-        return (_decoder.decode(response.body),)
+        return msgspec.json.decode(response.body, type=shape)
+    except msgspec.ValidationError as error:
+        raise Refused("Odoo's answer is not what was asked for.", reason="not_understood", detail=str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _foreign(response) from error
+
+
+def _error(response: Response) -> SyncError:
+    """What an answer other than 200 means: an exception of Odoo's, or the words of something in front of it."""
+    try:
+        said = msgspec.json.decode(response.body, type=Raised)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        return _foreign(response)
+    return trouble(said.name, said.message)
 
 
 def trouble(name: str, message: str) -> SyncError:
@@ -84,7 +106,7 @@ def trouble(name: str, message: str) -> SyncError:
     if name == "werkzeug.exceptions.NotFound":
         return Misconfigured(f"Odoo lacks a feature this needs: {first_line(message)}", detail=message)
     if name in RULES:
-        return Refused(message.strip(), detail=name)
+        return Refused(message.strip() or "Odoo refused this and did not say why.", detail=name)
     return Refused(f"Odoo did not understand us: {first_line(message)}", reason="not_understood", detail=f"{name}: {message}")
 
 
