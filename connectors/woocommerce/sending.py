@@ -234,7 +234,7 @@ def complete_order(session: Session, job: Job) -> Receipt:
     if status != "completed":
         raise Refused(f"The shop left order {_order_id(job)} at “{status}”.", reason="status_kept")
     return Receipt(
-        job.id, state="completed", external_id=_order_id(job), evidence=f"order {_order_id(job)} is completed"
+        job.id, state="done", external_id=_order_id(job), evidence=f"order {_order_id(job)} is completed"
     )
 
 

@@ -23,6 +23,8 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from connectors.catalogue import Item, catalogue
 from connectors.simulation import Answer, Request, Simulator, Stop, arguments, serve
 from connectors.woocommerce import simulator_orders as buying
@@ -283,12 +285,35 @@ class Shop(Simulator):
             return
         order["_sim"]["reduced"] = sold
         for line in order["line_items"]:
-            product = self.products.get(line["variation_id"] or line["product_id"])
-            if product and product["manage_stock"]:
-                product["stock_quantity"] += -line["quantity"] if sold else line["quantity"]
-                self.store.put("products", product["id"], product)
-            meta = [m for m in line["meta_data"] if m["key"] != "_reduced_stock"]
-            line["meta_data"] = [*meta, self._meta("_reduced_stock", str(line["quantity"]))] if sold else meta
+            self._move_line(line, sold)
+
+    def _move_line(self, line: Record, sold: bool) -> None:
+        """`_reduced_stock` on the line remembers how many units were taken; exactly those are given back."""
+        taken = next((m for m in line["meta_data"] if m["key"] == "_reduced_stock"), None)
+        product = self.products.get(line["variation_id"] or line["product_id"])
+        units = line["quantity"] if sold else -int(taken["value"]) if taken else 0
+        if product and product["manage_stock"]:
+            product["stock_quantity"] -= units
+            self.store.put("products", product["id"], product)
+        line["meta_data"] = [m for m in line["meta_data"] if m["key"] != "_reduced_stock"]
+        if sold:
+            line["meta_data"].append(self._meta("_reduced_stock", str(units)))
+
+    # -- staff work in the shop
+    def edit(self, order_id: int, **changes: Any) -> Record:
+        """Staff change an order, with what PUT /orders/<id> takes: status, billing, line_items, meta_data, …"""
+        return self._by_staff("PUT", order_id, changes)
+
+    def trash(self, order_id: int, *, force: bool = False) -> Record:
+        """Staff put an order in the trash, or with `force` delete it for good (no webhook then)."""
+        return self._by_staff("DELETE", order_id, {}, "force=true" if force else "")
+
+    def _by_staff(self, method: str, order_id: int, said: Record, query: str = "") -> Record:
+        body = msgspec.json.encode(said)
+        answer = super().handle(Request(method, f"{API}/orders/{order_id}", query, {}, body))
+        if answer.status != 200:
+            raise ValueError(answer.body)
+        return dict(answer.body)
 
     # -- small things
     def _dates(self, moment: datetime) -> Record:

@@ -19,6 +19,9 @@ SHAPES = (
     "virtual_line", "all_virtual", "multi_line", "negative_fee", "export", "net_coupon", "returning", "split_coupon_fee",
 )  # fmt: skip
 
+#: Only when asked for: the stated total is a cent less than its parts, as real shops whose prices include tax state it at times.
+CENT_OFF = "cent_off"
+
 #: Tax rates by percentage: (rate id, rate code, tax class).
 RATES: Mapping[Decimal, tuple[int, str, str]] = {
     Decimal(21): (1, "NL-BTW-1", ""),
@@ -202,6 +205,8 @@ def composed(rng: random.Random, shape: str, goods: Sequence[Good], buyer: Mappi
     }
     order["tax_lines"] = [tax_line_of(rate) for rate in sorted(rates, reverse=True)]
     settle(order)
+    if shape == CENT_OFF:
+        order["total_tax"], order["total"] = (str(Decimal(order[field]) - CENT) for field in ("total_tax", "total"))
     return order
 
 

@@ -1,0 +1,186 @@
+import json
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.base import Page, Session
+from connectors.errors import Misconfigured, Retry
+from connectors.simulation import Answer, Fault
+from connectors.woocommerce import connector
+from connectors.woocommerce.simulator import Shop
+from tests.connectors.woocommerce.conftest import visit
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def poll(session: Session, feed: str, cursor: str = "") -> tuple[list[int], str]:
+    """One whole run: the ids heard, in order, and the cursor behind it."""
+    heard: list[int] = []
+    while True:
+        page: Page = connector.polls[feed](session, cursor)
+        heard += [json.loads(one.body)["id"] for one in page.heard]
+        cursor = page.cursor
+        if not page.more:
+            return heard, cursor
+
+
+def age(shop: Shop, seconds: int = 3_600) -> None:
+    """Move every order and product into the past."""
+    for table in (shop.orders, shop.products):
+        for record in table.values():
+            moved = datetime.fromisoformat(record["date_modified_gmt"]) - timedelta(seconds=seconds)
+            record["date_modified_gmt"] = moved.isoformat()
+
+
+def test_a_first_run_hears_everything_and_the_next_only_the_overlap(shop: Shop) -> None:
+    ids = shop.place(7)
+    age(shop)
+    session = visit(shop, start_at=LONG_AGO, page_size=3)
+    heard, cursor = poll(session, "orders")
+    assert sorted(heard) == ids
+    later = shop.place(1)
+    assert poll(session, "orders", cursor)[0] == later
+
+
+def test_an_order_is_heard_untouched_with_the_instant_we_asked(shop: Shop, session: Session) -> None:
+    (number,) = shop.place()
+    before = datetime.now(UTC)
+    (heard,) = connector.polls["orders"](session, "2020-01-01T00:00:00+00:00").heard
+    assert heard.topic == "order.read"
+    assert heard.asked_at and before <= heard.asked_at <= datetime.now(UTC)
+    assert json.loads(heard.body)["order_key"] == shop.orders[number]["order_key"]
+
+
+def test_nothing_is_skipped_while_orders_change_under_the_poll(shop: Shop) -> None:
+    """Between two pages somebody edits, trashes and buys; whatever page numbers would do, every order is heard at its last."""
+    ids = shop.place(60)
+    for number, order in enumerate(shop.orders.values()):
+        order["date_modified_gmt"] = f"2026-01-01T00:00:{number // 3:02d}"
+    session, rng, cursor = visit(shop, start_at=LONG_AGO, page_size=5), random.Random(4), ""
+    heard: dict[int, str] = {}
+    for turn in range(200):
+        page = connector.polls["orders"](session, cursor)
+        heard |= {row["id"]: row["status"] for row in (json.loads(one.body) for one in page.heard)}
+        cursor = page.cursor
+        if turn < 12:
+            edited, trashed = rng.sample([n for n in ids if shop.orders[n]["status"] == "processing"], 2)
+            shop.edit(edited, status="completed")
+            shop.trash(trashed)
+            ids += shop.place(1)
+        elif not page.more:
+            break
+    heard |= {row["id"]: row["status"] for row in shop_rows(session, cursor)}
+    assert heard == {number: order["status"] for number, order in shop.orders.items()}
+
+
+def shop_rows(session: Session, cursor: str) -> list[dict[str, object]]:
+    """What one more run hears."""
+    rows = []
+    more = True
+    while more:
+        page = connector.polls["orders"](session, cursor)
+        rows += [json.loads(one.body) for one in page.heard]
+        cursor, more = page.cursor, page.more
+    return rows
+
+
+@pytest.mark.parametrize("crowd", [30, 230])
+def test_many_orders_with_one_second_are_all_heard(shop: Shop, crowd: int) -> None:
+    ids = shop.place(crowd + 2)
+    for order in shop.orders.values():
+        order["date_modified_gmt"] = "2026-01-01T00:00:07"
+    shop.orders[ids[0]]["date_modified_gmt"] = "2026-01-01T00:00:06"
+    shop.orders[ids[-1]]["date_modified_gmt"] = "2026-01-01T00:00:08"
+    assert set(poll(visit(shop, start_at=LONG_AGO, page_size=50), "orders")[0]) == set(ids)
+
+
+def test_the_trash_is_heard_too(shop: Shop) -> None:
+    kept, trashed = shop.place(2)
+    shop.trash(trashed)
+    assert sorted(poll(visit(shop, start_at=LONG_AGO), "orders")[0]) == [kept, trashed]
+
+
+def test_polls_never_go_before_the_start(shop: Shop) -> None:
+    shop.place(3)
+    age(shop)
+    session = visit(shop, start_at=datetime.now(UTC) - timedelta(minutes=5))
+    assert poll(session, "orders")[0] == []
+    assert poll(session, "orders", "2000-01-01T00:00:00Z")[0] == []
+
+
+@pytest.mark.parametrize("skew", [-600, 600])
+def test_a_shop_whose_clock_is_wrong_loses_nothing(shop: Shop, skew: int) -> None:
+    shop.skew = timedelta(seconds=skew)
+    session = visit(shop, start_at=LONG_AGO, overlap=0)
+    _, cursor = poll(session, "orders")
+    placed = shop.place(2)
+    heard, cursor = poll(session, "orders", cursor)
+    assert sorted(heard) == placed
+    age(shop, 5)
+    assert poll(session, "orders", cursor)[0] == []
+
+
+def test_products_come_with_their_variations(shop: Shop) -> None:
+    heard, _ = poll(visit(shop, page_size=20), "products")
+    assert Counter(heard) == Counter(shop.products.keys())
+
+
+def test_products_are_read_in_full_again_after_a_day(shop: Shop, session: Session) -> None:
+    age(shop)
+    first, cursor = poll(session, "products")
+    assert poll(session, "products", cursor)[0] == []
+    session.now = lambda: datetime.now(UTC) + timedelta(hours=25)
+    assert sorted(poll(session, "products", cursor)[0]) == sorted(first)
+
+
+def test_the_same_order_has_a_new_key_in_a_new_run_only(shop: Shop, session: Session) -> None:
+    shop.place()
+    start = "2020-01-01T00:00:00+00:00"
+    one, other = connector.polls["orders"](session, start), connector.polls["orders"](session, start)
+    assert one.heard[0].key != other.heard[0].key
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "after"),
+    [
+        (Fault(do="answer", status=429, retry_after=9), "The shop asks us to come back later.", 9.0),
+        (Fault(do="answer", status=503, retry_after=30), "The shop reports an internal error.", 30.0),
+        (Fault(do="answer", status=500, body={"code": "x", "data": {"status": 500}}), "The shop reports an internal error.", None),
+        (Fault(do="answer", status=200, body="<html>Maintenance"), "The shop answered with a web page instead of data", None),
+        (Fault(do="answer", status=200, body='{"id": 1}'), "The shop's answer cannot be understood.", None),
+        (Fault(do="drop"), "127.0.0.1 gave no complete answer", None),
+    ],
+)  # fmt: skip
+def test_what_passes_is_tried_again(
+    shop: Shop, session: Session, fault: Fault, words: str, after: float | None
+) -> None:
+    shop.faults.add(fault)
+    with pytest.raises(Retry) as caught:
+        poll(session, "orders")
+    assert caught.value.words.startswith(words)
+    assert (caught.value.after, caught.value.unknown) == (after, False)
+
+
+def test_a_wrong_key_and_a_wrong_secret_are_told_apart(shop: Shop, session: Session) -> None:
+    session.secrets = {"consumer_key": ["ck_other"], "consumer_secret": ["cs_other"]}
+    with pytest.raises(Misconfigured, match="does not know our consumer key"):
+        poll(session, "orders")
+    session.secrets = {"consumer_key": [shop.key], "consumer_secret": ["cs_other"]}
+    with pytest.raises(Misconfigured, match="Consumer secret is invalid"):
+        poll(session, "orders")
+    session.secrets = {}
+    with pytest.raises(Misconfigured, match="are not set"):
+        poll(session, "orders")
+
+
+def test_an_address_without_a_shop_is_told(shop: Shop) -> None:
+    shop.handle = lambda request: Answer(404, b"<html>", {"Content-Type": "text/html"})  # type: ignore[method-assign]
+    with pytest.raises(Misconfigured, match="web page"):
+        poll(visit(shop), "orders")
+
+
+def test_the_probe_names_the_version(shop: Shop, session: Session) -> None:
+    assert connector.probe
+    assert connector.probe(session) == f"WooCommerce 11.0.1 answers at {shop.url}."
