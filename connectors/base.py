@@ -17,6 +17,9 @@ from connectors.errors import SyncError
 
 Role = Literal["channel", "erp", "wms", "3pl", "carrier", "payment"]
 
+#: What a target holds of ours, in our words; a later word never goes back to an earlier one.
+State = Literal["", "sent", "created", "confirmed", "done"]
+
 #: How a target keeps a create from happening twice. `native_upsert`: the same key updates; `native_unique`: the same key is
 #: refused or answered with the first; `idempotent`: a state is set, not a thing created; `search_then_create`: we must look first.
 Protection = Literal["native_upsert", "native_unique", "idempotent", "search_then_create"]
@@ -131,13 +134,13 @@ class Job:
 class Receipt:
     """What became of one job. Exactly one of: `error` set (one of the four), or confirmed with what the target now holds.
 
-    `state` is the target's state in our words (created, confirmed, done, sent). `links` are (entity, our id, external id).
+    `state` is empty only for reads and errors. `links` are (entity, our id, external id).
     `amount` is the total the target computed. `heard` is what a Refresh read. `evidence` is small, masked, for people.
     """
 
     job: int
     error: SyncError | None = None
-    state: str = ""
+    state: State = ""
     external_id: str = ""
     amount: Decimal | None = None
     links: Sequence[tuple[Entity, int, str]] = ()

@@ -94,7 +94,7 @@ def refresh(session: Session, job: Job) -> Receipt:
     if command.entity not in _PATHS or not command.external_id.isdigit():
         raise Refused(f"A shop has no {command.entity} “{command.external_id}”.", reason="not_readable")
     answer = ask(session, "GET", f"/{_PATHS[command.entity]}/{command.external_id}", about=(job,))
-    return Receipt(job.id, state="read", external_id=command.external_id, heard=(_answered(command, answer),))
+    return Receipt(job.id, external_id=command.external_id, heard=(_answered(command, answer),))
 
 
 def _answered(command: Refresh, answer: Answer) -> Heard:

@@ -144,7 +144,7 @@ def work_batch(system_id: int, batch: int, ids: Sequence[int]) -> None:
     """One batch in one transaction; where it fails, message by message."""
     try:
         transient.repeat(lambda: _together(system_id, ids, batch))
-    except Exception:  # the work state machine: whatever it was is found out message by message
+    except Exception:  # noqa: BLE001  the work state machine: whatever it was is found out message by message
         _log.warning("batch repeated one by one", exc_info=True, extra={"system": system_id, "messages": len(ids)})
         _singly(system_id, ids)
     sql.fetch("DELETE FROM sync_batch WHERE id = %s", (batch,))
@@ -165,7 +165,7 @@ def _singly(system_id: int, ids: Sequence[int]) -> None:
             if transient.passes(error):
                 raise
             _park_bug(system_id, id, error)
-        except Exception as error:  # the work state machine
+        except Exception as error:  # noqa: BLE001  the work state machine
             _park_bug(system_id, id, error)
 
 
@@ -200,7 +200,7 @@ def _carry(system_id: int, rows: Sequence[Row]) -> None:
     for row in rows:
         try:
             stated += _read(system_id, row)
-        except Exception as error:  # the work state machine: Malformed and our own faults alike become a state
+        except Exception as error:  # noqa: BLE001  the work state machine: Malformed and our own faults alike become a state
             steps[row.id] = work.after(error, row.attempts, row.received_at, now)
             troubles[row.id] = "" if isinstance(error, Malformed) else traceback.format_exc()
     recorded = corridor.advance(system_id, stated, now)

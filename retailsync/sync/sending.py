@@ -85,7 +85,7 @@ def _reclaim(system_id: int, longest: float) -> None:
 def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> None:
     """Send the claimed commands kind by kind, in chunks as large as the target takes; give back what the time did not suffice for."""
     for chunk, send in _chunks(visit, claimed):
-        down = not gates.allow(visit.system.id, 0, clock.now()) and _closed(visit.system.id)
+        down = not gates.allow(visit.system.pk, 0, clock.now()) and _closed(visit.system.pk)
         if time.monotonic() > ends or down or not held.renew((send.deadline if send else 0) + SECONDS + MARGIN):
             outbox.give_back([c.id for c in chunk], token)
             continue
@@ -115,7 +115,7 @@ def _chunk(visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], sen
         words = f"{visit.connector.title} cannot carry out this kind of command."
         _settle(visit, token, [Outcome(c, error=Refused(words, reason="unsupported")) for c in chunk], [])
         return
-    jobs, missing = _resolve(visit.system.id, chunk, send)
+    jobs, missing = _resolve(visit.system.pk, chunk, send)
     outcomes = [Outcome(c, error=missing[c.id]) for c in chunk if c.id in missing]
     ready = [c for c in chunk if c.id in jobs]
     ours = outbox.hold_on([c.id for c in ready], token, send.deadline + MARGIN) if ready else set()
@@ -193,7 +193,7 @@ def _call(function: object, session: object, pairs: Sequence[tuple[Claimed, Job]
         receipts = list(function(session, [job for _, job in pairs]))  # type: ignore[operator]
     except SyncError as error:
         return [Outcome(c, error=error) for c, _ in pairs]
-    except Exception as error:  # the work state machine: our own fault, and the request may have left
+    except Exception as error:  # noqa: BLE001  the work state machine: our own fault, and the request may have left
         return [Outcome(c, error=error, trouble=traceback.format_exc()) for c, _ in pairs]
     by_job = {r.job: r for r in receipts if r is not None}
     if len(receipts) == len(pairs) and any(r is None for r in receipts):
@@ -209,7 +209,25 @@ def _answered(claimed: Claimed, receipt: Receipt | None) -> Outcome:
 
 # ---- confirm ----------------------------------------------------------------------------------------------------------------
 def _settle(visit: systems.Visit, token: uuid.UUID, outcomes: Sequence[Outcome], exchanges: Sequence[Exchange]) -> None:
-    transient.repeat(lambda: _confirm(visit.system.id, token, outcomes, exchanges))
+    """Confirm together; where our own part fails, one by one, so that one receipt we cannot record parks one command."""
+    system = visit.system.pk
+    try:
+        transient.repeat(lambda: _confirm(system, token, outcomes, exchanges))
+    except Exception:  # noqa: BLE001  the work state machine
+        _log.warning("receipts recorded one by one", exc_info=True, extra={"system": system})
+        for outcome in outcomes:
+            _settle_alone(system, token, outcome, exchanges)
+
+
+def _settle_alone(system: int, token: uuid.UUID, outcome: Outcome, exchanges: Sequence[Exchange]) -> None:
+    about = [e for e in exchanges if outcome.claimed.id in e.jobs]
+    try:
+        transient.repeat(lambda: _confirm(system, token, [outcome], about))
+    except Exception as error:  # noqa: BLE001  the work state machine
+        found = outcome.receipt.external_id if outcome.receipt else ""
+        trouble = f"{traceback.format_exc()}\nThe system answered: {found or 'nothing'}"
+        failed = Outcome(outcome.claimed, error=error, trouble=trouble)
+        transient.repeat(lambda: _confirm(system, token, [failed], about))
 
 
 def _confirm(system_id: int, token: uuid.UUID, outcomes: Sequence[Outcome], exchanges: Sequence[Exchange]) -> None:
