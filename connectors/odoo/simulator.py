@@ -22,7 +22,7 @@ NO_DATABASE = (
     b"found in the server-wide controllers.</p>\n"
 )
 COUNTRIES = {
-    "NL": ("Netherlands", ()), "BE": ("Belgium", ()), "DE": ("Germany", ("DE-BE", "DE-BY", "DE-HH")), "FR": ("France", ()),
+    "NL": ("Netherlands", ()), "BE": ("Belgium", ()), "DE": ("Germany", ("DE-BE", "DE-BY", "DE-HH")), "FR": ("France", ()), "CH": ("Switzerland", ()),
     "GB": ("United Kingdom", ()), "US": ("United States", ("CA", "NY", "TX")),
     "AT": ("Austria", ()), "ES": ("Spain", ()), "IT": ("Italy", ()), "LU": ("Luxembourg", ()),
 }  # fmt: skip
