@@ -256,6 +256,20 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
         assert call(url, "POST", pool=pool).body == b"ok"
 
 
+def test_a_write_that_fails_before_its_first_byte_never_left_and_is_sent_anew() -> None:
+    pool = Pool()
+    with target(hold_open, answers(OK)) as url:
+        call(url, "POST", pool=pool)
+        (kept,) = pool._idle.values()
+        kept[0].sock.shutdown(socket.SHUT_WR)  # silent until the next write, which gets EPIPE
+        assert call(url, "POST", pool=pool).body == b"ok"
+
+
+def hold_open(conn: socket.socket) -> None:
+    answers(OK)(conn)
+    time.sleep(5)
+
+
 def closing_at_the_second(conn: socket.socket) -> None:
     answers(OK)(conn)
     hear(conn)
@@ -274,7 +288,7 @@ def test_a_kept_connection_that_dies_under_a_request_is_tried_again_only_where_a
             assert trouble(url, method, pool=pool)[:3] == (Retry, True, False)
 
 
-def test_connections_are_kept_but_not_across_permissions() -> None:
+def test_connections_are_kept() -> None:
     pool, used = Pool(), []
 
     def script(conn: socket.socket) -> None:
@@ -285,8 +299,6 @@ def test_connections_are_kept_but_not_across_permissions() -> None:
     with target(script) as url:
         call(url, pool=pool)
         call(url, "POST", pool=pool)
-        with pytest.raises(Misconfigured):
-            Http(pool, deadline=1).request("GET", url)
     assert len(used) == 1
 
 
@@ -388,6 +400,14 @@ def test_a_certificate_is_checked_against_the_name_though_the_address_is_pinned(
         assert trouble(url.replace("localhost", "127.0.0.1"), pool=pool)[0] is Misconfigured
 
 
+def test_a_kept_connection_lends_nobody_its_permission(tls: tuple[str, str]) -> None:
+    pool = Pool(tls=ssl.create_default_context(cafile=tls[0]))
+    with tls_target(tls) as url:
+        call(url, pool=pool)
+        with pytest.raises(Misconfigured):
+            Http(pool, deadline=1).request("GET", url)
+
+
 def test_a_tls_handshake_that_never_ends_is_cut_off_at_the_deadline() -> None:
     with target(lambda conn: time.sleep(5)) as url:
         error, unknown, down, took = trouble(url.replace("http:", "https:"), "POST", deadline=0.4)
@@ -402,7 +422,7 @@ def tls_target(files: tuple[str, str]) -> Iterator[str]:
 
     def script(conn: socket.socket) -> None:
         with context.wrap_socket(conn, server_side=True) as wrapped:
-            answers(OK)(wrapped)
+            answers(OK, OK)(wrapped)
 
     with target(script) as url:
         yield url.replace("http://127.0.0.1", "https://localhost")
