@@ -137,8 +137,8 @@ def test_tracking_for_an_order_that_is_gone_is_refused(shop: Shop, session: Sess
 # ---- completing
 def test_completing_twice_is_completing_once(shop: Shop, session: Session) -> None:
     (order,) = shop.place()
-    assert send(session, CompleteOrder(order_id=1), order).state == "completed"
-    assert send(session, CompleteOrder(order_id=1), order).state == "completed"
+    assert send(session, CompleteOrder(order_id=1), order).state == "done"
+    assert send(session, CompleteOrder(order_id=1), order).state == "done"
     assert [request.method for request in shop.seen] == ["GET", "PUT", "GET"]
 
 
