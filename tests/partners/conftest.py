@@ -14,7 +14,7 @@ from retailsync.partners import authentication
 from retailsync.partners.models import PartnerKey
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ROOT = "/fulfilment-requests/"
+ROOT = "/api/v1/fulfilment-requests/"
 
 
 @pytest.fixture(autouse=True)

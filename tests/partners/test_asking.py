@@ -10,7 +10,6 @@ from canonical.models import FulfilmentRequest
 
 from .conftest import ROOT, Partner
 
-pytestmark = pytest.mark.urls("retailsync.partners.urls")
 Ask = Callable[..., FulfilmentRequest]
 
 

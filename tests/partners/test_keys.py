@@ -14,8 +14,6 @@ from retailsync.partners.models import PartnerKey
 
 from .conftest import ROOT, Partner
 
-pytestmark = pytest.mark.urls("retailsync.partners.urls")
-
 
 def status(authorization: str) -> int:
     return int(Client().get(ROOT, headers={"Authorization": authorization}).status_code)

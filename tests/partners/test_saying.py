@@ -16,8 +16,6 @@ from retailsync.sync.models import Message
 
 from .conftest import Partner, make_partner
 
-pytestmark = pytest.mark.urls("retailsync.partners.urls")
-
 PARCEL = {"tracking_number": "T1", "lines": [{"sku": "A", "units": 1}]}
 BODIES: dict[str, Any] = {
     "reject": {"reason": "full"},

@@ -20,7 +20,7 @@ from retailsync.sync.models import Message
 
 from .conftest import make_partner
 
-pytestmark = [pytest.mark.urls("retailsync.partners.urls"), pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = signing.new_secret()
 
@@ -54,7 +54,7 @@ def facts(reference: str) -> list[Fact]:
 
 def test_an_order_is_asked_for_and_comes_back_shipped(live_server: Any) -> None:
     partner = make_partner("w1")
-    with Warehouse(api=live_server.url, key=partner.text, secrets=[SECRET]) as warehouse:
+    with Warehouse(api=f"{live_server.url}/api/v1", key=partner.text, secrets=[SECRET]) as warehouse:
         ask(warehouse, job(1))
         wait_until(lambda: not warehouse.state()["open"], 20)
     said = facts("WEB-1-F1")
@@ -80,7 +80,7 @@ def test_an_order_is_asked_for_and_comes_back_shipped(live_server: Any) -> None:
 def test_repetitions_on_either_side_leave_each_word_stored_once(live_server: Any) -> None:
     partner = make_partner("w1")
     with Warehouse(
-        api=live_server.url, key=partner.text, secrets=[SECRET], behaviour=lambda data: "repeat"
+        api=f"{live_server.url}/api/v1", key=partner.text, secrets=[SECRET], behaviour=lambda data: "repeat"
     ) as warehouse:
         ask(warehouse, *[job(n) for n in range(1, 11)])
         ask(warehouse, *[job(n) for n in range(1, 11)])
