@@ -11,7 +11,16 @@ from decimal import Decimal
 from typing import ClassVar, Literal
 
 from canonical.types import (
-    Address, Charge, Coupon, Entity, Line, Parcel, PaymentStatement, ShopStatus, Units, Value,
+    Address,
+    Charge,
+    Coupon,
+    Entity,
+    Line,
+    Parcel,
+    PaymentStatement,
+    ShopStatus,
+    Units,
+    Value,
 )
 
 Merge = Literal["latest", "set", "decision"]

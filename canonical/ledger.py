@@ -77,14 +77,16 @@ SUBJECTS: Mapping[str, Subject] = {
 _COLUMNS = {
     "id": "bigint", "event": "text", "cause_kind": "text", "cause_id": "bigint", "occurred_at": "timestamptz", "source_id": "bigint",
 }  # fmt: skip
-_ENTRY = (
-    "subject_kind, subject_id, version, event, state, order_id, source_id, cause_kind, cause_id, occurred_at, recorded_at"
-)
+_ENTRY = "subject_kind, subject_id, version, event, state, order_id, source_id, cause_kind, cause_id, occurred_at, recorded_at"
 
 
 def opened(kind: str, changes: Sequence[Change]) -> list[Written]:
     """Write version 1 of subjects just inserted (with ledger_version = 1)."""
-    return _write(kind, changes, "SELECT t.*, v.event, v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src FROM {table} t JOIN {rows} ON t.id = v.id")
+    return _write(
+        kind,
+        changes,
+        "SELECT t.*, v.event, v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src FROM {table} t JOIN {rows} ON t.id = v.id",
+    )
 
 
 def changed(kind: str, changes: Sequence[Change]) -> list[Written]:
@@ -109,8 +111,13 @@ def _write(kind: str, changes: Sequence[Change], rows: str) -> list[Written]:
         f"t.cause_id, t.at, clock_timestamp() FROM t ORDER BY t.id RETURNING subject_id, event, order_id, cause_kind, cause_id"
     )
     unique = list({change.subject_id: change for change in changes}.values())
-    params = sql.arrays(_COLUMNS, [(c.subject_id, c.event, c.cause.kind, c.cause.id, c.occurred_at, c.source_id) for c in unique])
-    return [Written(kind, id, event, order, Cause(why, which)) for id, event, order, why, which in sql.fetch(statement, [*params, kind])]
+    params = sql.arrays(
+        _COLUMNS, [(c.subject_id, c.event, c.cause.kind, c.cause.id, c.occurred_at, c.source_id) for c in unique]
+    )
+    return [
+        Written(kind, id, event, order, Cause(why, which))
+        for id, event, order, why, which in sql.fetch(statement, [*params, kind])
+    ]
 
 
 def history(kind: str, subject_id: int) -> list[Entry]:

@@ -43,7 +43,10 @@ def insert(table: str, columns: Mapping[str, str], rows: Rows, tail: str = "") -
     if not rows:
         return []
     names = ", ".join(columns)
-    return fetch(f"INSERT INTO {table} ({names}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}", _arrays(columns, rows))
+    return fetch(
+        f"INSERT INTO {table} ({names}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}",
+        _arrays(columns, rows),
+    )
 
 
 def update(table: str, columns: Mapping[str, str], rows: Rows) -> None:

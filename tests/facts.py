@@ -10,7 +10,9 @@ from canonical.types import Address, Charge, Line, PaymentStatement, Tax
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def line(ref: str = "1", sku: str = "MUG", units: int = 2, total: str = "20.66", tax: str = "4.34", **more: Any) -> Line:
+def line(
+    ref: str = "1", sku: str = "MUG", units: int = 2, total: str = "20.66", tax: str = "4.34", **more: Any
+) -> Line:
     """One line with 21 % tax."""
     taxes = (Tax(code="NL-21", rate=Decimal(21), amount=Decimal(tax)),) if Decimal(tax) else ()
     amount = Decimal(total)
@@ -46,5 +48,10 @@ def order(ref: str = "137", version: int = 1, status: str = "processing", **more
 def sku(code: str = "MUG", ref: str | None = None, version: int = 1, **more: Any) -> SkuStated:
     """One product."""
     return SkuStated(
-        ref=ref or f"v-{code}", version=version, occurred_at=NOON + timedelta(seconds=version), sku=code, name=code.title(), **more
+        ref=ref or f"v-{code}",
+        version=version,
+        occurred_at=NOON + timedelta(seconds=version),
+        sku=code,
+        name=code.title(),
+        **more,
     )

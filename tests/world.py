@@ -41,9 +41,13 @@ def make_world(name: str = "one", **settings: dict[str, Any]) -> World:
     """Systems and locations; `settings` by role (shop, erp, W1, W2) where a simulator is to be spoken to."""
     erp = _system(f"erp-{name}", "odoo", ["erp"], settings.get("erp"))
     shop = _system(f"shop-{name}", "woocommerce", ["channel"], settings.get("shop"), erp=erp, prefix=f"{name.upper()}-")
-    partners = {code: _system(f"{code.lower()}-{name}", "partner", ["3pl"], settings.get(code)) for code in ("W1", "W2")}
+    partners = {
+        code: _system(f"{code.lower()}-{name}", "partner", ["3pl"], settings.get(code)) for code in ("W1", "W2")
+    }
     places = {
-        code: Location.objects.create(code=code if name == "one" else f"{code}-{name}", name=f"Warehouse {code}", executor=system)
+        code: Location.objects.create(
+            code=code if name == "one" else f"{code}-{name}", name=f"Warehouse {code}", executor=system
+        )
         for code, system in partners.items()
     }
     return World(shop, erp, partners, places)
@@ -52,7 +56,9 @@ def make_world(name: str = "one", **settings: dict[str, Any]) -> World:
 def _system(slug: str, connector: str, roles: list[str], given: dict[str, Any] | None, **more: Any) -> System:
     """A system; `given` holds `settings` and `secrets` (name → plain value)."""
     given = given or {}
-    system = System.objects.create(slug=slug, name=slug, connector=connector, roles=roles, settings=given.get("settings", {}), **more)
+    system = System.objects.create(
+        slug=slug, name=slug, connector=connector, roles=roles, settings=given.get("settings", {}), **more
+    )
     for secret, plain in given.get("secrets", {}).items():
         system.secrets.create(name=secret, sealed=seal(plain))
     return system
@@ -65,4 +71,6 @@ def rows(query: str, *params: Any) -> list[tuple[Any, ...]]:
 
 def commands() -> list[tuple[str, str, str]]:
     """(system, purpose, state) of every command, in the order they were put out."""
-    return rows("SELECT s.slug, c.kind, c.state FROM sync_command c JOIN canonical_system s ON s.id = c.system_id ORDER BY c.id")
+    return rows(
+        "SELECT s.slug, c.kind, c.state FROM sync_command c JOIN canonical_system s ON s.id = c.system_id ORDER BY c.id"
+    )

@@ -25,7 +25,11 @@ class Sku(models.Model):
     requires_shipping = models.BooleanField(default=True, db_default=True)
     active = models.BooleanField(default=True, db_default=True)
     authority = models.ForeignKey(
-        "canonical.System", models.PROTECT, null=True, blank=True, help_text="Whose statements about this SKU are applied."
+        "canonical.System",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        help_text="Whose statements about this SKU are applied.",
     )
     ledger_version = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now())

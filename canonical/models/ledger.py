@@ -24,7 +24,9 @@ class Entry(models.Model):
     class Meta:
         verbose_name_plural = "entries"
         constraints = [
-            models.UniqueConstraint(fields=["subject_kind", "subject_id", "version"], name="entry_versions_once_per_subject")
+            models.UniqueConstraint(
+                fields=["subject_kind", "subject_id", "version"], name="entry_versions_once_per_subject"
+            )
         ]
         indexes = [models.Index(fields=["order_id", "id"])]
 

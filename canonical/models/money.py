@@ -50,7 +50,9 @@ class Posting(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["system", "kind", "subject_kind", "subject_id"], name="posting_once_per_purpose")
+            models.UniqueConstraint(
+                fields=["system", "kind", "subject_kind", "subject_id"], name="posting_once_per_purpose"
+            )
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,9 @@ class Order(models.Model):
     channel = models.ForeignKey("canonical.System", models.PROTECT, related_name="orders")
     external_id = models.CharField(max_length=200)
     number = models.CharField(max_length=100)
-    reference = models.CharField(max_length=120, help_text="Shop prefix and number: what people and other systems call it.")
+    reference = models.CharField(
+        max_length=120, help_text="Shop prefix and number: what people and other systems call it."
+    )
     stage = models.CharField(max_length=20, choices=Stage, default=Stage.RECEIVED)
     shop_status = models.CharField(max_length=20)
     shop_status_text = models.CharField(max_length=60, blank=True)
@@ -116,11 +118,15 @@ class Hold(models.Model):
     order = models.ForeignKey(Order, models.CASCADE, related_name="holds")
     line = models.ForeignKey(OrderLine, models.CASCADE, null=True, blank=True)
     reason = models.CharField(max_length=30, choices=Reason)
-    detail = models.CharField(max_length=300, blank=True, help_text="What exactly, e.g. the SKU; equal details are one cause.")
+    detail = models.CharField(
+        max_length=300, blank=True, help_text="What exactly, e.g. the SKU; equal details are one cause."
+    )
     words = models.TextField()
     placed_at = models.DateTimeField(db_default=Now())
     lifted_at = models.DateTimeField(null=True, blank=True)
-    lifted_by = models.CharField(max_length=150, blank=True, db_default="", help_text="A person's name, or empty when the cause went away.")
+    lifted_by = models.CharField(
+        max_length=150, blank=True, db_default="", help_text="A person's name, or empty when the cause went away."
+    )
     ledger_version = models.IntegerField(default=0, db_default=0)
 
     class Meta:
@@ -132,9 +138,9 @@ class Hold(models.Model):
                 name="hold_one_open_per_reason",
             )
         ]
-        indexes = [models.Index(fields=["reason", "detail"], condition=models.Q(lifted_at=None), name="hold_open_by_cause")]
+        indexes = [
+            models.Index(fields=["reason", "detail"], condition=models.Q(lifted_at=None), name="hold_open_by_cause")
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_reason_display()}: {self.detail}"
-
-

@@ -9,7 +9,9 @@ class Customer(models.Model):
 
     key = models.CharField(max_length=320, unique=True)
     email = models.CharField(max_length=320, blank=True)
-    name = models.CharField(max_length=300, blank=True, help_text="As the shop's own customer record says; empty for guests.")
+    name = models.CharField(
+        max_length=300, blank=True, help_text="As the shop's own customer record says; empty for guests."
+    )
     ledger_version = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now())
 

@@ -20,12 +20,21 @@ class System(models.Model):
     mode = models.CharField(max_length=10, choices=Mode, default=Mode.LIVE)
     settings = models.JSONField(default=dict, blank=True)
     prefix = models.CharField(
-        max_length=10, blank=True, help_text="Put before this shop's order numbers to make them unique everywhere, e.g. WEB-."
+        max_length=10,
+        blank=True,
+        help_text="Put before this shop's order numbers to make them unique everywhere, e.g. WEB-.",
     )
     erp = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="channels", help_text="The ERP that books this shop's orders."
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="channels",
+        help_text="The ERP that books this shop's orders.",
     )
-    rate_limit = models.FloatField(null=True, blank=True, help_text="Commands per second we may send; empty means no limit.")
+    rate_limit = models.FloatField(
+        null=True, blank=True, help_text="Commands per second we may send; empty means no limit."
+    )
     timezone = models.CharField(max_length=40, default="UTC")
     created_at = models.DateTimeField(db_default=Now())
     history = HistoricalRecords()

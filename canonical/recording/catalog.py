@@ -48,7 +48,8 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
 def _create(source: int, winners: list[_Winner], recorded: Recorded) -> None:
     first = {w.fact.sku: w for w in reversed(winners) if w.our_id is None}
     rows = [
-        (code, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active, source, 1) for code, w in sorted(first.items())
+        (code, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active, source, 1)
+        for code, w in sorted(first.items())
     ]
     made = sql.insert("canonical_sku", _SKU, rows, "ON CONFLICT (code) DO NOTHING RETURNING id, code")
     changes = [Change(id, "created", first[code].cause, first[code].fact.occurred_at, source) for id, code in made]
@@ -82,8 +83,17 @@ def codes(wanted: Sequence[str]) -> dict[str, int]:
 
 def _describe(source: int, winners: list[_Winner], recorded: Recorded) -> None:
     """Apply names and flags where the source is the SKU's authority: a channel before any other role, then the older system."""
-    columns = {"id": "bigint", "code": "text", "name": "text", "gtin": "text", "requires_shipping": "boolean", "active": "boolean"}
-    rows = sorted((w.our_id or 0, w.fact.sku, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active) for w in winners)
+    columns = {
+        "id": "bigint",
+        "code": "text",
+        "name": "text",
+        "gtin": "text",
+        "requires_shipping": "boolean",
+        "active": "boolean",
+    }
+    rows = sorted(
+        (w.our_id or 0, w.fact.sku, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active) for w in winners
+    )
     if not rows:
         return
     changed = sql.fetch(
@@ -100,7 +110,12 @@ def _describe(source: int, winners: list[_Winner], recorded: Recorded) -> None:
     )
     ids = {row[0] for row in changed}
     recorded.entries += ledger.changed(
-        "sku", [Change(w.our_id, "described", w.cause, w.fact.occurred_at, source) for w in winners if w.our_id in ids]
+        "sku",
+        [
+            Change(w.our_id, "described", w.cause, w.fact.occurred_at, source)
+            for w in winners
+            if w.our_id and w.our_id in ids
+        ],
     )
 
 

@@ -64,7 +64,10 @@ def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
 def holds_placed(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     """Place holds; one that is already open for the same order, line and reason stays as it is."""
     facts = {(s.fact.order_id, s.fact.line_id or 0, s.fact.reason): s for s in stated}
-    rows = [(s.fact.order_id, s.fact.line_id, s.fact.reason, s.fact.detail, s.fact.words, 1) for _, s in sorted(facts.items())]
+    rows = [
+        (s.fact.order_id, s.fact.line_id, s.fact.reason, s.fact.detail, s.fact.words, 1)
+        for _, s in sorted(facts.items())
+    ]
     columns = {
         "order_id": "bigint", "line_id": "bigint", "reason": "text", "detail": "text", "words": "text", "ledger_version": "integer",
     }  # fmt: skip
@@ -110,12 +113,23 @@ def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
         "partner_ref": "text", "ledger_version": "integer",
     }  # fmt: skip
     rows = [
-        (f.order_id, f.location_id, f.system_id, f.reference, f.purpose, f.attempt, f.occurred_at, "unsubmitted", "open", "", "", 1)
+        (
+            f.order_id,
+            f.location_id,
+            f.system_id,
+            f.reference,
+            f.purpose,
+            f.attempt,
+            f.occurred_at,
+            "unsubmitted",
+            "open",
+            "",
+            "",
+            1,
+        )
         for f in (facts[reference].fact for reference in sorted(facts))
     ]
-    made = sql.insert(
-        "canonical_fulfilmentrequest", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, reference"
-    )
+    made = sql.insert("canonical_fulfilmentrequest", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, reference")
     sql.insert(
         "canonical_requestline",
         {"request_id": "bigint", "line_id": "bigint", "units": "integer"},

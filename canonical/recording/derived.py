@@ -45,7 +45,9 @@ _STAGE = """UPDATE canonical_order t SET stage = s.stage FROM (
     WHERE s.id = t.id AND t.stage <> s.stage RETURNING t.id, t.stage"""
 
 
-def refresh(order_ids: Sequence[int], causes: dict[int, Cause], at: datetime, recorded: Recorded, counters: bool) -> None:
+def refresh(
+    order_ids: Sequence[int], causes: dict[int, Cause], at: datetime, recorded: Recorded, counters: bool
+) -> None:
     """Bring the derived columns of these orders up to date and write what changed to the ledger.
 
     `causes` says, per order, which row made us look; `counters` is False where nothing was routed or shipped.

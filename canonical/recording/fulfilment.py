@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from canonical import ledger, sql
 from canonical.facts import ShipmentStated
-from canonical.ledger import Change
 from canonical.recording.work import Recorded, Stated, ours
 from canonical.types import Parcel, Units
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _STAGES = {"open": 0, "picking": 1, "picked": 2, "packed": 3, "short": 4, "part_shipped": 5, "shipped": 6}
 
 
@@ -42,7 +42,9 @@ def requests(source: int, stated: Iterable[Stated], recorded: Recorded) -> dict[
     for s in stated:
         if s.fact.request not in {reference for reference, _ in found}:
             recorded.missing[s.cause] = waiting_key(s.fact.request)
-    sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted({o for _, o in found}),))
+    sql.fetch(
+        "SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted({o for _, o in found}),)
+    )
     rows = sql.fetch(
         "SELECT reference, id, order_id, answer, execution, answered_at, reason FROM canonical_fulfilmentrequest"
         " WHERE system_id = %s AND reference = ANY(%s)",
@@ -108,7 +110,9 @@ def _short_units(known: Mapping[str, Request], stated: Sequence[Stated], recorde
         try:
             spread = _spread(s.fact.lines, contents.get(request, {}))
         except Unknown as error:
-            recorded.conflicts[s.cause] = f"The warehouse is short of {error}, which is not on request {s.fact.request}."
+            recorded.conflicts[s.cause] = (
+                f"The warehouse is short of {error}, which is not on request {s.fact.request}."
+            )
             continue
         for line, units in spread.items():
             rows[request, line] = max(units, rows.get((request, line), 0))
@@ -192,13 +196,14 @@ def shipments(source: int, stated: Sequence[Stated], recorded: Recorded) -> list
 
 def _stored(source: int, refs: Sequence[str]) -> dict[str, bytes]:
     rows = sql.fetch(
-        "SELECT external_id, digest FROM canonical_shipment WHERE system_id = %s AND external_id = ANY(%s)", (source, list(refs))
+        "SELECT external_id, digest FROM canonical_shipment WHERE system_id = %s AND external_id = ANY(%s)",
+        (source, list(refs)),
     )
     return {ref: bytes(mark) for ref, mark in rows}
 
 
 def _digest(fact: ShipmentStated) -> bytes:
-    bare = msgspec.structs.replace(fact, occurred_at=datetime.min)
+    bare = msgspec.structs.replace(fact, occurred_at=_LONG_AGO)
     return hashlib.sha256(msgspec.json.encode(bare)).digest()
 
 
@@ -246,7 +251,11 @@ def _insert(source: int, placed: Sequence[_Placed], known: Mapping[str, Request]
         "service": "text", "shipped_at": "timestamptz", "digest": "bytea", "ledger_version": "integer",
     }  # fmt: skip
     sql.insert("canonical_shipment", columns, rows)
-    parcels = [(id, n, parcel, units) for id, p in zip(ids, placed, strict=True) for n, (parcel, units) in enumerate(p.parcels, 1)]
+    parcels = [
+        (id, n, parcel, units)
+        for id, p in zip(ids, placed, strict=True)
+        for n, (parcel, units) in enumerate(p.parcels, 1)
+    ]
     package_ids = sql.new_ids("canonical_package", len(parcels))
     sql.insert(
         "canonical_package",
@@ -256,7 +265,11 @@ def _insert(source: int, placed: Sequence[_Placed], known: Mapping[str, Request]
     sql.insert(
         "canonical_packageline",
         {"package_id": "bigint", "line_id": "bigint", "units": "integer"},
-        [(pid, line, n) for pid, (*_, units) in zip(package_ids, parcels, strict=True) for line, n in sorted(units.items())],
+        [
+            (pid, line, n)
+            for pid, (*_, units) in zip(package_ids, parcels, strict=True)
+            for line, n in sorted(units.items())
+        ],
     )
     changes = [ours(source, p.stated, id, "shipped") for id, p in zip(ids, placed, strict=True)]
     recorded.entries += ledger.opened("shipment", changes)

@@ -14,6 +14,10 @@ _NEW = {
 Row = tuple[int, str, str, int, int, object, bytes | None]
 
 
+def _key(row: Row) -> tuple[int, str, str]:
+    return row[0], row[1], row[2]
+
+
 def known(system_id: int, entity: str, refs: Iterable[str]) -> dict[str, Known]:
     """External id → what the link knows, locked in a fixed order so that two writers of one subject take turns."""
     rows = sql.fetch(
@@ -21,16 +25,19 @@ def known(system_id: int, entity: str, refs: Iterable[str]) -> dict[str, Known]:
         " WHERE system_id = %s AND entity = %s AND external_id = ANY(%s) ORDER BY id FOR UPDATE",
         (system_id, entity, sorted(refs)),
     )
-    return {ref: Known(our, version, read_at, bytes(digest) if digest else None) for ref, our, version, read_at, digest in rows}
+    return {
+        ref: Known(our, version, read_at, bytes(digest) if digest else None)
+        for ref, our, version, read_at, digest in rows
+    }
 
 
 def remember(rows: Sequence[Row], recorded: Recorded) -> None:
     """Create links, or update what an existing link of the same external id knows. Never moves a link to another id of ours."""
-    rows = sorted(rows, key=lambda row: row[:3])
+    ordered = sorted(rows, key=_key)
     fresh = sql.insert(
         "canonical_link",
         _NEW,
-        rows,
+        ordered,
         "ON CONFLICT (system_id, entity, external_id) DO UPDATE SET version = excluded.version, read_at = excluded.read_at,"
         " digest = excluded.digest RETURNING system_id, entity, our_id, xmax = 0",
     )
@@ -42,7 +49,7 @@ def claim(rows: Sequence[Row], recorded: Recorded) -> set[tuple[int, str, str]]:
     fresh = sql.insert(
         "canonical_link",
         _NEW,
-        sorted(rows, key=lambda row: row[:3]),
+        sorted(rows, key=_key),
         "ON CONFLICT DO NOTHING RETURNING system_id, entity, external_id, our_id",
     )
     recorded.appeared.update(key(entity, our, system) for system, entity, _, our in fresh)

@@ -19,7 +19,9 @@ _ORDER = {
     "prices_include_tax": "boolean", "total": "numeric", "total_tax": "numeric", "customer_id": "bigint", "billing_id": "bigint",
     "shipping_id": "bigint", "coupons": "jsonb", "note": "text", "ledger_version": "integer",
 }  # fmt: skip
-_RESTATED = tuple(c for c in _ORDER if c not in {"id", "channel_id", "external_id", "reference", "stage", "ledger_version"})
+_RESTATED = tuple(
+    c for c in _ORDER if c not in {"id", "channel_id", "external_id", "reference", "stage", "ledger_version"}
+)
 _LINE = {
     "order_id": "bigint", "external_id": "text", "sku_id": "bigint", "sku_text": "text", "variant_ref": "text", "name": "text",
     "requires_shipping": "boolean", "ordered": "integer", "subtotal": "numeric", "total": "numeric", "taxes": "jsonb",
@@ -79,7 +81,9 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
         if before and before.digest == mark:
             seen.append((source, "order", ref, before.our_id, winner.fact.version, winner.fact.read_at, mark))
         else:
-            orders.append(_Order(before.our_id if before else next(fresh), before is None, winner.cause, winner.fact, mark))
+            orders.append(
+                _Order(before.our_id if before else next(fresh), before is None, winner.cause, winner.fact, mark)
+            )
     links.remember(seen, recorded)
     return orders
 
@@ -87,7 +91,9 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
 def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
     buyers = parties.customers(source, [parties.buyer(source, o.fact) for o in orders], recorded)
     customer = {o.id: buyers[parties.buyer(source, o.fact)] for o in orders}
-    places = parties.addresses((customer[o.id], address) for o in orders for address in (o.fact.billing, o.fact.shipping))
+    places = parties.addresses(
+        (customer[o.id], address) for o in orders for address in (o.fact.billing, o.fact.shipping)
+    )
     prefix = sql.fetch("SELECT prefix FROM canonical_system WHERE id = %s", (source,))[0][0]
     rows = {o.id: _row(source, prefix, o, customer[o.id], places) for o in orders}
     fresh = [o for o in orders if o.new]
@@ -179,7 +185,10 @@ def _skus(source: int, lines: Sequence[Line]) -> dict[tuple[str, str], _Sku]:
     coded = catalog.codes(known_codes)
     found = {(line.variant_ref, line.sku): linked.get(line.variant_ref) or coded.get(line.sku) for line in lines}
     flags = dict(
-        sql.fetch("SELECT id, requires_shipping FROM canonical_sku WHERE id = ANY(%s)", (sorted(i for i in found.values() if i),))
+        sql.fetch(
+            "SELECT id, requires_shipping FROM canonical_sku WHERE id = ANY(%s)",
+            (sorted(i for i in found.values() if i),),
+        )
     )
     return {wanted: _Sku(id, flags[id]) for wanted, id in found.items() if id}
 
@@ -194,7 +203,9 @@ def _links(source: int, refs: set[str]) -> dict[str, int]:
 
 
 def _charges(orders: Sequence[_Order]) -> None:
-    rows = sorted((_charge_row(o.id, charge) for o in orders for charge in _all_charges(o.fact)), key=lambda row: row[:3])
+    rows = sorted(
+        (_charge_row(o.id, charge) for o in orders for charge in _all_charges(o.fact)), key=lambda row: row[:3]
+    )
     sql.insert(
         "canonical_charge", _CHARGE, rows,
         "ON CONFLICT (order_id, kind, external_id) DO UPDATE SET code = excluded.code, title = excluded.title,"

@@ -86,7 +86,9 @@ def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     ids = _upsert({key: normalised(facts[ref].email) for ref, key in keys.items() if ref not in known})
     ours = {ref: known[ref].our_id if ref in known else ids[keys[ref]] for ref in facts}
     _name({ours[ref]: fact.billing.name for ref, fact in facts.items()})
-    free = links.claim([(source, "customer", ref, ours[ref], 0, None, None) for ref in facts if ref not in known], recorded)
+    free = links.claim(
+        [(source, "customer", ref, ours[ref], 0, None, None) for ref in facts if ref not in known], recorded
+    )
     links.remember(
         [
             (source, "customer", ref, ours[ref], fact.version, fact.read_at, digests[id(fact)])
@@ -98,4 +100,6 @@ def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
 
 
 def _name(names: Mapping[int, str]) -> None:
-    sql.update("canonical_customer", {"id": "bigint", "name": "text"}, [(id, names[id]) for id in sorted(names) if names[id]])
+    sql.update(
+        "canonical_customer", {"id": "bigint", "name": "text"}, [(id, names[id]) for id in sorted(names) if names[id]]
+    )

@@ -83,7 +83,9 @@ def _shipping(order: OrderView) -> Iterable[Check]:
     for request in order.requests:
         for line_id, units in request.short.items():
             if units:
-                words = f"{request.place.code} is short of {units} on request {request.reference}. {request.reason}".strip()
+                words = (
+                    f"{request.place.code} is short of {units} on request {request.reference}. {request.reason}".strip()
+                )
                 yield Check("short", f"{request.reference}: {units}", words, line_id)
     for line in order.lines:
         due = line.ordered - line.cancelled

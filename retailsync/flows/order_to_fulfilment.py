@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from canonical.commands import (
-    AddRounding, ConfirmOrder, CreateOrder, OrderCharge, OrderLine, RequestFulfilment, RequestLine, UpsertCustomer,
+    AddRounding,
+    ConfirmOrder,
+    CreateOrder,
+    OrderCharge,
+    OrderLine,
+    RequestFulfilment,
+    RequestLine,
+    UpsertCustomer,
 )  # fmt: skip
 from canonical.facts import HoldLifted, HoldPlaced, OrderReleased, RequestRaised
 from canonical.rules import orders
@@ -61,7 +68,9 @@ def _book(order: OrderView) -> Iterator[Step]:
             yield from _once(order, erp, ConfirmOrder(order_id=order.id))
 
 
-def _once(order: OrderView, system: int, *commands: UpsertCustomer | CreateOrder | AddRounding | ConfirmOrder) -> Iterator[Step]:
+def _once(
+    order: OrderView, system: int, *commands: UpsertCustomer | CreateOrder | AddRounding | ConfirmOrder
+) -> Iterator[Step]:
     for command in commands:
         if (system, command.purpose) not in order.planned:
             yield Step(order.cause, system, command)
@@ -75,7 +84,9 @@ def _customer(order: OrderView) -> UpsertCustomer:
 
 
 def _order(order: OrderView) -> CreateOrder:
-    lines = [OrderLine(line_id=x.id, sku_id=x.sku_id or 0, stated=reckoning.stated_line(x)) for x in order.lines if x.ordered]
+    lines = [
+        OrderLine(line_id=x.id, sku_id=x.sku_id or 0, stated=reckoning.stated_line(x)) for x in order.lines if x.ordered
+    ]
     charges = [OrderCharge(charge_id=c.id, stated=reckoning.stated_charge(c)) for c in order.charges]
     return CreateOrder(
         order_id=order.id, reference=order.reference, customer_id=order.customer_id, billing_id=order.billing_id,
@@ -109,7 +120,9 @@ def _purpose(request: RequestView) -> str:
 
 def _fulfilment(order: OrderView, request: RequestView) -> RequestFulfilment:
     lines = [
-        RequestLine(line_id=x.id, sku=x.sku, name=x.name, units=request.units[x.id]) for x in order.lines if x.id in request.units
+        RequestLine(line_id=x.id, sku=x.sku, name=x.name, units=request.units[x.id])
+        for x in order.lines
+        if x.id in request.units
     ]
     shipping = next((c for c in order.charges if c.kind == "shipping"), None)
     return RequestFulfilment(

@@ -18,7 +18,12 @@ def stated_line(line: LineView) -> Line:
 def stated_charge(charge: ChargeView) -> Charge:
     """The charge as the shop stated it."""
     return Charge(
-        ref=charge.external_id, kind=charge.kind, code=charge.code, title=charge.title, total=charge.total, taxes=charge.taxes
+        ref=charge.external_id,
+        kind=charge.kind,
+        code=charge.code,
+        title=charge.title,
+        total=charge.total,
+        taxes=charge.taxes,
     )
 
 
@@ -47,7 +52,9 @@ def open_units(order: OrderView) -> dict[int, int]:
         for line, units in request.short.items():
             short[line] = short.get(line, 0) + (units if request.answer != "rejected" else 0)
     left = {
-        line.id: line.ordered - line.cancelled - line.routed - short.get(line.id, 0) for line in order.lines if line.ships
+        line.id: line.ordered - line.cancelled - line.routed - short.get(line.id, 0)
+        for line in order.lines
+        if line.ships
     }
     return {line: units for line, units in left.items() if units > 0}
 

@@ -35,7 +35,9 @@ def _commands(order: OrderView) -> Iterator[tuple[int, Command]]:
 def _done(order: OrderView) -> bool:
     """Released, nothing left to ship, every shipment shown in the shop, and the shop not already further."""
     shown = all(order.posting(order.channel_id, "tracking", s.id) for s in order.shipments)
-    return order.released_at is not None and shown and order.shop_status not in _FINAL and reckoning.fully_shipped(order)
+    return (
+        order.released_at is not None and shown and order.shop_status not in _FINAL and reckoning.fully_shipped(order)
+    )
 
 
 def _tracking(order: OrderView, shipment: ShipmentView) -> SendTracking:

@@ -160,7 +160,9 @@ _SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, s.carrier
   FROM canonical_shipment s JOIN canonical_fulfilmentrequest r ON r.id = s.request_id
   LEFT JOIN canonical_package p ON p.shipment_id = s.id LEFT JOIN canonical_packageline l ON l.package_id = p.id
   WHERE s.order_id = ANY(%s) ORDER BY s.id, p.position, l.line_id"""
-_POSTINGS = "SELECT order_id, system_id, kind, subject_id, state, amount FROM canonical_posting WHERE order_id = ANY(%s)"
+_POSTINGS = (
+    "SELECT order_id, system_id, kind, subject_id, state, amount FROM canonical_posting WHERE order_id = ANY(%s)"
+)
 _PLANNED = "SELECT order_id, system_id, purpose FROM sync_command WHERE order_id = ANY(%s)"
 _SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id FROM canonical_sourcing g
   JOIN canonical_location p ON p.id = g.location_id
@@ -213,7 +215,9 @@ def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, in
 
 def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     seen: dict[int, RequestView] = {}
-    for id, request, reference, place, code, system, answer, execution, reason, at, line, units, short in sql.fetch(_REQUESTS, (ids,)):
+    for id, request, reference, place, code, system, answer, execution, reason, at, line, units, short in sql.fetch(
+        _REQUESTS, (ids,)
+    ):
         if request not in seen:
             view = RequestView(request, reference, Place(place, code, system), answer, execution, reason, at, {}, {})
             seen[request] = view

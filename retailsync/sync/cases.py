@@ -33,7 +33,8 @@ class Opening(NamedTuple):
 def open_all(openings: Iterable[Opening]) -> None:
     """Open exceptions; a target that already has an open one keeps it, with the newer words."""
     rows = [
-        (*o._replace(detail=o.detail[:300], words=""), o.words) for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
+        (*o._replace(detail=o.detail[:300], words=""), o.words)
+        for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
     ]
     full = [(*row[:8], _cause(row), row[-1], reason(row[6]).who) for row in rows]
     sql.insert(
@@ -46,7 +47,9 @@ def open_all(openings: Iterable[Opening]) -> None:
 def _cause(row: Sequence[object]) -> str:
     """Equal for one workflow, system, stage, reason and detail with its numbers taken out."""
     _, _, system, _, workflow, stage, code, detail, *_ = row
-    text = "|".join((workflow, str(system), stage, code, _NUMBERS.sub("#", str(detail)) if code == "malformed" else str(detail)))
+    text = "|".join(
+        (workflow, str(system), stage, code, _NUMBERS.sub("#", str(detail)) if code == "malformed" else str(detail))
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -69,6 +72,9 @@ def follow_holds(entries: Sequence[Written]) -> None:
             " JOIN canonical_order o ON o.id = h.order_id WHERE h.id = ANY(%s) AND h.lifted_at IS NULL",
             (placed,),
         )
-        open_all(Opening("hold", id, system, order, "order_to_fulfilment", "plan", *rest) for id, system, order, *rest in rows)
+        open_all(
+            Opening("hold", id, system, order, "order_to_fulfilment", "plan", *rest)
+            for id, system, order, *rest in rows
+        )
     if lifted:
         close("hold", lifted)

@@ -79,5 +79,3 @@ def _wake(keys: set[str], now: datetime) -> None:
     for task, rows in (("sync.drain_inbox", messages), ("sync.drain_outbox", commands)):
         for system in sorted({s for (s,) in rows}):
             transaction.on_commit(lambda task=task, system=system: bell.ring(task, system))
-
-

@@ -27,9 +27,14 @@ def allow(system_id: int, wanted: int, now: datetime) -> int:
         count = 1 if failures >= TRIP else wanted
         if not rate:
             return count
-        saved = rate * _BURST if at is None else min(rate * _BURST, allowance + rate * max(0.0, (now - at).total_seconds()))
+        saved = (
+            rate * _BURST if at is None else min(rate * _BURST, allowance + rate * max(0.0, (now - at).total_seconds()))
+        )
         count = min(count, int(saved))
-        sql.fetch("UPDATE sync_gate SET allowance = %s, allowance_at = %s WHERE system_id = %s", (saved - count, now, system_id))
+        sql.fetch(
+            "UPDATE sync_gate SET allowance = %s, allowance_at = %s WHERE system_id = %s",
+            (saved - count, now, system_id),
+        )
         return count
 
 
@@ -47,7 +52,8 @@ def passed(system_id: int, now: datetime) -> None:
 def failed(system_id: int, now: datetime, words: str, reason: str, after: float | None = None) -> None:
     """The system as a whole did not serve us. From the third time on the circuit opens and one exception says so."""
     ((failures,),) = sql.fetch(
-        "UPDATE sync_gate SET failures = failures + 1, words = %s WHERE system_id = %s RETURNING failures", (words, system_id)
+        "UPDATE sync_gate SET failures = failures + 1, words = %s WHERE system_id = %s RETURNING failures",
+        (words, system_id),
     )
     pause = after if after is not None else min(_LONGEST, 2.0**failures) * random.uniform(0.5, 1.0)
     column = "paused_until" if after is not None else "open_until"
@@ -59,5 +65,6 @@ def failed(system_id: int, now: datetime, words: str, reason: str, after: float 
 def reset(system_id: int) -> None:
     """A person says: try again now."""
     sql.fetch(
-        "UPDATE sync_gate SET failures = 0, open_until = NULL, paused_until = NULL, words = '' WHERE system_id = %s", (system_id,)
+        "UPDATE sync_gate SET failures = 0, open_until = NULL, paused_until = NULL, words = '' WHERE system_id = %s",
+        (system_id,),
     )

@@ -107,7 +107,8 @@ def _claim(system_id: int) -> tuple[int, list[int]]:
         if not ids:
             return 0, []
         ((batch,),) = sql.fetch(
-            "INSERT INTO sync_batch (system_id, worker, message_ids) VALUES (%s, %s, %s) RETURNING id", (system_id, _WORKER, ids)
+            "INSERT INTO sync_batch (system_id, worker, message_ids) VALUES (%s, %s, %s) RETURNING id",
+            (system_id, _WORKER, ids),
         )
         sql.fetch("UPDATE sync_message SET batch_id = %s WHERE id = ANY(%s)", (batch, ids))
     return batch, ids
@@ -118,7 +119,8 @@ def _bury(system_id: int) -> None:
     with transaction.atomic():
         dead = [id for (id,) in sql.fetch("DELETE FROM sync_batch WHERE system_id = %s RETURNING id", (system_id,))]
         sql.fetch(
-            "UPDATE sync_message SET batch_id = NULL, alone = true WHERE batch_id = ANY(%s) AND state = 'received'", (dead,)
+            "UPDATE sync_message SET batch_id = NULL, alone = true WHERE batch_id = ANY(%s) AND state = 'received'",
+            (dead,),
         )
 
 
@@ -132,7 +134,9 @@ def _next_alone(system_id: int) -> int | None:
 
 def _work_alone(system_id: int, id: int) -> None:
     """A message whose batch died: count the try before trying, so that one that kills its worker is found out."""
-    ((attempts,),) = sql.fetch("UPDATE sync_message SET attempts = attempts + 1 WHERE id = %s RETURNING attempts", (id,))
+    ((attempts,),) = sql.fetch(
+        "UPDATE sync_message SET attempts = attempts + 1 WHERE id = %s RETURNING attempts", (id,)
+    )
     if attempts > TRIES:
         words = f"This message stopped its worker {TRIES} times and was put aside."
         _park(system_id, id, work.Next("parked", clock.now(), "poison", words), "")
@@ -239,7 +243,16 @@ def _settle(system_id: int, steps: dict[int, work.Next], troubles: dict[int, str
         "trouble": "text", "done_at": "timestamptz",
     }  # fmt: skip
     rows = [
-        (id, s.state, s.not_before, s.waits_for, s.reason, s.words, troubles.get(id, ""), s.not_before if s.state == "done" else None)
+        (
+            id,
+            s.state,
+            s.not_before,
+            s.waits_for,
+            s.reason,
+            s.words,
+            troubles.get(id, ""),
+            s.not_before if s.state == "done" else None,
+        )
         for id, s in sorted(steps.items())
     ]
     sql.update("sync_message", columns, rows)

@@ -49,7 +49,9 @@ class Message(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["system", "dedup_key"], name="message_once_per_delivery")]
         indexes = [
-            models.Index(fields=["system", "id"], condition=Q(state="received", batch_id=None), name="message_to_claim"),
+            models.Index(
+                fields=["system", "id"], condition=Q(state="received", batch_id=None), name="message_to_claim"
+            ),
             models.Index(fields=["system", "not_before"], condition=Q(state="waiting"), name="message_waiting"),
             models.Index(fields=["waits_for"], condition=Q(state="waiting"), name="message_waits_for"),
             models.Index(fields=["-id"], condition=Q(state="parked"), name="message_parked"),
@@ -86,7 +88,9 @@ class Command(models.Model):
     waits_for = models.CharField(max_length=250, blank=True, db_default="")
     waiting_since = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
-    doubtful = models.BooleanField(default=False, db_default=False, help_text="An earlier try may have been carried out.")
+    doubtful = models.BooleanField(
+        default=False, db_default=False, help_text="An earlier try may have been carried out."
+    )
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     reason = models.CharField(max_length=30, blank=True, db_default="")
@@ -102,7 +106,9 @@ class Command(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["system", "purpose"], condition=Q(level=False), name="command_once_per_purpose"),
+            models.UniqueConstraint(
+                fields=["system", "purpose"], condition=Q(level=False), name="command_once_per_purpose"
+            ),
             models.UniqueConstraint(
                 fields=["system", "kind", "subject_kind", "subject_key"],
                 condition=Q(level=True, state="waiting"),
@@ -121,7 +127,9 @@ class Command(models.Model):
                 condition=Q(state__in=("waiting", "sending", "parked", "in_doubt")),
                 name="command_unsettled",
             ),
-            models.Index(fields=["waits_for"], condition=Q(state="waiting") & ~Q(waits_for=""), name="command_waits_for"),
+            models.Index(
+                fields=["waits_for"], condition=Q(state="waiting") & ~Q(waits_for=""), name="command_waits_for"
+            ),
             models.Index(fields=["system", "lease_until"], condition=Q(state="sending"), name="command_leases"),
             GinIndex(fields=["exchanges"], name="command_exchanges"),
         ]

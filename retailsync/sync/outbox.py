@@ -40,7 +40,10 @@ def put(orders: Sequence[Order]) -> None:
     queued = [o for o in orders if not o.command.level]
     levels = {(o.system_id, type(o.command).__name__, o.command.purpose): o for o in orders if o.command.level}
     sql.insert(
-        "sync_command", _COLUMNS, [_row(o) for o in queued], "ON CONFLICT (system_id, purpose) WHERE NOT level DO NOTHING"
+        "sync_command",
+        _COLUMNS,
+        [_row(o) for o in queued],
+        "ON CONFLICT (system_id, purpose) WHERE NOT level DO NOTHING",
     )
     sql.insert(
         "sync_command", _COLUMNS, [_row(levels[key]) for key in sorted(levels)],
@@ -126,7 +129,10 @@ def give_back(ids: Sequence[int], token: uuid.UUID) -> None:
 def reclaim(system_id: int, longest: float, now: datetime) -> int:
     """Take back commands whose lease ended with their worker. Those whose request may have left are doubtful: they are looked for
     first, and not before the target can have finished."""
-    ended = sql.fetch("SELECT id FROM sync_command WHERE system_id = %s AND state = 'sending' AND lease_until < clock_timestamp()", (system_id,))
+    ended = sql.fetch(
+        "SELECT id FROM sync_command WHERE system_id = %s AND state = 'sending' AND lease_until < clock_timestamp()",
+        (system_id,),
+    )
     supersede([id for (id,) in ended])
     rows = sql.fetch(
         """UPDATE sync_command SET state = 'waiting', lease_token = NULL, lease_until = NULL, attempts = attempts + 1,

@@ -53,7 +53,8 @@ def _pages(system_id: int, feed: str, held: Held) -> int:
         with transaction.atomic():
             inbox.receive(system_id, page.heard, door="poll")
             sql.fetch(
-                "UPDATE sync_cursor SET value = %s, polled_at = %s, words = '' WHERE id = %s", (value, clock.now(), cursor.id)
+                "UPDATE sync_cursor SET value = %s, polled_at = %s, words = '' WHERE id = %s",
+                (value, clock.now(), cursor.id),
             )
             gates.passed(system_id, clock.now())
         if not page.more:

@@ -13,34 +13,130 @@ class Reason(NamedTuple):
 
 REASONS: dict[str, Reason] = {
     # messages
-    "malformed": Reason("Message not understood", "developer", "Look at the message and the field it names; ask the sender to correct it, then release."),
-    "conflict": Reason("Contradicts what is recorded", "back_office", "Ask the sender which statement is right; release once it is corrected, or close."),
-    "missing": Reason("Waits for something that never came", "back_office", "Check whether the order or product it names exists; once it does, release."),
-    "poison": Reason("Stops the worker each time", "developer", "Read the trouble on the message, correct the program, release."),
-    "bug": Reason("Our own fault", "developer", "Read the traceback on the row, correct the program, release."),
-    "unknown_topic": Reason("Unknown kind of message", "developer", "Nothing reads this kind of message. Switch it off at the sender, or teach the connector."),
+    "malformed": Reason(
+        "Message not understood",
+        "developer",
+        "Look at the message and the field it names; ask the sender to correct it, then release.",
+    ),
+    "conflict": Reason(
+        "Contradicts what is recorded",
+        "back_office",
+        "Ask the sender which statement is right; release once it is corrected, or close.",
+    ),
+    "missing": Reason(
+        "Waits for something that never came",
+        "back_office",
+        "Check whether the order or product it names exists; once it does, release.",
+    ),
+    "poison": Reason(
+        "Stops the worker each time",
+        "developer",
+        "Read the trouble on the message, correct the program, release.",
+    ),
+    "bug": Reason(
+        "Our own fault",
+        "developer",
+        "Read the traceback on the row, correct the program, release.",
+    ),
+    "unknown_topic": Reason(
+        "Unknown kind of message",
+        "developer",
+        "Nothing reads this kind of message. Switch it off at the sender, or teach the connector.",
+    ),
     # holds
-    "sku_mapping": Reason("Unknown SKU", "back_office", "Create the product in the shop or give it this SKU; the order goes on by itself."),
-    "totals": Reason("Totals do not add up", "back_office", "Compare the order in the shop; correct it there, or release to accept the shop's total."),
-    "no_location": Reason("No warehouse can ship this", "back_office", "Add a sourcing step for the SKU or the shop, then release."),
-    "rejected": Reason("Every warehouse rejected", "back_office", "Read the warehouses' reasons; add another sourcing step and release, or cancel in the shop."),
-    "short": Reason("Warehouse is short", "back_office", "Decide with the customer: wait, refund in the shop, or ship from elsewhere."),
-    "completed_in_shop": Reason("Completed in the shop before we shipped", "back_office", "If it was not shipped by hand, release: it goes to the warehouse."),
-    "unknown_status": Reason("Unknown shop status", "back_office", "Move the order to a status we know, in the shop."),
-    "erp_total": Reason("ERP total differs", "back_office", "Compare prices and taxes in the ERP; correct there, or release to confirm as it is."),
-    "over_shipped": Reason("More shipped than ordered", "back_office", "Ask the warehouse; arrange a return or an extra invoice. Release to close."),
-    "operator": Reason("Held by a person", "back_office", "Release when it may go on."),
+    "sku_mapping": Reason(
+        "Unknown SKU",
+        "back_office",
+        "Create the product in the shop or give it this SKU; the order goes on by itself.",
+    ),
+    "totals": Reason(
+        "Totals do not add up",
+        "back_office",
+        "Compare the order in the shop; correct it there, or release to accept the shop's total.",
+    ),
+    "no_location": Reason(
+        "No warehouse can ship this",
+        "back_office",
+        "Add a sourcing step for the SKU or the shop, then release.",
+    ),
+    "rejected": Reason(
+        "Every warehouse rejected",
+        "back_office",
+        "Read the warehouses' reasons; add another sourcing step and release, or cancel in the shop.",
+    ),
+    "short": Reason(
+        "Warehouse is short",
+        "back_office",
+        "Decide with the customer: wait, refund in the shop, or ship from elsewhere.",
+    ),
+    "completed_in_shop": Reason(
+        "Completed in the shop before we shipped",
+        "back_office",
+        "If it was not shipped by hand, release: it goes to the warehouse.",
+    ),
+    "unknown_status": Reason(
+        "Unknown shop status",
+        "back_office",
+        "Move the order to a status we know, in the shop.",
+    ),
+    "erp_total": Reason(
+        "ERP total differs",
+        "back_office",
+        "Compare prices and taxes in the ERP; correct there, or release to confirm as it is.",
+    ),
+    "over_shipped": Reason(
+        "More shipped than ordered",
+        "back_office",
+        "Ask the warehouse; arrange a return or an extra invoice. Release to close.",
+    ),
+    "operator": Reason(
+        "Held by a person",
+        "back_office",
+        "Release when it may go on.",
+    ),
     # commands
-    "refused": Reason("Refused by the system", "back_office", "Read the words of the system; correct there or here, then release."),
-    "misconfigured": Reason("Set-up is wrong", "administrator", "Correct credentials, rights or settings of the system, then release."),
-    "unsupported": Reason("The system cannot do this", "administrator", "Choose another system for this, or handle it by hand and close."),
-    "retries_exhausted": Reason("Tried too often", "administrator", "See the last exchanges; when the system answers again, release."),
-    "in_doubt": Reason("Outcome unknown", "back_office", "Look in the target whether it was carried out. Release only if it was not."),
-    "no_receipt": Reason("No receipt came", "developer", "The connector gave no receipt for this command; look in the target, then release."),
+    "refused": Reason(
+        "Refused by the system",
+        "back_office",
+        "Read the words of the system; correct there or here, then release.",
+    ),
+    "misconfigured": Reason(
+        "Set-up is wrong",
+        "administrator",
+        "Correct credentials, rights or settings of the system, then release.",
+    ),
+    "unsupported": Reason(
+        "The system cannot do this",
+        "administrator",
+        "Choose another system for this, or handle it by hand and close.",
+    ),
+    "retries_exhausted": Reason(
+        "Tried too often",
+        "administrator",
+        "See the last exchanges; when the system answers again, release.",
+    ),
+    "in_doubt": Reason(
+        "Outcome unknown",
+        "back_office",
+        "Look in the target whether it was carried out. Release only if it was not.",
+    ),
+    "no_receipt": Reason(
+        "No receipt came",
+        "developer",
+        "The connector gave no receipt for this command; look in the target, then release.",
+    ),
     # systems
-    "unreachable": Reason("System unreachable", "administrator", "Check the system and the network. Everything waits and goes on by itself."),
-    "locked_out": Reason("System does not accept us", "administrator", "Correct address or credentials of the system."),
-}  # fmt: skip
+    "unreachable": Reason(
+        "System unreachable",
+        "administrator",
+        "Check the system and the network. Everything waits and goes on by itself.",
+    ),
+    "locked_out": Reason(
+        "System does not accept us",
+        "administrator",
+        "Correct address or credentials of the system.",
+    ),
+}
 
 
 def reason(code: str) -> Reason:

@@ -94,7 +94,8 @@ def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], he
 
 def _closed(system_id: int) -> bool:
     rows = sql.fetch(
-        "SELECT 1 FROM sync_gate WHERE system_id = %s AND greatest(open_until, paused_until) > %s", (system_id, clock.now())
+        "SELECT 1 FROM sync_gate WHERE system_id = %s AND greatest(open_until, paused_until) > %s",
+        (system_id, clock.now()),
     )
     return bool(rows)
 
@@ -166,13 +167,17 @@ def _send(session: object, send: Send, work_: Sequence[tuple[Claimed, Job]]) -> 
     return outcomes
 
 
-def _look(session: object, send: Send, doubtful: Sequence[tuple[Claimed, Job]]) -> tuple[list[Outcome], list[tuple[Claimed, Job]]]:
+def _look(
+    session: object, send: Send, doubtful: Sequence[tuple[Claimed, Job]]
+) -> tuple[list[Outcome], list[tuple[Claimed, Job]]]:
     """Doubtful jobs: those found are confirmed; those not there are sent where the target keeps a repetition harmless, else in doubt."""
     safe = send.protection != "search_then_create"
     if send.look is None:
         return ([], list(doubtful)) if safe else ([Outcome(c, error=_in_doubt()) for c, _ in doubtful], [])
     outcomes = _call(send.look, session, doubtful)
-    absent = [(o.claimed, j) for o, (_, j) in zip(outcomes, doubtful, strict=True) if o.receipt is None and o.error is None]
+    absent = [
+        (o.claimed, j) for o, (_, j) in zip(outcomes, doubtful, strict=True) if o.receipt is None and o.error is None
+    ]
     settled = [o for o in outcomes if o.receipt or o.error]
     if safe:
         return settled, absent
@@ -184,7 +189,9 @@ class InDoubt(Exception):
 
 
 def _in_doubt() -> InDoubt:
-    return InDoubt("It is not known whether the system carried this out: the answer was lost and it cannot be found there.")
+    return InDoubt(
+        "It is not known whether the system carried this out: the answer was lost and it cannot be found there."
+    )
 
 
 def _call(function: object, session: object, pairs: Sequence[tuple[Claimed, Job]]) -> list[Outcome]:

@@ -20,7 +20,9 @@ _names: dict[int, str] = {}  # a system never changes its connector
 
 def connector(system_id: int) -> Connector:
     """The connector of a system. Raises Misconfigured when its name is not registered."""
-    name = _names.get(system_id) or _names.setdefault(system_id, System.objects.values_list("connector", flat=True).get(pk=system_id))
+    name = _names.get(system_id) or _names.setdefault(
+        system_id, System.objects.values_list("connector", flat=True).get(pk=system_id)
+    )
     if name not in CONNECTORS:
         raise Misconfigured(f"There is no connector called “{name}”.")
     return CONNECTORS[name]

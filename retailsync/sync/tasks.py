@@ -27,9 +27,7 @@ def poll() -> None:
 def sweep() -> None:
     """Find every row no bell rang for, and ring."""
     now = clock.now()
-    sql.fetch(
-        "UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,)
-    )
+    sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))
     for (system,) in sql.fetch("SELECT DISTINCT system_id FROM sync_message WHERE state = 'received'"):
         bell.ring(inbox.TASK, system)
     for (system,) in sql.fetch(

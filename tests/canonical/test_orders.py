@@ -18,7 +18,11 @@ def test_an_order_is_recorded_released_and_put_out() -> None:
         ("erp-one", "CreateOrder", "waiting"),
         ("w1-one", "RequestFulfilment", "waiting"),
     ]
-    assert rows("SELECT reference, stage, shop_status, total FROM canonical_order")[0][:3] == ("ONE-137", "released", "processing")
+    assert rows("SELECT reference, stage, shop_status, total FROM canonical_order")[0][:3] == (
+        "ONE-137",
+        "released",
+        "processing",
+    )
 
 
 def test_a_fact_already_true_yields_no_entry() -> None:
@@ -58,7 +62,10 @@ def test_an_unknown_sku_holds_the_order_until_it_is_known() -> None:
     assert commands() == []
     world.stock("CUP")
     world.tell(sku("JAR"))
-    assert rows("SELECT reason, lifted_at IS NULL FROM canonical_hold ORDER BY id") == [("sku_mapping", False), ("no_location", True)]
+    assert rows("SELECT reason, lifted_at IS NULL FROM canonical_hold ORDER BY id") == [
+        ("sku_mapping", False),
+        ("no_location", True),
+    ]
 
 
 def test_ledger_versions_run_from_one_without_gaps() -> None:

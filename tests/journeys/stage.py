@@ -66,7 +66,9 @@ def doors() -> Iterator[str]:
 class Stage:
     """One shop, one ERP, two warehouses, connected. `settle` turns the corridor until nothing moves any more."""
 
-    def __init__(self, name: str, url: str, stack: ExitStack, *, shop: dict[str, Any], erp: dict[str, Any], mix: dict[str, float]) -> None:
+    def __init__(
+        self, name: str, url: str, stack: ExitStack, *, shop: dict[str, Any], erp: dict[str, Any], mix: dict[str, float]
+    ) -> None:
         self.shop = stack.enter_context(Shop(seed=1, **shop))
         self.erp = stack.enter_context(Odoo(seed=1, **erp))
         self.url = url
@@ -113,9 +115,17 @@ class Stage:
 
     def _subscribe(self) -> None:
         for topic in ("order.created", "order.updated", "order.deleted"):
-            hook = {"name": topic, "topic": topic, "delivery_url": f"{self.url}{door.PREFIX}{self.world.shop.slug}/", "secret": HOOK_SECRET}
+            hook = {
+                "name": topic,
+                "topic": topic,
+                "delivery_url": f"{self.url}{door.PREFIX}{self.world.shop.slug}/",
+                "secret": HOOK_SECRET,
+            }
             answer = urllib3.request(
-                "POST", f"{self.shop.url}/wp-json/wc/v3/webhooks", json=hook, headers=urllib3.make_headers(basic_auth=f"{KEY}:{SECRET}")
+                "POST",
+                f"{self.shop.url}/wp-json/wc/v3/webhooks",
+                json=hook,
+                headers=urllib3.make_headers(basic_auth=f"{KEY}:{SECRET}"),
             )
             assert answer.status == 201, answer.data
 
@@ -153,15 +163,23 @@ class Stage:
     def trouble(self) -> dict[str, Any]:
         """What a person would look at first."""
         return {
-            "commands": rows("SELECT kind, state, reason, words, waits_for, left(trouble, 2000) FROM sync_command WHERE state <> 'confirmed'")[:10],
-            "messages": rows("SELECT topic, state, reason, words, left(trouble, 2000) FROM sync_message WHERE state <> 'done'")[:10],
+            "commands": rows(
+                "SELECT kind, state, reason, words, waits_for, left(trouble, 2000) FROM sync_command WHERE state <> 'confirmed'"
+            )[:10],
+            "messages": rows(
+                "SELECT topic, state, reason, words, left(trouble, 2000) FROM sync_message WHERE state <> 'done'"
+            )[:10],
             "cases": rows("SELECT reason, words FROM sync_case WHERE closed_at IS NULL")[:10],
         }
 
 
 @contextmanager
 def stage(
-    name: str = "one", *, shop: dict[str, Any] | None = None, erp: dict[str, Any] | None = None, mix: dict[str, float] | None = None
+    name: str = "one",
+    *,
+    shop: dict[str, Any] | None = None,
+    erp: dict[str, Any] | None = None,
+    mix: dict[str, float] | None = None,
 ) -> Iterator[Stage]:
     """A stage with its doors open."""
     with ExitStack() as stack:
