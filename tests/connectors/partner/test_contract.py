@@ -1,0 +1,55 @@
+"""The checks every connector must pass."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from canonical.commands import RequestFulfilment, RequestLine
+from canonical.types import Address
+from connectors import signing
+from connectors.base import Session
+from connectors.partner import connector
+from tests.connectors.contract import Canned, ConnectorContract
+
+SAID = b'"request":"F-1","occurred_at":"2026-01-31T10:00:00Z"'
+LINES = b'"lines":[{"line":"7","units":2},{"sku":"A","units":1}]'
+SECRET = signing.new_secret()
+
+
+class TestContract(ConnectorContract):
+    connector = connector
+    settings = {"url": "https://warehouse.example/events"}
+    samples = {
+        "request.accepted": b'{%b,"partner_reference":"W-9","note":"today"}' % SAID,
+        "request.rejected": b'{%b,"reason":"full","partner_reference":"W-9"}' % SAID,
+        "execution.picking": b"{%b}" % SAID,
+        "execution.picked": b"{%b,%b}" % (SAID, LINES),
+        "execution.packed": b"{%b,%b}" % (SAID, LINES),
+        "execution.short": b'{%b,%b,"reason":"gone"}' % (SAID, LINES),
+        "shipment.shipped": b'{%b,"shipment":"S1","carrier":"DHL","service":"x","packages":[{"reference":"P","tracking_number":"T",'
+        b'"tracking_url":"https://t.example/T",%b}]}' % (SAID, LINES),
+    }  # fmt: skip
+    commands = (
+        RequestFulfilment(
+            request_id=1,
+            order_id=1,
+            reference="WEB-1-F1",
+            order_reference="WEB-1",
+            location_code="W1",
+            ship_to=Address(first_name="Ada"),
+            lines=(RequestLine(line_id=7, sku="A", name="Apple", units=2),),
+            requested_at=datetime(2026, 1, 31, tzinfo=UTC),
+        ),
+    )
+
+    def sessions(self) -> Iterator[Session]:
+        """With a secret that can sign, so that the answers are reached; and one that cannot."""
+        yield from list(super().sessions())[:1]
+        for session in super().sessions():
+            session.secrets = {"webhook": [SECRET]}
+            yield session
+        for body in (b"[" * 500, b'{"detail":' * 49, b'{"detail":17}', b'{"detail":{"a":1}}', b'"' + b"x" * 499):
+            yield Session("w", plain(), {"webhook": [SECRET]}, Canned(422, body), lambda: datetime.now(UTC))
+
+
+def plain() -> object:
+    return connector.settings(url="https://warehouse.example/events")
