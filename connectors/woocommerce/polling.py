@@ -125,7 +125,8 @@ def _start(session: Session, cursor: str, *, full: bool = False) -> Cursor:
         return _CURSOR.decode(cursor)
     if full:
         return Cursor(since=EPOCH)
-    since = datetime.fromisoformat(cursor) if cursor else settings.start_at or session.now()
+    recently = session.now() - timedelta(seconds=settings.overlap)
+    since = datetime.fromisoformat(cursor) if cursor else settings.start_at or recently
     return Cursor(since=since if since.tzinfo else since.replace(tzinfo=UTC))
 
 

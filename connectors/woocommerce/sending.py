@@ -233,9 +233,7 @@ def complete_order(session: Session, job: Job) -> Receipt:
         status = answer.decode(_ORDER).status
     if status != "completed":
         raise Refused(f"The shop left order {_order_id(job)} at “{status}”.", reason="status_kept")
-    return Receipt(
-        job.id, state="done", external_id=_order_id(job), evidence=f"order {_order_id(job)} is completed"
-    )
+    return Receipt(job.id, state="done", external_id=_order_id(job), evidence=f"order {_order_id(job)} is completed")
 
 
 SENDS: Mapping[type[Command], Send] = {

@@ -12,7 +12,7 @@ from connectors.base import Delivery, Envelope
 from connectors.simulation import Answer, Fault, Request, Simulator, wait_until
 from connectors.woocommerce import connector, door
 from connectors.woocommerce.simulator import Shop
-from connectors.woocommerce.simulator_orders import SHAPES
+from connectors.woocommerce.simulator.baskets import SHAPES
 from tests.connectors.woocommerce.conftest import recorded
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
