@@ -46,10 +46,11 @@ def remember(rows: Sequence[Row], recorded: Recorded) -> None:
 
 def claim(rows: Sequence[Row], recorded: Recorded) -> set[tuple[int, str, str]]:
     """Create links where neither side is taken; returns the (system, entity, external id) that could be created."""
+    ordered: list[Row] = sorted(rows, key=_key)
     fresh = sql.insert(
         "canonical_link",
         _NEW,
-        sorted(rows, key=_key),
+        ordered,
         "ON CONFLICT DO NOTHING RETURNING system_id, entity, external_id, our_id",
     )
     recorded.appeared.update(key(entity, our, system) for system, entity, _, our in fresh)
