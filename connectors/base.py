@@ -65,6 +65,9 @@ class Envelope:
 class Malformed(Exception):
     """What they sent cannot be understood. The words say which field and what was expected, for a shop owner."""
 
+    def __init__(self, words: str) -> None:
+        super().__init__(words.replace("\0", "\ufffd"))  # PostgreSQL's text has no NUL, and senders are quoted here
+
 
 #: read(envelope) -> facts; pure. Raises Malformed. An empty sequence means: understood, nothing to record.
 Read = Callable[[Envelope], Sequence[Fact]]

@@ -5,9 +5,10 @@ class SyncError(Exception):
     """Base of the four. `words` are for a shop owner; `detail` is what the system said, masked, for whoever looks closer."""
 
     def __init__(self, words: str, *, detail: str = "") -> None:
+        words = words.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL, and systems are quoted here
         super().__init__(words)
         self.words = words
-        self.detail = detail
+        self.detail = detail.replace("\0", "\ufffd")
 
 
 class Retry(SyncError):

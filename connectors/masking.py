@@ -63,6 +63,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Mask literal secrets and the values of telling names in free text, JSON or a form."""
+        text = text.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL
         for secret in self._literal:
             text = text.replace(secret, MASK)
         low = text.lower()
@@ -76,7 +77,7 @@ class Mask:
         """A URL without user, fragment and secret query values."""
         scheme, sep, rest = url.partition("#")[0].partition("://")
         host, slash, path = rest.partition("/")
-        url = f"{scheme}{sep}{host.rpartition('@')[2]}{slash}{path}"
+        url = f"{scheme}{sep}{host.rpartition('@')[2]}{slash}{path}".replace("\0", "\ufffd")
         for secret in self._literal:
             url = url.replace(secret, MASK)
         return _QUERY.sub(rf"\1={MASK}", url) if "?" in url else url

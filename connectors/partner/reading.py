@@ -23,8 +23,8 @@ class Wrong(Malformed):
 
     def __init__(self, field: str, words: str) -> None:
         super().__init__(f"{field}: {words}" if field else words)
-        self.field = field
-        self.words = words
+        self.field = field.replace("\0", "\ufffd")
+        self.words = words.replace("\0", "\ufffd")
 
 
 # ---- shapes -----------------------------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ Text40 = Annotated[str, Meta(max_length=40, pattern="^[^\x00]*$")]
 Text100 = Annotated[str, Meta(max_length=100, pattern="^[^\x00]*$")]
 Prose = Annotated[str, Meta(max_length=1000, pattern="^[^\x00]*$")]
 Name = Annotated[str, Meta(min_length=1, max_length=140, pattern="^[^\x00]*$")]
-Url = Annotated[str, Meta(max_length=500, pattern=r"^(https?://[^\x00-\x20\"'<>]+)?$")]
+Url = Annotated[str, Meta(max_length=500, pattern=r"^(https?://[^\x00-\x20\"'<>]+)?\Z")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 

@@ -489,6 +489,12 @@ def test_excerpts_are_bounded_and_a_secret_on_the_edge_stays_hidden() -> None:
     assert "cs_l" not in seen.request
 
 
+def test_a_nul_does_not_reach_the_record() -> None:
+    seen = recorded(b"HTTP/1.1 200 OK\r\nServer: a\0b\r\nContent-Length: 3\r\n\r\nx\0y", "/", {}, b"\0")
+    assert "\0" not in seen.request + seen.response
+    assert seen.response.endswith("x\ufffdy")
+
+
 def test_a_failure_is_recorded_in_words() -> None:
     way = Http(Pool(), deadline=1, allow_loopback_http=True)
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -99,6 +99,7 @@ def test_without_a_time_it_happened_when_we_heard_of_it() -> None:
         ("execution.short", b"{", "The message is not complete JSON."),
         ("execution.short", b'{"lines":}', "The message is not valid JSON (byte 9)."),
         ("request.accepted", b'{"note":"\xff"}', "The text is not valid UTF-8."),
+        ("request.accepted", b'{"a\\u0000b":1}', "a\ufffdb: is not a field of this message"),
         ("request.accepted", b'{"note":"\\u0000"}', "note: must not contain NUL characters"),
         (
             "request.accepted",

@@ -170,3 +170,9 @@ def test_the_probe_is_a_signed_ping(partner: Warehouse, session: Callable[..., S
     with pytest.raises(Misconfigured):
         connector.probe(session(path="/nothing"))
     assert msgspec.json.decode(partner.seen[0].body)["type"] == "ping"
+
+
+def test_a_partners_nul_does_not_reach_our_words(partner: Warehouse, session: Callable[..., Session]) -> None:
+    partner.faults.add(Fault(do="answer", status=422, body={"detail": "no\0way"}))
+    error = send(session(), job())[0].error
+    assert error and (error.words, "\0" in error.detail) == ("The partner refused the request: no\ufffdway.", False)
