@@ -108,7 +108,9 @@ def _moves(session: Session, pickings: Iterable[Picking], jobs: Sequence[Job]) -
 
 def _line_ids(session: Session, jobs: Sequence[Job]) -> dict[int, int]:
     """Odoo's ids of the order lines; a line somebody made anew by hand is missing and matched by product."""
-    xids = {line.line_id: session.settings.xid("order_line", line.line_id) for job in jobs for line in job.command.lines}
+    xids = {
+        line.line_id: session.settings.xid("order_line", line.line_id) for job in jobs for line in job.command.lines
+    }
     found = find(session, "sale.order.line", xids.values(), jobs)
     return {ours: found[xid] for ours, xid in xids.items() if xid in found}
 
@@ -199,7 +201,9 @@ def next_step(session: Session, job: Job, view: View) -> Step:
     levels = [_level(job, view, [p for p in opened if _rank(p, view) == rank], rank) for rank in (2, 1, 0)]
     found = [step for step in levels if step]
     if not found:
-        raise Refused("The open delivery in Odoo does not have the articles of this shipment.", reason="no_open_quantity")
+        raise Refused(
+            "The open delivery in Odoo does not have the articles of this shipment.", reason="no_open_quantity"
+        )
     return next((step for step in found if _covers(step)), found[0])
 
 
@@ -296,7 +300,9 @@ def _marked(session: Session, job: Job, picking: Picking, *, tracking_field: boo
     """Our mark at the end of the note; a backorder inherits its delivery's note, so an older mark is taken out."""
     command: PostGoodsIssue = job.command
     told = ", ".join(part for part in (command.carrier, command.tracking, f"{moment(command.shipped_at)} UTC") if part)
-    kept = re.sub(rf"<p>{re.escape(session.settings.module)}\.shipment_\d+: .*?</p>", "", picking.note or "", flags=re.DOTALL)
+    kept = re.sub(
+        rf"<p>{re.escape(session.settings.module)}\.shipment_\d+: .*?</p>", "", picking.note or "", flags=re.DOTALL
+    )
     note = f"{kept}<p>{_mark(session, job)}: {escape(told, quote=False)}</p>"
     return {"note": note, **({"carrier_tracking_ref": command.tracking} if tracking_field and command.tracking else {})}
 

@@ -74,7 +74,9 @@ def _load(
         return {}
     rows = [row for unit in units.values() for row in unit]
     try:
-        said = call(session, model, "load", Answered, about=about, context=dict(context), fields=list(fields), data=rows)
+        said = call(
+            session, model, "load", Answered, about=about, context=dict(context), fields=list(fields), data=rows
+        )
     except Refused as error:
         said = Answered(ids=False, messages=[Message(error.words)])
     if said.ids and len(said.ids) == len(units):
@@ -99,7 +101,10 @@ def _named(said: Answered, units: Units) -> set[str]:
 
 def _words(said: Answered) -> str:
     """Everything Odoo said about one record, each thing once."""
-    return " ".join(dict.fromkeys(m.message.strip() for m in said.messages)) or "Odoo did not load this and did not say why."
+    return (
+        " ".join(dict.fromkeys(m.message.strip() for m in said.messages))
+        or "Odoo did not load this and did not say why."
+    )
 
 
 def _verdict(words: str) -> SyncError:

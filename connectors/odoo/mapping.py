@@ -190,7 +190,9 @@ def _theirs(session: Session, codes: Mapping[str, str]) -> dict[str, int | SyncE
 def _only(code: str, ids: Sequence[int]) -> int | SyncError:
     if len(ids) == 1:
         return ids[0]
-    return Misconfigured(f"The settings name the product {code}; Odoo has {len(ids) or 'none'} of that internal reference.")
+    return Misconfigured(
+        f"The settings name the product {code}; Odoo has {len(ids) or 'none'} of that internal reference."
+    )
 
 
 # ---- places -------------------------------------------------------------------------------------------------------------------
@@ -212,7 +214,9 @@ class Places:
         """res.country.state id, empty when Odoo does not know it. Some countries' codes carry the country (DE-BE), some do not (CA)."""
         country, state = address.country.upper(), address.state.upper()
         bare = state.removeprefix(f"{country}-")
-        found = next((self.states[country, s] for s in (state, bare, f"{country}-{bare}") if (country, s) in self.states), "")
+        found = next(
+            (self.states[country, s] for s in (state, bare, f"{country}-{bare}") if (country, s) in self.states), ""
+        )
         return str(found)
 
 

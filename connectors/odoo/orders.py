@@ -66,7 +66,9 @@ def create_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
 def look_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt | None]:
     """What became of orders of which we do not know: by external id, which nobody can change by hand."""
     found = find(session, "sale.order", {_xid(session, job) for job in jobs}, jobs)
-    there = {receipt.job: receipt for receipt in receipts(session, [j for j in jobs if _xid(session, j) in found], found)}
+    there = {
+        receipt.job: receipt for receipt in receipts(session, [j for j in jobs if _xid(session, j) in found], found)
+    }
     return [there.get(job.id) for job in jobs]
 
 
@@ -149,7 +151,15 @@ def _charge(session: Session, charge: OrderCharge, book: Book) -> list[str]:
     stated = charge.stated
     xid = session.settings.xid("charge", charge.charge_id)
     price = unit_price(stated.total, 1, book.step)
-    return [xid, book.services.id(stated.kind), stated.title or stated.kind, "1", price, "0", book.taxes.ids(stated.taxes)]
+    return [
+        xid,
+        book.services.id(stated.kind),
+        stated.title or stated.kind,
+        "1",
+        price,
+        "0",
+        book.taxes.ids(stated.taxes),
+    ]
 
 
 def unit_price(total: Decimal, units: int, step: Decimal) -> str:
@@ -212,7 +222,10 @@ def add_roundings(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     """One untaxed line per order; a line that is there already stays as it is."""
     product = mapping.services(session, ["rounding"]).id("rounding")
     xids = {job.id: session.settings.xid("rounding", job.command.order_id) for job in jobs}
-    rows = {xids[j.id]: [[xids[j.id], product, "Rounding", "1", f"{j.command.amount:f}", "0", "", str(_theirs(j))]] for j in jobs}
+    rows = {
+        xids[j.id]: [[xids[j.id], product, "Rounding", "1", f"{j.command.amount:f}", "0", "", str(_theirs(j))]]
+        for j in jobs
+    }
     lines = load_once(session, "sale.order.line", [*LINE, "order_id/.id"], rows, jobs)
     held = _orders(session, [_theirs(job) for job in jobs], jobs)
     return [_rounded(job, lines[xids[job.id]], held) for job in jobs]

@@ -67,5 +67,5 @@ def microseconds(at: datetime) -> int:
 def _decoded(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"This is not a product as Odoo states it: {error}") from error

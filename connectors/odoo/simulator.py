@@ -22,7 +22,8 @@ NO_DATABASE = (
     b"found in the server-wide controllers.</p>\n"
 )
 COUNTRIES = {
-    "NL": ("Netherlands", ()), "BE": ("Belgium", ()), "DE": ("Germany", ("DE-BE", "DE-BY", "DE-HH")), "FR": ("France", ()), "CH": ("Switzerland", ()),
+    "NL": ("Netherlands", ()), "BE": ("Belgium", ()), "DE": ("Germany", ("DE-BE", "DE-BY", "DE-HH")), "FR": ("France", ()),
+    "CH": ("Switzerland", ()),
     "GB": ("United Kingdom", ()), "US": ("United States", ("CA", "NY", "TX")),
     "AT": ("Austria", ()), "ES": ("Spain", ()), "IT": ("Italy", ()), "LU": ("Luxembourg", ()),
 }  # fmt: skip
@@ -54,7 +55,9 @@ class Odoo(Simulator):
         self._loading: set[str] = set()
         self._loading_lock = threading.Lock()
         self.routes.add("POST", "/json/2/<model>/<method>", self._json2)
-        self.routes.add("GET", "/json/version", lambda request: {"version": "19.0", "version_info": [19, 0, 0, "final", 0, ""]})
+        self.routes.add(
+            "GET", "/json/version", lambda request: {"version": "19.0", "version_info": [19, 0, 0, "final", 0, ""]}
+        )
         if not self.store.table("res.company"):
             self._seed(currency)
 

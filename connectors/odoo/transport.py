@@ -78,7 +78,7 @@ def judge(response: Response, shape: type[T]) -> T:
         return msgspec.json.decode(response.body, type=shape)
     except msgspec.ValidationError as error:
         raise Refused("Odoo's answer is not what was asked for.", reason="not_understood", detail=str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _foreign(response) from error
 
 
@@ -86,7 +86,7 @@ def _error(response: Response) -> SyncError:
     """What an answer other than 200 means: an exception of Odoo's, or the words of something in front of it."""
     try:
         said = msgspec.json.decode(response.body, type=Raised)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _foreign(response)
     return trouble(said.name, said.message)
 
@@ -98,7 +98,9 @@ def trouble(name: str, message: str) -> SyncError:
     if name == "psycopg2.OperationalError":
         return Misconfigured("Odoo does not have this database.", detail=message)
     if name in DENIED:
-        return Misconfigured("Odoo does not accept the API key: it is wrong, has expired or was revoked.", detail=message)
+        return Misconfigured(
+            "Odoo does not accept the API key: it is wrong, has expired or was revoked.", detail=message
+        )
     if name in FORBIDDEN:
         return Misconfigured(f"The Odoo user may not do this: {first_line(message)}", detail=message)
     if name == "odoo.exceptions.MissingError":
@@ -107,7 +109,9 @@ def trouble(name: str, message: str) -> SyncError:
         return Misconfigured(f"Odoo lacks a feature this needs: {first_line(message)}", detail=message)
     if name in RULES:
         return Refused(message.strip() or "Odoo refused this and did not say why.", detail=name)
-    return Refused(f"Odoo did not understand us: {first_line(message)}", reason="not_understood", detail=f"{name}: {message}")
+    return Refused(
+        f"Odoo did not understand us: {first_line(message)}", reason="not_understood", detail=f"{name}: {message}"
+    )
 
 
 def _foreign(response: Response) -> SyncError:
@@ -121,7 +125,9 @@ def _foreign(response: Response) -> SyncError:
     if response.status >= 500:
         return Retry("Odoo is not available.", unknown=True, down=response.status in (502, 503, 504), detail=detail)
     if response.status == 404:
-        return Misconfigured("There is no such database, or no API (/json/2, Odoo 19 and later) at this address.", detail=detail)
+        return Misconfigured(
+            "There is no such database, or no API (/json/2, Odoo 19 and later) at this address.", detail=detail
+        )
     return Misconfigured("What answers at this address is not Odoo's API.", detail=detail)
 
 

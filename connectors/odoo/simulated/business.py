@@ -53,13 +53,17 @@ class Business:
 
     @staticmethod
     def _lines(model: str, name: str) -> str:
-        return {("stock.picking", "move_ids"): "stock.move", ("sale.order", "order_line"): "sale.order.line"}.get((model, name), "")
+        return {("stock.picking", "move_ids"): "stock.move", ("sale.order", "order_line"): "sale.order.line"}.get(
+            (model, name), ""
+        )
 
     def _create_order(self, values: Mapping[str, Any]) -> int:
         number = self.records.store.next("sale.order.name")
         company = self.records.get("res.company", values.get("company_id") or 1)
         pricelist = values.get("pricelist_id")
-        currency = self.records.get("product.pricelist", pricelist)["currency_id"] if pricelist else company["currency_id"]
+        currency = (
+            self.records.get("product.pricelist", pricelist)["currency_id"] if pricelist else company["currency_id"]
+        )
         return self.records.create("sale.order", {
             "name": f"S{number:05d}", "state": "draft", "date_order": self.records.clock(), "company_id": company["id"],
             **values, "currency_id": currency,
@@ -84,7 +88,9 @@ class Business:
             self.records.store.put("sale.order.line", line, {**row, "price_subtotal": float(_cents(base))})
             for tax in row["tax_ids"]:
                 key = (tax, 0 if self.rounding == "round_globally" else line)
-                taxes[key] = taxes.get(key, Decimal(0)) + base * _decimal(self.records.get("account.tax", tax)["amount"]) / 100
+                taxes[key] = (
+                    taxes.get(key, Decimal(0)) + base * _decimal(self.records.get("account.tax", tax)["amount"]) / 100
+                )
         tax = sum((_cents(amount) for amount in taxes.values()), Decimal(0))
         amounts = {"amount_untaxed": _cents(untaxed), "amount_tax": tax, "amount_total": _cents(untaxed) + tax}
         self.records.write("sale.order", order, {name: float(amount) for name, amount in amounts.items()})
@@ -173,7 +179,10 @@ class Business:
         """A transfer for what is left. It inherits the note, not the tracking number."""
         order = self.records.get("sale.order", picking["sale_id"])
         number = self.records.store.next(f"stock.picking.{picking['name'].split('/')[1]}")
-        copied = {name: picking[name] for name in ("picking_type_code", "sale_id", "origin", "location_dest_id", "note", "step")}
+        copied = {
+            name: picking[name]
+            for name in ("picking_type_code", "sale_id", "origin", "location_dest_id", "note", "step")
+        }
         location = self.records.get("stock.picking", picking["id"])["location_id"]
         backorder = self.records.create("stock.picking", {
             **copied, "name": f"{picking['name'].rpartition('/')[0]}/{number:05d}", "state": "assigned",
@@ -197,7 +206,9 @@ class Business:
             return
         for move in done:
             line = self.records.get("sale.order.line", move["sale_line_id"])
-            self.records.write("sale.order.line", line["id"], {"qty_delivered": line["qty_delivered"] + move["quantity"]})
+            self.records.write(
+                "sale.order.line", line["id"], {"qty_delivered": line["qty_delivered"] + move["quantity"]}
+            )
 
     def unreserve(self, ids: Sequence[int]) -> None:
         """do_unreserve."""

@@ -64,7 +64,9 @@ class Loader:
             inner = MODELS[model.relation(name)]
             return [{n: self._value(inner, n, c, f"{label}/") for n, c in line.items()} for line in cell]
         if kind == "many2one":
-            return next((self._reference(model.relation(name), how, text, label) for how, text in cell.items() if text), False)
+            return next(
+                (self._reference(model.relation(name), how, text, label) for how, text in cell.items() if text), False
+            )
         if kind == "many2many":
             texts = [text for texts in cell.values() for text in texts.split(",") if text]
             return [self._reference(model.relation(name), ".id", text, label) for text in texts]

@@ -148,7 +148,9 @@ class Records:
         """A new record with every field at least empty."""
         id = self.store.next(model)
         empty = {name: _empty(kind) for name, kind in MODELS[model].fields.items()}
-        self.store.put(model, id, {**empty, **values, "id": id, "write_date": self.clock(), "created_at": self._now().timestamp()})
+        self.store.put(
+            model, id, {**empty, **values, "id": id, "write_date": self.clock(), "created_at": self._now().timestamp()}
+        )
         return id
 
     def write(self, model: str, id: int, values: Mapping[str, Any]) -> None:
@@ -165,14 +167,43 @@ class Records:
 
     # -- many
     def search(
-        self, model: str, domain: Sequence[Any], *, order: str = "", limit: int | None = None, context: Mapping[str, Any]
+        self,
+        model: str,
+        domain: Sequence[Any],
+        *,
+        order: str = "",
+        limit: int | None = None,
+        context: Mapping[str, Any],
     ) -> list[Record]:
         """Records a domain selects. Archived ones only when asked for (active_test)."""
-        rows = [r for r in self._candidates(model, domain) if holds(domain, r, MODELS[model])]
+        rows = [r for r in self._candidates(model, domain) if self._holds(domain, model, r)]
         if "active" in MODELS[model].fields and context.get("active_test", True):
             rows = [r for r in rows if r["active"]]
         rows.sort(key=lambda r: r["id"], reverse="desc" in order)
         return rows[:limit] if limit else rows
+
+    def _holds(self, domain: Sequence[Any], model: str, row: Record) -> bool:
+        """Whether a record fulfils a domain in Odoo's prefix notation; conditions side by side mean «and»."""
+        stack: list[bool] = []
+        for term in reversed(domain):
+            if term == "!":
+                stack.append(not stack.pop())
+            elif term in ("&", "|"):
+                first, second = stack.pop(), stack.pop()
+                stack.append(first and second if term == "&" else first or second)
+            else:
+                stack.append(_COMPARE[term[1]](self._value(model, row, term[0]), term[2]))
+        return all(stack)
+
+    def _value(self, model: str, row: Record, path: str) -> Any:
+        """A field's value; a dotted path follows many-to-one fields."""
+        name, _, rest = path.partition(".")
+        if name not in ("id", "write_date"):
+            MODELS[model].kind(name)
+        if not rest or not row[name]:
+            return row[name]
+        relation = MODELS[model].relation(name)
+        return self._value(relation, self.get(relation, row[name]), rest)
 
     def _candidates(self, model: str, domain: Sequence[Any]) -> Iterable[Record]:
         table = self.store.table(model)
@@ -204,24 +235,3 @@ class Records:
 def _empty(kind: str) -> Any:
     kind = kind.partition(":")[0]
     return [] if kind in ("one2many", "many2many") else 0.0 if kind == "float" else False
-
-
-def holds(domain: Sequence[Any], row: Record, model: Model) -> bool:
-    """Whether a record fulfils a domain in Odoo's prefix notation; conditions side by side mean «and»."""
-    stack: list[bool] = []
-    for term in reversed(domain):
-        if term == "!":
-            stack.append(not stack.pop())
-        elif term in ("&", "|"):
-            first, second = stack.pop(), stack.pop()
-            stack.append(first and second if term == "&" else first or second)
-        else:
-            stack.append(_leaf(term, row, model))
-    return all(stack)
-
-
-def _leaf(leaf: Sequence[Any], row: Record, model: Model) -> bool:
-    name, compare, wanted = leaf
-    if name not in ("id", "write_date"):
-        model.kind(name)
-    return _COMPARE[compare](row[name], wanted)

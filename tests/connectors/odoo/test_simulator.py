@@ -1,0 +1,90 @@
+"""The simulator answers as a real Odoo 19 did, and keeps what it said it kept."""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.odoo.simulator import Odoo
+from tests.connectors.odoo.conftest import Desk, customer, order, recorded
+
+
+def post(odoo: Odoo, path: str, body: Any) -> Any:
+    """One call as any client would make it."""
+    request = urllib.request.Request(f"{odoo.url}/json/2/{path}", json.dumps(body).encode(), method="POST")  # noqa: S310
+    request.add_header("Authorization", "bearer odoo-key")
+    request.add_header("X-Odoo-Database", "odoo")
+    with urllib.request.urlopen(request) as response:  # noqa: S310
+        return json.load(response)
+
+
+def loaded(odoo: Odoo, name: str) -> Any:
+    """Replay a recorded load; the partner and products it names exist here under other ids."""
+    body = recorded(name)["request"]
+    ids = {"21": "1", "14": "1", "15": "3"}
+    data = [[ids.get(cell, cell) if i in (1, 4) else cell for i, cell in enumerate(row)] for row in body["data"]]
+    return post(odoo, "sale.order/load", {**body, "data": data})
+
+
+def test_load_answers_as_recorded(desk: Desk) -> None:
+    first, again = loaded(desk.odoo, "load_first"), loaded(desk.odoo, "load_first")
+    two = loaded(desk.odoo, "load_two_lines")
+    assert first == again == {"ids": [1], "messages": [], "nextrow": 0}
+    assert two == {**recorded("load_two_lines")["body"], "ids": [2]}
+    assert [[n["sku"] for n in o["lines"]] for o in desk.orders()] == [["W1-MUG-BLUE"], ["W1-MUG-BLUE", "W1-PLATE-S"]]
+
+
+def test_a_bad_load_names_what_is_wrong_as_recorded(desk: Desk) -> None:
+    said, real = loaded(desk.odoo, "load_bad"), recorded("load_bad")["body"]
+    for message in real["messages"]:
+        message.pop("moreinfo", None)
+    key = ("record", "field", "message", "rows", "type")
+    assert said["ids"] is False
+    assert [{k: m[k] for k in key} for m in said["messages"]] == [{k: m[k] for k in key} for m in real["messages"]]
+    assert desk.orders() == []
+
+
+def test_a_line_stated_without_taxes_gets_the_default_one(desk: Desk) -> None:
+    loaded(desk.odoo, "load_first")
+    assert [n["taxes"] for n in desk.orders()[0]["lines"]] == [[21.0]]
+
+
+def test_a_short_transfer_asks_about_a_backorder(desk: Desk) -> None:
+    desk.confirmed(order())
+    post(
+        desk.odoo, "stock.picking/write", {"ids": [1], "vals": {"move_ids": [[1, 1, {"quantity": 1, "picked": True}]]}}
+    )
+    said = post(desk.odoo, "stock.picking/button_validate", {"ids": [1]})
+    real = recorded("validate_question")["body"]
+    assert {k: said[k] for k in ("name", "type", "res_model")} == {k: real[k] for k in ("name", "type", "res_model")}
+    assert [p["state"] for p in desk.orders()[0]["pickings"]] == ["assigned"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "name"),
+    [
+        ("sale.order/action_confirm", {"ids": [1]}, 422, "odoo.exceptions.UserError"),
+        ("sale.order/write", {"ids": [9], "vals": {"origin": "x"}}, 404, "odoo.exceptions.MissingError"),
+        ("sale.order/write", {"ids": [1], "vals": {"nosuch": 1}}, 500, "builtins.ValueError"),
+        ("no.such/read", {}, 404, "werkzeug.exceptions.NotFound"),
+        ("sale.order/no_such", {}, 404, "werkzeug.exceptions.NotFound"),
+    ],
+)
+def test_errors_have_odoos_names(desk: Desk, path: str, body: Any, status: int, name: str) -> None:
+    desk.confirmed(order())
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        post(desk.odoo, path, body)
+    assert (caught.value.code, json.load(caught.value)["name"]) == (status, name)
+
+
+def test_what_it_said_survives_its_end(tmp_path: Path) -> None:
+    with Odoo(store=tmp_path) as odoo:
+        desk = Desk(odoo)
+        desk.send(customer())
+        desk.confirmed(order())
+        before = odoo.state()
+    with Odoo(store=tmp_path) as again:
+        assert again.state() == before
+        assert Desk(again).send(customer())[0].external_id == "1"

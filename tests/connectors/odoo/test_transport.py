@@ -1,0 +1,83 @@
+"""What Odoo's answers mean: recorded ones, and those of things in front of it."""
+
+from typing import Any
+
+import pytest
+
+from connectors.base import Response
+from connectors.errors import Misconfigured, Refused, Retry, SyncError
+from connectors.odoo.transport import judge, trouble
+from connectors.simulation import Fault
+from tests.connectors.odoo.conftest import Desk, answer, customer, order
+
+RECORDED = {
+    "bad_key": (Misconfigured, "API key"),
+    "no_key": (Misconfigured, "API key"),
+    "access_error": (Misconfigured, "may not"),
+    "private_method": (Misconfigured, "may not"),
+    "unknown_model": (Misconfigured, "lacks a feature"),
+    "unknown_method": (Misconfigured, "lacks a feature"),
+    "unknown_partner": (Refused, "no longer has"),
+    "write_missing": (Refused, "no longer has"),
+    "missing_required": (Refused, "Missing required value for the field 'Customer'"),
+    "confirm_again": (Refused, "Some orders are not in a state requiring confirmation."),
+    "bad_field": (Refused, "did not understand"),
+    "bad_date": (Refused, "did not understand"),
+    "malformed": (Refused, "did not understand"),
+    "serialization_failure": (Retry, "busy"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_recorded_error(name: str) -> None:
+    kind, words = RECORDED[name]
+    error = failure(answer(name))
+    assert type(error) is kind
+    assert words in error.words
+    assert "Traceback" not in error.words + error.detail
+
+
+FOREIGN = (
+    (404, b"<h1>Not Found</h1>", Misconfigured, "no such database"),
+    (200, b"<html>login</html>", Misconfigured, "not Odoo's API"),
+    (301, b"", Misconfigured, "not Odoo's API"),
+    (403, b"<html>blocked</html>", Misconfigured, "in front of Odoo"),
+    (500, b"<html>oops</html>", Retry, "not available"),
+    (502, b"", Retry, "not available"),
+    (429, b"slow", Retry, "slow down"),
+    (200, b'{"ids":"x"}', Refused, "not what was asked for"),
+)
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "words"), FOREIGN)
+def test_an_answer_that_is_not_odoos(status: int, body: bytes, kind: type[SyncError], words: str) -> None:
+    error = failure(Response(status, {"retry-after": "7"}, body))
+    assert type(error) is kind
+    assert words in error.words
+    assert status != 429 or error.after == 7  # type: ignore[attr-defined]
+
+
+def failure(response: Response) -> SyncError:
+    with pytest.raises(SyncError) as caught:
+        judge(response, list[Any])
+    return caught.value
+
+
+def test_a_database_that_is_not_there_is_told_from_one_that_is_busy() -> None:
+    gone = trouble("psycopg2.OperationalError", 'FATAL: database "x" does not exist')
+    busy = trouble("psycopg2.OperationalError", "server closed the connection unexpectedly")
+    assert (type(gone), type(busy)) == (Misconfigured, Retry)
+
+
+def test_a_wrong_key_and_a_wrong_database_name_what_to_mend(desk: Desk) -> None:
+    with pytest.raises(Misconfigured, match="API key"):
+        desk.send(customer(), session=desk.session(api_key="old"))
+    with pytest.raises(Misconfigured, match="no such database"):
+        desk.send(customer(), session=desk.session(database="other"))
+
+
+def test_a_proxy_that_is_overloaded_is_tried_again(desk: Desk) -> None:
+    desk.odoo.faults.add(Fault(do="answer", status=503, body="busy", count=1))
+    with pytest.raises(Retry) as caught:
+        desk.send(order())
+    assert (caught.value.down, caught.value.unknown) == (True, True)
