@@ -216,7 +216,14 @@ class Store:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.tables: dict[str, dict[Any, Any]] = {}
-        self._journal = _opened(folder, self.tables) if folder else None
+        self._folder = folder
+        self._journal: Any = None
+        self.open()
+
+    def open(self) -> None:
+        """Load what the folder holds, unless it is open already; also after `close`."""
+        if self._folder and not self._journal:
+            self._journal = _opened(self._folder, self.tables)
 
     def table(self, name: str) -> dict[Any, Any]:
         """The records of a table by key. Read freely; write through `put` and `delete` only."""
@@ -362,8 +369,9 @@ class Simulator:
         return self._address[1]
 
     def start(self) -> Self:
-        """Listen, in a thread of its own."""
+        """Listen, in a thread of its own; after `stop`, on the same port with the same data."""
         self.stopping.clear()
+        self.store.open()
         self._server = _Server(self._address, self)
         self._address = (self._address[0], self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"{self.name}-sim").start()

@@ -77,6 +77,19 @@ def test_a_restarted_simulator_finds_its_data(tmp_path: Path) -> None:
         assert second.store.table("counts") == {"sheep": 2, "goat": 1}
 
 
+def test_stopped_and_started_again_it_is_the_same_system(tmp_path: Path) -> None:
+    counter = Counter(store=tmp_path).start()
+    call(counter, "POST", "/count/sheep")
+    url = counter.url
+    counter.stop()
+    with pytest.raises(ConnectionRefusedError):
+        call(counter, "POST", "/count/sheep")
+    with counter:
+        assert counter.url == url
+        call(counter, "POST", "/count/sheep")
+    assert Store(tmp_path).table("counts") == {"sheep": 2}
+
+
 def test_a_half_written_last_line_is_forgotten(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put("t", 1, "kept")

@@ -9,7 +9,7 @@ def main() -> None:
     parser = arguments("A simulated WooCommerce shop.")
     parser.add_argument("--key", default=KEY)
     parser.add_argument("--secret", default=SECRET)
-    parser.add_argument("--orders", type=int, default=0, help="place so many orders at the start")
+    parser.add_argument("--orders", type=int, default=0, help="a new shop begins with so many orders")
     parser.add_argument("--no-fulfillments", action="store_true", help="a shop without the order fulfillments feature")
     said = parser.parse_args()
     shop = Shop(
@@ -21,7 +21,8 @@ def main() -> None:
         secret=said.secret,
         fulfillments=not said.no_fulfillments,
     )
-    shop.place(said.orders)
+    if not shop.orders:
+        shop.place(said.orders)
     serve(shop)
 
 

@@ -161,6 +161,9 @@ class Orders(Records):
             "note": said.get("note", ""),
             "customer_note": bool(said.get("customer_note")),
         }
+        if note["customer_note"]:
+            order["_sim"].setdefault("tracking_at", self.now().timestamp())
+            self.store.put("orders", order["id"], order)
         self.store.put("notes", order["id"], [*self.notes.get(order["id"], []), note])
         return Answer(201, note)
 

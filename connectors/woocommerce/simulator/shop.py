@@ -1,6 +1,7 @@
 """The simulated shop itself: its life, its customers and staff, who may call it, its controls and its state."""
 
 import base64
+import binascii
 import random
 import threading
 import time
@@ -128,12 +129,7 @@ class Shop(Orders, Products, Hooks):
         return failure(404, "rest_no_route", "No route was found matching the URL and request method.").answer
 
     def _unauthorised(self, request: Request) -> Answer | None:
-        given = request.headers.get("authorization", "")
-        key, _, secret = (
-            base64.b64decode(given[6:]).decode("utf-8", "replace").partition(":")
-            if given[:6] == "Basic "
-            else ("", "", "")
-        )
+        key, _, secret = _basic(request.headers.get("authorization", "")).partition(":")
         if key != self.key:
             return failure(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.").answer
         if secret != self.secret:
@@ -235,3 +231,11 @@ class Shop(Orders, Products, Hooks):
             "notes": len(notes),
             "completed_at": hidden["completed_at"],
         }
+
+
+def _basic(header: str) -> str:
+    """`key:secret` of an HTTP Basic header; empty for anything else."""
+    try:
+        return base64.b64decode(header[6:]).decode("utf-8", "replace") if header[:6] == "Basic " else ""
+    except binascii.Error:
+        return ""
