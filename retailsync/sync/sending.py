@@ -83,21 +83,16 @@ def _reclaim(system_id: int, longest: float) -> None:
 
 
 def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> None:
-    """Send the claimed commands kind by kind, in chunks as large as the target takes; give back what the time did not suffice for."""
+    """Send the claimed commands kind by kind, in chunks as large as the target takes. Once the time is up, the lease is lost or the
+    system stops serving us, the rest is given back."""
+    stopped = False
     for chunk, send in _chunks(visit, claimed):
-        down = not gates.allow(visit.system.pk, 0, clock.now()) and _closed(visit.system.pk)
-        if time.monotonic() > ends or down or not held.renew((send.deadline if send else 0) + SECONDS + MARGIN):
+        deadline = send.deadline if send else 0.0
+        stopped = stopped or time.monotonic() > ends or not held.renew(deadline + SECONDS + MARGIN)
+        if stopped:
             outbox.give_back([c.id for c in chunk], token)
-            continue
-        _chunk(visit, token, chunk, send)
-
-
-def _closed(system_id: int) -> bool:
-    rows = sql.fetch(
-        "SELECT 1 FROM sync_gate WHERE system_id = %s AND greatest(open_until, paused_until) > %s",
-        (system_id, clock.now()),
-    )
-    return bool(rows)
+        else:
+            stopped = not _chunk(visit, token, chunk, send)
 
 
 def _chunks(visit: systems.Visit, claimed: Sequence[Claimed]) -> Iterator[tuple[list[Claimed], Send | None]]:
@@ -111,11 +106,12 @@ def _chunks(visit: systems.Visit, claimed: Sequence[Claimed]) -> Iterator[tuple[
 
 
 # ---- one chunk --------------------------------------------------------------------------------------------------------------
-def _chunk(visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], send: Send | None) -> None:
+def _chunk(visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], send: Send | None) -> bool:
+    """Carry out one chunk. False when the system did not serve us, so that nothing more should be sent now."""
     if send is None:
         words = f"{visit.connector.title} cannot carry out this kind of command."
         _settle(visit, token, [Outcome(c, error=Refused(words, reason="unsupported")) for c in chunk], [])
-        return
+        return True
     jobs, missing = _resolve(visit.system.pk, chunk, send)
     outcomes = [Outcome(c, error=missing[c.id]) for c in chunk if c.id in missing]
     ready = [c for c in chunk if c.id in jobs]
@@ -123,6 +119,16 @@ def _chunk(visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], sen
     session, http = visit.session(send.deadline, list(jobs.values()))
     outcomes += _send(session, send, [(c, jobs[c.id]) for c in ready if c.id in ours])
     _settle(visit, token, outcomes, http.exchanges)
+    return _served(outcomes) or not _troubles(outcomes)
+
+
+def _served(outcomes: Sequence[Outcome]) -> bool:
+    """Whether the system answered at least one command, be it with a refusal."""
+    return any(isinstance(o.error, Refused) or (o.receipt is not None and o.error is None) for o in outcomes)
+
+
+def _troubles(outcomes: Sequence[Outcome]) -> list[Retry | Misconfigured]:
+    return [o.error for o in outcomes if isinstance(o.error, Retry | Misconfigured)]
 
 
 def _resolve(system_id: int, chunk: Sequence[Claimed], send: Send) -> tuple[dict[int, Job], dict[int, Missing]]:
@@ -348,12 +354,10 @@ def _cases(system_id: int, outcomes: Sequence[Outcome], steps: dict[int, work.Ne
 
 def _gate(system_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
     """One call says one thing about the system: it served us, or it did not."""
-    errors = [o.error for o in outcomes if isinstance(o.error, Retry | Misconfigured)]
-    if any(o.receipt and not o.error for o in outcomes) or any(isinstance(o.error, Refused) for o in outcomes):
+    troubles = _troubles(outcomes)
+    if _served(outcomes):
         gates.passed(system_id, now)
-    elif errors:
-        first = errors[0]
-        gates.failed(
-            system_id, now, first.words, "locked_out" if isinstance(first, Misconfigured) else "unreachable",
-            first.after if isinstance(first, Retry) else None,
-        )  # fmt: skip
+    elif troubles:
+        first = troubles[0]
+        reason = "locked_out" if isinstance(first, Misconfigured) else "unreachable"
+        gates.failed(system_id, now, first.words, reason, first.after if isinstance(first, Retry) else None)

@@ -12,6 +12,7 @@ from connectors.errors import Misconfigured
 from connectors.http import Http, Pool
 from connectors.registry import CONNECTORS
 from retailsync.platform.secrets import unseal
+from retailsync.platform.trouble import Trouble
 from retailsync.sync import clock
 
 _pool = Pool()
@@ -57,8 +58,11 @@ def visit(system_id: int) -> Visit:
 
 
 def secrets(system_id: int) -> dict[str, list[str]]:
-    """Secret name → active values, newest first."""
+    """Secret name → active values, newest first. Raises Misconfigured when one cannot be opened."""
     opened: dict[str, list[str]] = {}
     for secret in Secret.objects.filter(system_id=system_id, retired_at=None).order_by("-id"):
-        opened.setdefault(secret.name, []).append(unseal(secret.sealed))
+        try:
+            opened.setdefault(secret.name, []).append(unseal(secret.sealed))
+        except Trouble as trouble:
+            raise Misconfigured(str(trouble)) from trouble
     return opened
