@@ -110,10 +110,7 @@ class Hold(models.Model):
         COMPLETED_EARLY = "completed_in_shop", "completed in the shop before we shipped"
         STATUS = "unknown_status", "unknown shop status"
         ERP_TOTAL = "erp_total", "ERP total differs"
-        NO_ERP = "no_erp", "no ERP chosen for this shop"
-        AFTER_CANCEL = "shipped_after_cancel", "shipped although cancelled"
         OVER_SHIPPED = "over_shipped", "more shipped than ordered"
-        OPERATOR = "operator", "held by a person"
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="holds")
     line = models.ForeignKey(OrderLine, models.CASCADE, null=True, blank=True)

@@ -12,6 +12,7 @@ from django.db.utils import Error as DatabaseError
 
 from canonical.models import System
 from connectors.base import BadSignature, Delivery, Door
+from connectors.errors import Misconfigured
 from connectors.registry import CONNECTORS
 from retailsync.sync import inbox, systems
 
@@ -43,6 +44,8 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     except DatabaseError:
         connections["default"].close()
         status, text = "503 Service Unavailable", b"try again"
+    except Misconfigured:
+        status, text = "503 Service Unavailable", b"not set up"
     start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
     return [text]
 

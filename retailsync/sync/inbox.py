@@ -19,7 +19,7 @@ from canonical import sql
 from canonical.ledger import Cause
 from canonical.record import Recorded, Stated
 from connectors.base import Envelope, Heard, Malformed
-from connectors.errors import Missing
+from connectors.errors import Missing, Refused
 from retailsync.sync import bell, cases, clock, corridor, systems, transient, work
 from retailsync.sync.leases import Held, lease
 
@@ -206,7 +206,7 @@ def _carry(system_id: int, rows: Sequence[Row]) -> None:
             stated += _read(system_id, row)
         except Exception as error:  # noqa: BLE001  the work state machine: Malformed and our own faults alike become a state
             steps[row.id] = work.after(error, row.attempts, row.received_at, now)
-            troubles[row.id] = "" if isinstance(error, Malformed) else traceback.format_exc()
+            troubles[row.id] = "" if isinstance(error, Malformed | Refused) else traceback.format_exc()
     recorded = corridor.advance(system_id, stated, now)
     for row in rows:
         steps.setdefault(row.id, _outcome(row, recorded, now))
@@ -216,7 +216,7 @@ def _carry(system_id: int, rows: Sequence[Row]) -> None:
 def _read(system_id: int, row: Row) -> list[Stated]:
     reader = systems.connector(system_id).reads.get(row.topic)
     if reader is None:
-        raise Malformed(f"Nothing here reads messages of the kind “{row.topic}”.")
+        raise Refused(f"Nothing here reads messages of the kind “{row.topic}”.", reason="unknown_topic")
     facts = reader(Envelope(row.topic, row.body, row.received_at, row.asked_at))
     return [Stated(Cause("message", row.id), fact) for fact in facts]
 

@@ -89,11 +89,6 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "Ask the warehouse; arrange a return or an extra invoice. Release to close.",
     ),
-    "operator": Reason(
-        "Held by a person",
-        "back_office",
-        "Release when it may go on.",
-    ),
     # commands
     "refused": Reason(
         "Refused by the system",
