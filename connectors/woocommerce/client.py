@@ -34,13 +34,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a shop said to one request of ours. `asked_at` is our clock when we began, `shop_time` the shop's when it answered."""
+    """What a shop said to one request of ours.
+
+    `asked_at` is our clock when we began, `shop_time` the shop's when it answered; `pages` of a list: how many there are.
+    """
 
     status: int
     body: bytes
     asked_at: datetime
     shop_time: datetime
     writing: bool = False
+    pages: int = 0
 
     @property
     def code(self) -> str:
@@ -94,7 +98,9 @@ def ask(
         unknown = error.unknown and writing
         raise Retry(error.words, after=error.after, unknown=unknown, down=error.down, detail=error.detail) from error
     judge(writing, response, asked_at)
-    return Answer(response.status, response.body, asked_at, _shop_time(response, asked_at), writing)
+    pages = response.headers.get("x-wp-totalpages", "")
+    count = int(pages) if pages.isdecimal() else 0
+    return Answer(response.status, response.body, asked_at, _shop_time(response, asked_at), writing, count)
 
 
 def _headers(session: Session, with_body: bool) -> dict[str, str]:

@@ -112,7 +112,7 @@ def _variations(session: Session, at: Cursor, parent: int) -> list[Heard]:
         answer = ask(session, "GET", f"/products/{parent}/variations", query)
         items = [] if answer.status == 404 else _items(answer)  # deleted since its parent was listed
         heard += [_heard("product", at, item, answer) for item in items]
-        if len(items) < MAX_PAGE:
+        if len(items) < MAX_PAGE and page >= answer.pages:
             return heard
         page += 1
 
@@ -157,36 +157,42 @@ def _turned(
     passes: int,
     cut: bool = False,
 ) -> Page:
-    """The page and the cursor behind it. A short page ends a pass; the last pass ends the run."""
+    """The page and the cursor behind it. The last page ends a pass, the last pass ends the run.
+
+    A page may be short and not the last: rows a plugin hides or that fail to load are left out after the page was cut
+    (WC_REST_CRUD_Controller::get_items), so the number of pages counts too.
+    """
     upcoming = at.next or max(EPOCH, answer.shop_time - timedelta(seconds=session.settings.overlap))
-    if cut or len(items) >= session.settings.page_size or at.crowd:
-        return _stored(
-            heard, _moved(at, items, upcoming, short=len(items) < session.settings.page_size and not cut), more=True
-        )
+    full = len(items) >= session.settings.page_size
+    if cut or full or at.crowd or (items and answer.pages > 1):
+        moved = msgspec.structs.replace(at, next=upcoming)
+        size = len(items) if cut else session.settings.page_size
+        behind = _through_crowd(moved, size, full or cut, answer.pages) if at.crowd else _moved(moved, items)
+        return _stored(heard, behind, more=True)
     if passes > 1:
         began = at.began or at.since
         return _stored(heard, Cursor(since=began, began=began, run=at.run, next=upcoming, trash=True), more=True)
     return _stored(heard, Cursor(since=upcoming, swept=at.swept), more=False)
 
 
-def _moved(at: Cursor, items: Sequence[Item], upcoming: datetime, *, short: bool) -> Cursor:
+def _through_crowd(at: Cursor, size: int, full: bool, pages: int) -> Cursor:
+    """The cursor behind a page inside a crowded second; behind the last one, the next second begins."""
+    ended = at.crowd - 1 + size >= pages * size if pages and not full else not full
+    if ended:
+        return msgspec.structs.replace(at, since=at.since + SECOND, heard=[], crowd=0)
+    return msgspec.structs.replace(at, crowd=at.crowd + size)
+
+
+def _moved(at: Cursor, items: Sequence[Item]) -> Cursor:
     """The cursor behind the last row, within its run."""
-    moved = msgspec.structs.replace(at, next=upcoming)
-    if at.crowd:
-        return msgspec.structs.replace(
-            moved,
-            since=at.since + SECOND if short else at.since,
-            heard=[],
-            crowd=0 if short else at.crowd + len(items),
-        )
     last = max(at.since, *(item.row.modified for item in items)) if items else at.since
     same = [item.row.id for item in items if item.row.modified in (last, EPOCH)]
     heard = at.heard + same if last == at.since else same
     if items and last == at.since and not set(same) - set(at.heard):
         raise Retry("The shop keeps answering with the same page; a plugin may be changing its lists.")
     if len(heard) > CROWD:
-        return msgspec.structs.replace(moved, since=last, heard=[], crowd=1)
-    return msgspec.structs.replace(moved, since=last, heard=heard)
+        return msgspec.structs.replace(at, since=last, heard=[], crowd=1)
+    return msgspec.structs.replace(at, since=last, heard=heard)
 
 
 def _stored(heard: Sequence[Heard], at: Cursor, *, more: bool) -> Page:

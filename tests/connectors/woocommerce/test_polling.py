@@ -7,7 +7,7 @@ import pytest
 
 from connectors.base import Page, Session
 from connectors.errors import Misconfigured, Retry
-from connectors.simulation import Answer, Fault
+from connectors.simulation import Answer, Fault, Request
 from connectors.woocommerce import connector
 from connectors.woocommerce.simulator import Shop
 from tests.connectors.woocommerce.conftest import visit
@@ -86,6 +86,22 @@ def shop_rows(session: Session, cursor: str) -> list[dict[str, object]]:
     return rows
 
 
+def test_a_page_that_is_short_because_a_row_is_hidden_is_not_the_last(shop: Shop) -> None:
+    ids = shop.place(9)
+    for number, order in enumerate(shop.orders.values()):
+        order["date_modified_gmt"] = f"2026-01-01T00:00:{number:02d}"
+    whole = shop.handle
+
+    def hide_one(request: Request) -> Answer:
+        answer = whole(request)
+        if isinstance(answer.body, list):
+            answer.body[:] = [row for row in answer.body if row["id"] != ids[1]]
+        return answer
+
+    shop.handle = hide_one  # type: ignore[method-assign]
+    assert set(poll(visit(shop, start_at=LONG_AGO, page_size=3), "orders")[0]) == set(ids) - {ids[1]}
+
+
 @pytest.mark.parametrize("crowd", [30, 230])
 def test_many_orders_with_one_second_are_all_heard(shop: Shop, crowd: int) -> None:
     ids = shop.place(crowd + 2)
@@ -125,6 +141,15 @@ def test_a_shop_whose_clock_is_wrong_loses_nothing(shop: Shop, skew: int) -> Non
 def test_products_come_with_their_variations(shop: Shop) -> None:
     heard, _ = poll(visit(shop, page_size=20), "products")
     assert Counter(heard) == Counter(shop.products.keys())
+
+
+def test_products_imported_in_one_second_come_with_their_variations(shop: Shop) -> None:
+    for _ in range(8):
+        shop._stock_up()
+    for product in shop.products.values():
+        product["date_modified_gmt"] = "2026-01-01T00:00:07"
+    heard, _ = poll(visit(shop, page_size=100), "products")
+    assert set(heard) == set(shop.products)
 
 
 def test_products_are_read_in_full_again_after_a_day(shop: Shop, session: Session) -> None:
