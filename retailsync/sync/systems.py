@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.conf import settings as django
 
 from canonical.models import Secret, System
 from connectors.base import Connector, Job, Session
@@ -41,7 +42,7 @@ class Visit:
     def session(self, deadline: float, jobs: Sequence[Job] = ()) -> tuple[Session, Http]:
         """A session whose requests together may take `deadline` seconds, and the record of what it exchanged."""
         values = [value for group in self.secrets.values() for value in group]
-        loopback = bool(getattr(self.settings, "allow_loopback_http", False))
+        loopback = bool(getattr(self.settings, "allow_loopback_http", False)) and not django.PRODUCTION
         http = Http(_pool, deadline=deadline, jobs=jobs, secrets=values, allow_loopback_http=loopback)
         return Session(self.system.slug, self.settings, self.secrets, http, clock.now), http
 
