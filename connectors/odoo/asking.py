@@ -72,7 +72,7 @@ def _refreshed(session: Session, job: Job, found: dict[int, Heard], asked_at: da
     if not _readable(job.command):
         return Receipt(job.id, error=Refused(f"Of Odoo only products are read again, not a {job.command.entity}."))
     id = int(job.command.external_id)
-    return Receipt(job.id, state="done", heard=(found.get(id) or _gone(id, asked_at),))
+    return Receipt(job.id, heard=(found.get(id) or _gone(id, asked_at),))
 
 
 def _gone(id: int, asked_at: datetime) -> Heard:

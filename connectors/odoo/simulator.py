@@ -94,7 +94,9 @@ class Odoo(Simulator):
         if does is None:
             raise Trouble(404, "werkzeug.exceptions.NotFound", f"the method '{model}.{method}' does not exist")
         try:
-            return does(**given)
+            said = does(**given)
+            self.business.settle()
+            return said
         except TypeError as error:
             raise Trouble(422, "builtins.TypeError", str(error)) from error
 

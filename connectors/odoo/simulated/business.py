@@ -24,6 +24,7 @@ class Business:
 
     def __init__(self, records: Records, *, rounding: str, steps: str, default_tax: int) -> None:
         self.records = records
+        self._unsettled: dict[int, None] = {}
         self.rounding, self.chain, self.default_tax = rounding, CHAINS[steps], default_tax
 
     # -- sales
@@ -49,7 +50,7 @@ class Business:
                 self.records.write("stock.move", move, {"location_id": values["location_id"]})
         self.records.write(model, id, values)
         if model == "sale.order.line":
-            self._total(self.records.get(model, id)["order_id"])
+            self._unsettled[self.records.get(model, id)["order_id"]] = None
 
     @staticmethod
     def _lines(model: str, name: str) -> str:
@@ -75,8 +76,14 @@ class Business:
         id = self.records.create("sale.order.line", {**defaults, **values})
         order = self.records.get("sale.order", values["order_id"])
         self.records.write("sale.order", order["id"], {"order_line": [*order["order_line"], id]})
-        self._total(order["id"])
+        self._unsettled[order["id"]] = None
         return id
+
+    def settle(self) -> None:
+        """Compute what depends on lines that changed, once per call, as Odoo does at its end."""
+        for order in self._unsettled:
+            self._total(order)
+        self._unsettled.clear()
 
     def _total(self, order: int) -> None:
         """Untaxed, tax and total. Globally: one rounding per tax over the order; per line: one per tax and line."""

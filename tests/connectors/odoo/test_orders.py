@@ -59,6 +59,13 @@ def test_a_lost_answer_is_looked_for_and_found(desk: Desk) -> None:
     assert desk.odoo.state()["duplicates"] == {}
 
 
+def test_more_orders_are_missing_than_odoo_cares_to_name(desk: Desk) -> None:
+    desk.send(order(7))
+    looked = desk.look(*(order(number) for number in range(1, 16)))
+    assert [r.external_id if r else None for r in looked] == [None] * 6 + ["1"] + [None] * 8
+    assert len(desk.orders()) == 1
+
+
 def test_two_senders_of_one_order_at_once_make_one(desk: Desk) -> None:
     desk.odoo.pace = 0.1
     with ThreadPoolExecutor(2) as threads:

@@ -51,6 +51,33 @@ def test_a_line_stated_without_taxes_gets_the_default_one(desk: Desk) -> None:
     assert [n["taxes"] for n in desk.orders()[0]["lines"]] == [[21.0]]
 
 
+TOTALS = recorded("totals")
+
+
+@pytest.mark.parametrize("number", range(len(TOTALS)))
+def test_totals_are_those_a_real_odoo_computed(desk: Desk, number: int) -> None:
+    made = TOTALS[number]
+    tax = desk.odoo.records.create("account.tax", {"amount": 8.875, "type_tax_use": "sale", "amount_type": "percent"})
+    ids = {"21.0": 1, "9.0": 2, "15.0": 3, "19.0": 4, "7.0": 5, "0.0": 6, "8.875": tax}
+    cells = [
+        [f"1.{i}", "1", str(units), price, ",".join(str(ids[r]) for r in rates)]
+        for i, (units, price, rates) in enumerate(made["lines"])
+    ]
+    fields = [
+        "id",
+        "partner_id/.id",
+        *(f"order_line/{f}" for f in ("id", "product_id/.id", "product_uom_qty", "price_unit", "tax_ids/.id")),
+    ]
+    data = [[*(("x.1", "1") if i == 0 else ("", "")), *line] for i, line in enumerate(cells)]
+    [id] = post(desk.odoo, "sale.order/load", {"fields": fields, "data": data})["ids"]
+    order = desk.odoo.store.table("sale.order")[id]
+    assert [order[f"amount_{what}"] for what in ("untaxed", "tax", "total")] == [
+        made["untaxed"],
+        made["tax"],
+        made["total"],
+    ]
+
+
 def test_a_short_transfer_asks_about_a_backorder(desk: Desk) -> None:
     desk.confirmed(order())
     post(
