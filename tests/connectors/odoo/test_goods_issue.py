@@ -7,6 +7,7 @@ import pytest
 
 from canonical.commands import Ref
 from connectors.errors import Misconfigured, Missing, Refused, Retry
+from connectors.odoo import goods_issue
 from connectors.odoo.simulator import Odoo
 from connectors.simulation import Fault
 from tests.connectors.odoo.conftest import MUG, PLATE, TEA, Desk, customer, issue, order
@@ -185,3 +186,11 @@ def test_a_lost_answer_in_the_middle_goes_on_where_it_stood(three_steps: Desk) -
         three_steps.send(issue(1, 1, *BOTH))
     assert [r.state for r in three_steps.send(issue(1, 1, *BOTH))] == ["done"]
     assert delivered(three_steps) == [3, 1]
+
+
+def test_without_a_tracking_field_the_note_has_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goods_issue, "_has_tracking", lambda session: False)
+    desk.confirmed(order())
+    desk.send(issue(1, 1, *BOTH))
+    [picking] = desk.orders()[0]["pickings"]
+    assert (picking["tracking"], "TRK1" in picking["note"]) == ("", True)
