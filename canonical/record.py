@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from canonical import facts
+from canonical import facts, sql
 from canonical.facts import Fact
 from canonical.ledger import Cause
 from canonical.recording import catalog, decisions, derived, fulfilment, orders, parties
@@ -50,12 +50,21 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     groups: dict[type[Fact], list[Stated]] = {}
     for item in stated:
         groups.setdefault(type(item.fact), []).append(item)
+    _lock(groups)
     touched: list[int] = []
     for kind, recorder in _RECORDERS.items():
         if kind in groups:
             touched += recorder(source, groups[kind], recorded) or ()
     _derive(touched, any(kind in groups for kind in _COUNTED), now, recorded)
     return recorded
+
+
+def _lock(groups: dict[type[Fact], list[Stated]]) -> None:
+    """An order is the aggregate: what our decisions and receipts change of it changes under its row lock, taken in one order."""
+    ours = (*facts.Decision.__subclasses__(), facts.Posted)
+    ids = {s.fact.order_id for kind in ours for s in groups.get(kind, ()) if s.fact.order_id}
+    if ids:
+        sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(ids),))
 
 
 def _derive(touched: Sequence[int], counters: bool, now: datetime, recorded: Recorded) -> None:

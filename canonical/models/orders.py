@@ -108,6 +108,7 @@ class Hold(models.Model):
         REJECTED = "rejected", "every warehouse rejected"
         SHORT = "short", "warehouse is short"
         COMPLETED_EARLY = "completed_in_shop", "completed in the shop before we shipped"
+        STOPPED = "stopped_in_shop", "stopped in the shop after release"
         STATUS = "unknown_status", "unknown shop status"
         ERP_TOTAL = "erp_total", "ERP total differs"
         OVER_SHIPPED = "over_shipped", "more shipped than ordered"

@@ -48,10 +48,6 @@ def _sql_states() -> str:
 
 def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     links.claim([(source, e, x, our, 0, None, None) for s in stated for e, our, x in s.fact.links], recorded)
-    sql.fetch(
-        "SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-        (sorted({s.fact.order_id for s in stated if s.fact.order_id}),),
-    )
     submitted = {s.fact.subject_id: s for s in stated if s.fact.subject_kind == "fulfilment_request"}
     rows = sql.fetch(
         "UPDATE canonical_fulfilmentrequest SET answer = 'submitted' WHERE id = ANY(%s) AND answer = 'unsubmitted' RETURNING id",

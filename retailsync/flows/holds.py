@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from canonical.rules import orders
 from retailsync.flows import reckoning
 from retailsync.flows.view import HoldView, OrderView
 
 #: Looked at again each time: such a hold lifts itself when its cause is gone, and comes back when lifted while the cause remains.
-RECHECKED = frozenset({"sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop"})
+RECHECKED = frozenset(
+    {"sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop"}
+)
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
-OVERRULED = frozenset({"totals", "completed_in_shop", "erp_total", "short", "over_shipped"})
+OVERRULED = frozenset({"totals", "completed_in_shop", "stopped_in_shop", "erp_total", "short", "over_shipped"})
 
 
 class Check(NamedTuple):
@@ -49,6 +52,7 @@ def checks(order: OrderView) -> Iterator[Check]:
     """Every reason why this order may not go on."""
     yield from _before_release(order)
     if order.released_at is not None:
+        yield from _stopped(order)
         yield from _sourcing(order)
         yield from _shipping(order)
         yield from _erp(order)
@@ -66,6 +70,15 @@ def _before_release(order: OrderView) -> Iterable[Check]:
         yield Check("totals", f"{off.normalize():f}", words)
     if order.released_at is None and order.shop_status == "completed" and reckoning.open_units(order):
         yield Check("completed_in_shop", "", "The shop says completed, but no warehouse of ours has shipped it.")
+
+
+def _stopped(order: OrderView) -> Iterable[Check]:
+    """Cancelled, refunded, put on hold or deleted in the shop after release: nothing new goes out until a person decides."""
+    status = "deleted" if order.gone else order.shop_status
+    if not orders.may_release(order.shop_status, order.gone) and not reckoning.fully_shipped(order):
+        yield Check(
+            "stopped_in_shop", status, f"The shop says “{status.replace('_', ' ')}” although the order was released."
+        )
 
 
 def _sourcing(order: OrderView) -> Iterable[Check]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
@@ -64,18 +65,20 @@ def _ask(recorded: Recorded) -> None:
 
 
 def _wake(keys: set[str], now: datetime) -> None:
-    """Whoever waits for one of these gets its turn now."""
+    """Whoever waits for one of these gets its turn now, also those a person was already told about."""
     if not keys:
         return
-    messages = sql.fetch(
-        "UPDATE sync_message SET state = 'received', waits_for = '', not_before = %s WHERE state = 'waiting' AND waits_for = ANY(%s)"
-        " RETURNING system_id",
-        (now, sorted(keys)),
+    _wake_rows("message", "sync_message", "received", "sync.drain_inbox", keys, now)
+    _wake_rows("command", "sync_command", "waiting", "sync.drain_outbox", keys, now)
+
+
+def _wake_rows(kind: str, table: str, state: str, task: str, keys: set[str], now: datetime) -> None:
+    rows = sql.fetch(
+        f"UPDATE {table} SET state = %s, waits_for = '', not_before = %s"
+        " WHERE waits_for = ANY(%s) AND state IN ('waiting', 'parked') RETURNING id, system_id",
+        (state, now, sorted(keys)),
     )
-    commands = sql.fetch(
-        "UPDATE sync_command SET waits_for = '', not_before = %s WHERE state = 'waiting' AND waits_for = ANY(%s) RETURNING system_id",
-        (now, sorted(keys)),
-    )
-    for task, rows in (("sync.drain_inbox", messages), ("sync.drain_outbox", commands)):
-        for system in sorted({s for (s,) in rows}):
-            transaction.on_commit(lambda task=task, system=system: bell.ring(task, system))
+    if rows:
+        cases.close(kind, [id for id, _ in rows])
+    for system in sorted({system for _, system in rows}):
+        transaction.on_commit(partial(bell.ring, task, system))

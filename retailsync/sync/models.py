@@ -49,11 +49,9 @@ class Message(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["system", "dedup_key"], name="message_once_per_delivery")]
         indexes = [
-            models.Index(
-                fields=["system", "id"], condition=Q(state="received", batch_id=None), name="message_to_claim"
-            ),
+            models.Index(fields=["system", "id"], condition=Q(state="received"), name="message_to_claim"),
             models.Index(fields=["system", "not_before"], condition=Q(state="waiting"), name="message_waiting"),
-            models.Index(fields=["waits_for"], condition=Q(state="waiting"), name="message_waits_for"),
+            models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="message_waits_for"),
             models.Index(fields=["-id"], condition=Q(state="parked"), name="message_parked"),
         ]
 
@@ -127,9 +125,7 @@ class Command(models.Model):
                 condition=Q(state__in=("waiting", "sending", "parked", "in_doubt")),
                 name="command_unsettled",
             ),
-            models.Index(
-                fields=["waits_for"], condition=Q(state="waiting") & ~Q(waits_for=""), name="command_waits_for"
-            ),
+            models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="command_waits_for"),
             models.Index(fields=["system", "lease_until"], condition=Q(state="sending"), name="command_leases"),
             GinIndex(fields=["exchanges"], name="command_exchanges"),
         ]

@@ -89,7 +89,7 @@ heads AS (SELECT DISTINCT ON (subject_kind, subject_key) id FROM ready ORDER BY 
 UPDATE sync_command c SET state = 'sending', lease_token = %(token)s, sent_at = NULL,
   lease_until = clock_timestamp() + %(seconds)s * interval '1 second'
 FROM heads WHERE c.id = heads.id
-RETURNING c.id, c.kind, c.purpose, c.payload, c.attempts, c.doubtful, coalesce(c.waiting_since, c.created_at), c.cause_kind, c.cause_id
+RETURNING c.id, c.kind, c.purpose, c.payload, c.attempts, c.doubtful, coalesce(c.waiting_since, %(now)s), c.cause_kind, c.cause_id
 """
 
 

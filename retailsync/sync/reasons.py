@@ -74,6 +74,11 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "If it was not shipped by hand, release: it goes to the warehouse.",
     ),
+    "stopped_in_shop": Reason(
+        "Stopped in the shop after release",
+        "back_office",
+        "Cancel in ERP and warehouse by hand where it is not too late. Release only if it shall ship all the same.",
+    ),
     "unknown_status": Reason(
         "Unknown shop status",
         "back_office",

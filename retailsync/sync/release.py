@@ -9,12 +9,16 @@ from canonical.facts import HoldLifted
 from canonical.ledger import Cause
 from canonical.models import Hold
 from canonical.record import Stated
-from retailsync.sync import bell, cases, clock, corridor, gates, inbox, sending
+from retailsync.sync import bell, cases, clock, corridor, gates, inbox, sending, transient
 from retailsync.sync.models import Action, Case
 
 
 def release(case_ids: Sequence[int], who: str, why: str = "") -> int:
     """Release open exceptions. Each is locked first, so that two people releasing one cause one effect; both actions are kept."""
+    return transient.repeat(lambda: _release(case_ids, who, why))
+
+
+def _release(case_ids: Sequence[int], who: str, why: str) -> int:
     with transaction.atomic():
         chosen = list(Case.objects.select_for_update().filter(pk__in=sorted(case_ids)).order_by("pk"))
         Action.objects.bulk_create(

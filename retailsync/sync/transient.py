@@ -3,11 +3,13 @@ took a moment ago (23505, where a repetition finds the row). They repeat the wor
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from django.db import connection
 from django.db.utils import Error as DatabaseError
 from django.db.utils import InterfaceError
 
+T = TypeVar("T")
 _PASSING = ("40", "57", "08")
 _REPEATS = 4
 
@@ -19,13 +21,14 @@ def passes(error: BaseException) -> bool:
     return lost or code[:2] in _PASSING or code == "23505"
 
 
-def repeat(do: Callable[[], None]) -> None:
+def repeat(do: Callable[[], T]) -> T:
     """Do it; where a passing error stops it, do it again on a healthy connection, a few times."""
-    for turn in range(_REPEATS):
+    for turn in range(_REPEATS - 1):
         try:
             return do()
         except DatabaseError as error:
-            if not passes(error) or turn == _REPEATS - 1 or connection.in_atomic_block:
+            if not passes(error) or connection.in_atomic_block:
                 raise
             connection.close_if_unusable_or_obsolete()
             time.sleep(0.05 * 2**turn)
+    return do()

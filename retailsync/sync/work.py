@@ -32,9 +32,7 @@ def after(error: BaseException, attempts: int, since: datetime, now: datetime) -
             return _retry(error, attempts, now)
         case Missing():
             late = now - since > MISSING_BOUND
-            return Next(
-                "parked" if late else "waiting", now + RECHECK, "missing", error.words, "" if late else error.key
-            )
+            return Next("parked" if late else "waiting", now + RECHECK, "missing", error.words, error.key)
         case Refused():
             return Next("parked", now, error.reason, error.words)
         case Misconfigured():
