@@ -2,8 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from retailsync.platform import addresses, keys, logs
 from retailsync.platform.trouble import Trouble
@@ -164,11 +167,92 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # A ring that no worker answered before the next one is dropped, so none pile up.
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "sync.sweep", "schedule": 5.0, "options": {"expire_seconds": 5}},
+    "sweep": {"task": "sync.sweep", "schedule": 2.0, "options": {"expire_seconds": 2}},
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
 }
+
+
+def _page(title: str, icon: str, model: str) -> dict[str, Any]:
+    """One entry of the console's menu, for those who may see its rows."""
+    app, _, name = model.rpartition("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": lambda request: any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change")),
+    }
+
 
 UNFOLD = {
     "SITE_TITLE": "retailsync",
     "SITE_HEADER": "retailsync",
+    "SITE_SYMBOL": "sync_alt",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": False,
+    "DASHBOARD_CALLBACK": "retailsync.console.home.dashboard",
+    "STYLES": [lambda request: static("console/console.css")],
+    "SCRIPTS": [lambda request: static("console/console.js")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.1% .013 236)",
+            "100": "oklch(94.2% .028 236)",
+            "200": "oklch(89.2% .058 233)",
+            "300": "oklch(81.5% .105 231)",
+            "400": "oklch(72.6% .135 232)",
+            "500": "oklch(64.2% .14 238)",
+            "600": "oklch(54.6% .13 242)",
+            "700": "oklch(47.2% .115 243)",
+            "800": "oklch(41.4% .097 242)",
+            "900": "oklch(36.6% .082 243)",
+            "950": "oklch(27.5% .062 244)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": "Work",
+                "items": [
+                    {"title": "Now", "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    _page("Exceptions", "error", "sync_case"),
+                    _page("Orders", "shopping_cart", "canonical_order"),
+                    _page("Shipments", "local_shipping", "canonical_shipment"),
+                ],
+            },
+            {
+                "title": "Traffic",
+                "separator": True,
+                "items": [
+                    _page("Messages", "inbox", "sync_message"),
+                    _page("Commands", "outbox", "sync_command"),
+                    _page("Exchanges", "swap_horiz", "sync_attempt"),
+                    _page("Ledger", "menu_book", "canonical_entry"),
+                ],
+            },
+            {
+                "title": "Set-up",
+                "separator": True,
+                "items": [
+                    _page("Systems", "hub", "canonical_system"),
+                    _page("Locations", "warehouse", "canonical_location"),
+                    _page("Sourcing", "route", "canonical_sourcing"),
+                    _page("SKUs", "barcode", "canonical_sku"),
+                    _page("Products", "category", "canonical_product"),
+                    _page("Links", "link", "canonical_link"),
+                    _page("Schedules", "schedule", "django_celery_beat_periodictask"),
+                ],
+            },
+            {
+                "title": "People",
+                "separator": True,
+                "items": [
+                    _page("Customers", "groups", "canonical_customer"),
+                    _page("Users", "person", "auth_user"),
+                    _page("Roles", "badge", "auth_group"),
+                ],
+            },
+        ],
+    },
 }

@@ -13,16 +13,19 @@ from retailsync.platform.processes import Program
 
 
 class Command(BaseCommand):
-    """Prepare the database, then run web, workers and beat. Subclasses add programs."""
+    """Prepare the database, then run web, workers and beat. Subclasses run them among others."""
 
     help = "Run the web server, the Celery workers and beat until Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        host, port = processes.bind_address(os.environ)
+        host, port = self.address()
         preparation.prepare()
         self.stdout.write(self.greeting(host, port))
-        more = self.more_programs(host, port)
-        sys.exit(processes.run_all([*processes.product(host, port, settings.STATIC_ROOT), *more]))
+        sys.exit(self.run(host, port, options))
+
+    def address(self) -> tuple[str, int]:
+        """Where the web server listens."""
+        return processes.bind_address(os.environ)
 
     def greeting(self, host: str, port: int) -> str:
         """What a person reads before the log begins."""
@@ -31,6 +34,10 @@ class Command(BaseCommand):
             return f"retailsync serves {address}; manage.py createsuperuser makes the first administrator."
         return f"retailsync serves {address}\n  {preparation.ensure_admin(settings.LOCAL)}"
 
-    def more_programs(self, host: str, port: int) -> Sequence[Program]:
-        """Programs to run beside the product; called when the database is ready."""
-        return []
+    def run(self, host: str, port: int, options: dict[str, Any]) -> int:
+        """Run everything; the database is ready. Returns the exit code."""
+        return processes.run_all(self.product(host, port))
+
+    def product(self, host: str, port: int) -> Sequence[Program]:
+        """The programs of the product."""
+        return processes.product(host, port, settings.STATIC_ROOT)

@@ -1,0 +1,115 @@
+"""What people do in the demo's shop: connect it by webhooks, buy, and read what was bought. Over HTTP only, as from outside."""
+
+import random
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import urllib3
+
+from connectors.catalogue import catalogue
+from retailsync.hooks import door
+from retailsync.platform.demo import world
+from retailsync.platform.demo.world import World
+from retailsync.platform.trouble import Trouble
+
+TOPICS = ("order.created", "order.updated", "order.deleted")
+API = "/wp-json/wc/v3"
+PAGE = 100
+WAREHOUSE = {item.sku: item.warehouse for item in catalogue()}  # empty for what is not shipped
+
+http = urllib3.PoolManager(timeout=30.0, retries=False)
+
+
+def fetch(method: str, url: str, **more: Any) -> bytes:
+    """One exchange with a simulated system. Raises Trouble unless it succeeds."""
+    try:
+        answer = http.request(method, url, **more)
+    except urllib3.exceptions.HTTPError as error:
+        raise Trouble(f"The simulated system at {url} does not answer: {error}.") from error
+    if answer.status >= 300:
+        raise Trouble(f"{method} {url} was answered {answer.status}: {answer.data[:200].decode('utf-8', 'replace')}")
+    return answer.data
+
+
+# ---- webhooks ---------------------------------------------------------------------------------------------------------------
+def subscribe(here: World, ours: str) -> None:
+    """One active webhook per topic at our door. Those of an earlier start are kept; dead ones and old addresses are replaced."""
+    target = f"{ours}{door.PREFIX}{here.shop.slug}/"
+    kept = set()
+    for hook in msgspec.json.decode(_rest(here, "GET", "/webhooks?per_page=100")):
+        if hook["status"] == "active" and hook["delivery_url"] == target and hook["topic"] not in kept:
+            kept.add(hook["topic"])
+        else:
+            _rest(here, "DELETE", f"/webhooks/{hook['id']}?force=true")
+    for topic in TOPICS:
+        if topic not in kept:
+            wanted = {
+                "name": topic,
+                "topic": topic,
+                "delivery_url": target,
+                "secret": world.secret(here.shop, "webhook"),
+            }
+            _rest(here, "POST", "/webhooks", json=wanted)
+
+
+def _rest(here: World, method: str, path: str, **more: Any) -> bytes:
+    """One call of the shop's own API, as its owner."""
+    pair = f"{world.secret(here.shop, 'consumer_key')}:{world.secret(here.shop, 'consumer_secret')}"
+    return fetch(method, f"{here.urls['shop']}{API}{path}", headers=urllib3.make_headers(basic_auth=pair), **more)
+
+
+# ---- orders -----------------------------------------------------------------------------------------------------------------
+def buy(here: World, dice: random.Random) -> int:
+    """One customer buys something; returns the shop's order id."""
+    answer = fetch("POST", f"{here.urls['shop']}/_sim/orders", json={"count": 1, "seed": dice.getrandbits(32)})
+    (placed,) = msgspec.json.decode(answer)["placed"]
+    return int(placed)
+
+
+class Line(msgspec.Struct):
+    """One line of an order, as the shop's API shows it."""
+
+    sku: str
+    quantity: int
+
+
+class Basket(msgspec.Struct):
+    """What was bought, as the shop's API shows it."""
+
+    id: int
+    number: str
+    total: Decimal
+    line_items: list[Line]
+
+    @property
+    def reference(self) -> str:
+        """The order's name in every other system."""
+        return f"{world.PREFIX}{self.number}"
+
+    @property
+    def goods(self) -> int:
+        """Units that a warehouse must ship."""
+        return sum(line.quantity for line in self.line_items if WAREHOUSE[line.sku])
+
+    @property
+    def warehouses(self) -> set[str]:
+        """Where those units lie."""
+        return {WAREHOUSE[line.sku] for line in self.line_items} - {""}
+
+
+_BASKETS = msgspec.json.Decoder(list[Basket])
+
+
+def baskets(here: World, ids: Iterable[int]) -> list[Basket]:
+    """What was bought in these orders."""
+    return [basket for page in _pages(sorted(ids)) for basket in _BASKETS.decode(_orders(here, page))]
+
+
+def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
+    return [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
+
+
+def _orders(here: World, ids: Sequence[int]) -> bytes:
+    return _rest(here, "GET", f"/orders?per_page={PAGE}&include={','.join(map(str, ids))}")

@@ -1,0 +1,159 @@
+"""What became of the orders, read from the simulated systems' own stores. Our database is asked only what it still has to do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from canonical import sql
+from retailsync.platform.demo.shopping import Basket, fetch
+from retailsync.platform.demo.world import WAREHOUSES, World
+
+T = TypeVar("T")
+
+
+# ---- what the systems say they hold -----------------------------------------------------------------------------------------
+class ShopOrder(msgspec.Struct):
+    """An order in the shop's store. Times are unix seconds."""
+
+    id: int
+    status: str
+    date_created: float
+    tracking: list[str]
+    fulfillments: int
+    completed_at: float | None
+
+
+class ShopState(msgspec.Struct):
+    orders: list[ShopOrder]
+
+
+class ErpLine(msgspec.Struct):
+    sku: str
+    quantity: float
+    delivered: float
+
+
+class ErpPicking(msgspec.Struct):
+    """A delivery."""
+
+    type: str
+    state: str
+
+
+class ErpOrder(msgspec.Struct):
+    """An order in the ERP's store."""
+
+    reference: str | bool
+    state: str
+    amount_total: Decimal
+    created_at: float
+    lines: list[ErpLine]
+    pickings: list[ErpPicking]
+
+
+class ErpState(msgspec.Struct):
+    orders: list[ErpOrder]
+
+
+class Request(msgspec.Struct):
+    """What a warehouse was asked, and what it did."""
+
+    order_reference: str
+    received_at: float
+    accepted: bool
+    rejected: bool
+    shipped_units: int
+    shipments: list[str]
+    doubled: bool = False
+
+
+class WarehouseState(msgspec.Struct):
+    requests: dict[str, Request]
+    doubles: list[str]
+
+
+# ---- one order, everywhere --------------------------------------------------------------------------------------------------
+@dataclass
+class Seen:
+    """One order of this run as every system holds it. Nothing here comes from our database."""
+
+    basket: Basket
+    shop: ShopOrder | None = None
+    erp: list[ErpOrder] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def shipments(self) -> int:
+        """Shipments that left the warehouses."""
+        return sum(len(request.shipments) for request in self.requests)
+
+    @property
+    def shipped(self) -> int:
+        """Units that left the warehouses."""
+        return sum(request.shipped_units for request in self.requests)
+
+    @property
+    def issued(self) -> int:
+        """Deliveries booked out in the ERP."""
+        return sum(p.type == "outgoing" and p.state == "done" for order in self.erp for p in order.pickings)
+
+
+def look(here: World, baskets: Iterable[Basket]) -> list[Seen]:
+    """These orders, as the four systems hold them at this moment."""
+    by_reference = {basket.reference: Seen(basket) for basket in baskets}
+    by_id = {seen.basket.id: seen for seen in by_reference.values()}
+    for order in _state(here, "shop", ShopState).orders:
+        if order.id in by_id:
+            by_id[order.id].shop = order
+    for booked in _state(here, "erp", ErpState).orders:
+        if seen := by_reference.get(str(booked.reference)):
+            seen.erp.append(booked)
+    for code in WAREHOUSES:
+        held = _state(here, code.lower(), WarehouseState)
+        for reference, request in held.requests.items():
+            if seen := by_reference.get(request.order_reference):
+                request.doubled = reference in held.doubles
+                seen.requests.append(request)
+    return list(by_reference.values())
+
+
+def _state(here: World, name: str, shape: type[T]) -> T:
+    return msgspec.json.decode(fetch("GET", f"{here.urls[name]}/_sim/state"), type=shape)
+
+
+# ---- what we still have to do -----------------------------------------------------------------------------------------------
+def waiting() -> int:
+    """Messages and commands of ours that are not settled and need no person."""
+    ((messages, commands),) = sql.fetch(
+        "SELECT (SELECT count(*) FROM sync_message WHERE state IN ('received', 'waiting')),"
+        " (SELECT count(*) FROM sync_command WHERE state IN ('waiting', 'sending'))"
+    )
+    return int(messages + commands)
+
+
+def exceptions(since_case: int) -> int:
+    """Open exceptions younger than this one."""
+    ((count,),) = sql.fetch("SELECT count(*) FROM sync_case WHERE closed_at IS NULL AND id > %s", (since_case,))
+    return int(count)
+
+
+def last_case() -> int:
+    """The youngest exception there is."""
+    ((last,),) = sql.fetch("SELECT coalesce(max(id), 0) FROM sync_case")
+    return int(last)
+
+
+def complaints(since_case: int) -> dict[str, list[str]]:
+    """Order reference (empty: of no order) → what open exceptions say."""
+    rows = sql.fetch(
+        "SELECT coalesce(o.reference, ''), c.words FROM sync_case c LEFT JOIN canonical_order o ON o.id = c.order_id"
+        " WHERE c.closed_at IS NULL AND c.id > %s ORDER BY c.id",
+        (since_case,),
+    )
+    said: dict[str, list[str]] = {}
+    for reference, words in rows:
+        said.setdefault(reference, []).append(words)
+    return said
