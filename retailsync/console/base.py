@@ -1,0 +1,123 @@
+"""What the console's pages share: lists whose rows are completed once per page, and read-only families with a page of their own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
+
+Request = HttpRequest
+
+
+class Bounded(Paginator):
+    """Counts no further than people page: a count over millions of rows would cost more than the page."""
+
+    LIMIT = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        """At most LIMIT."""
+        return self.object_list.order_by().values("pk")[: self.LIMIT].count()
+
+
+class Rows(ChangeList):
+    """A list whose rows are completed with what other tables know of them: so many queries per page, not per row."""
+
+    def get_results(self, request: Request) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.model_admin.complete(self.result_list)
+
+
+class Lists(ModelAdmin):
+    """Every list of the console: bounded, completed, with its filters in sight and words when it is empty."""
+
+    change_list_template = "console/list.html"
+    paginator = Bounded
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 200
+    list_fullwidth = True
+    show_facets = None
+    empty = "Nothing here yet."
+
+    def get_changelist(self, request: Request, **kwargs: Any) -> type[ChangeList]:
+        return Rows
+
+    def complete(self, rows: Sequence[Any]) -> None:
+        """Add to the rows of one page what spans tables."""
+
+
+class ReadOnly(Lists):
+    """Rows only the corridor writes: nobody adds, changes or deletes them here. Each has a page of our own making."""
+
+    page_template = ""
+    actions = None
+
+    def has_add_permission(self, request: Request) -> bool:
+        return False
+
+    def has_change_permission(self, request: Request, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: Request, obj: Model | None = None) -> bool:
+        return False
+
+    def page(self, request: Request, row: Any) -> dict[str, Any]:
+        """What the page of one row shows."""
+        return {}
+
+    def page_queryset(self, request: Request) -> QuerySet[Any]:
+        """Rows as the page needs them."""
+        return self.get_queryset(request)
+
+    def changeform_view(
+        self, request: Request, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show one row. Writes are refused whatever the method."""
+        if request.method not in ("GET", "HEAD") or object_id is None or not object_id.isdecimal():
+            raise PermissionDenied
+        row = self.page_queryset(request).filter(pk=object_id).first()
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        return TemplateResponse(request, self.page_template, self.context(request, row) | self.page(request, row))
+
+    def context(self, request: Request, row: Any) -> dict[str, Any]:
+        """What every page needs around its content."""
+        return {
+            **self.admin_site.each_context(request), "opts": self.opts, "title": str(row), "original": row, "row": row,
+            "is_fullwidth": "1", "model_admin": self, "list_url": self.list_url(request), "may": Permissions(request),
+        }  # fmt: skip
+
+    def list_url(self, request: Request) -> str:
+        """The list as the person left it."""
+        url = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        kept = request.GET.get("_changelist_filters", "")
+        return f"{url}?{kept}" if kept else url
+
+    def back(self, request: Request) -> HttpResponseRedirect:
+        """Go back to it."""
+        return HttpResponseRedirect(self.list_url(request))
+
+
+class Permissions:
+    """`may.view_message` in templates: what else on a page this person may see."""
+
+    APPS = {"message": "sync", "command": "sync", "attempt": "sync", "case": "sync", "partnerkey": "partners"}
+
+    def __init__(self, request: Request) -> None:
+        self._user = request.user
+
+    def __getitem__(self, name: str) -> bool:
+        app = self.APPS.get(name.rpartition("_")[2], "canonical")
+        return self._user.has_perm(f"{app}.{name}")

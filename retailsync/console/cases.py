@@ -1,0 +1,247 @@
+"""Exceptions: what needs a person, why, what to do next, and the buttons that do it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+from unfold.decorators import action, display
+
+from canonical.models import Hold, Order
+from retailsync.celery import app
+from retailsync.console import gather, words
+from retailsync.console.base import ReadOnly, Request
+from retailsync.sync import cases, release
+from retailsync.sync.models import Action, Attempt, Case, Command, Gate, Message
+from retailsync.sync.reasons import reason
+
+AT_ONCE = 200  # more than these are released by a worker, not while somebody waits for the page
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Open ones, unless asked otherwise."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("closed", "Closed"), ("all", "Open and closed")]
+
+    def choices(self, changelist: Any) -> Iterable[dict[str, Any]]:
+        chosen = self.value() or "open"
+        for code, text in self.lookup_choices:
+            query = changelist.get_query_string({self.parameter_name: code})
+            yield {"selected": chosen == code, "query_string": query, "display": text}
+
+    def queryset(self, request: Request, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        match self.value():
+            case "all":
+                return queryset
+            case "closed":
+                return queryset.filter(closed_at__isnull=False)
+            case _:
+                return queryset.filter(closed_at=None)
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """Reasons that occur among the open ones, with how many."""
+
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
+        counted = Case.objects.filter(closed_at=None).order_by().values_list("reason").annotate(count=Count("pk"))
+        rows = sorted(counted, key=lambda row: -row[1])
+        chosen = request.GET.get(self.parameter_name)
+        if chosen and chosen not in dict(rows):
+            rows.append((chosen, 0))
+        return [(code, f"{reason(code).title} ({count})") for code, count in rows]
+
+    def queryset(self, request: Request, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        return queryset.filter(reason=self.value()) if self.value() else queryset
+
+
+@admin.register(Case)
+class CaseAdmin(ReadOnly):
+    """The home of the work."""
+
+    page_template = "console/case.html"
+    list_display = ["what", "order", "system", "title", "who_can", "since", "together"]
+    list_display_links = ["what"]
+    list_filter = [StateFilter, ReasonFilter, "system", "who"]
+    list_select_related = ["system"]
+    search_fields = ["words"]
+    search_help_text = "Order number or words"
+    ordering = ["-pk"]
+    actions = ["release_selected"]
+    empty = (
+        "Nothing needs you. New exceptions appear here by themselves; choose “Closed” above to see what was settled."
+    )
+
+    def has_work_permission(self, request: Request) -> bool:
+        """Releasing and closing."""
+        return bool(request.user.has_perm("sync.change_case"))
+
+    def get_search_results(self, request: Request, queryset: QuerySet[Case], term: str) -> tuple[QuerySet[Case], bool]:
+        """Orders are found by their number, everything by its words."""
+        if not (term := term.strip()):
+            return queryset, False
+        orders = Order.objects.filter(Q(reference__icontains=term) | Q(number=term)).order_by("-pk").values("pk")[:1000]
+        return queryset.filter(Q(words__icontains=term) | Q(order_id__in=orders)), False
+
+    def complete(self, rows: Sequence[Case]) -> None:
+        orders = gather.references(c.order_id for c in rows)
+        sizes = gather.group_sizes(c.cause for c in rows)
+        for row in rows:
+            row.order_reference = orders.get(row.order_id or 0, "")
+            row.group_size = sizes.get(row.cause, 0)
+
+    # ---- columns ----
+    @display(description="What happened")
+    def what(self, row: Case) -> str:
+        return row.words if len(row.words) <= 160 else f"{row.words[:159]}…"
+
+    @display(description="Order")
+    def order(self, row: Case) -> str:
+        return words.link("order", row.order_id, row.order_reference) if row.order_reference else words.NOTHING
+
+    @display(description="Reason", ordering="reason")
+    def title(self, row: Case) -> str:
+        return reason(row.reason).title
+
+    @display(description="Who can fix it", ordering="who")
+    def who_can(self, row: Case) -> str:
+        return row.get_who_display()
+
+    @display(description="Since", ordering="pk")
+    def since(self, row: Case) -> str:
+        return words.when(row.opened_at, relative=True)
+
+    @display(description="Group")
+    def together(self, row: Case) -> str:
+        return words.badge(f"{row.group_size} alike", "warn") if row.group_size > 1 else words.NOTHING
+
+    # ---- the page ----
+    def page_queryset(self, request: Request) -> QuerySet[Case]:
+        return Case.objects.select_related("system")
+
+    def page(self, request: Request, row: Case) -> dict[str, Any]:
+        self.complete([row])
+        return {
+            "title": reason(row.reason).title, "reason": reason(row.reason), "target": _target(row),
+            "may_work": self.has_work_permission(request) and row.closed_at is None,
+            "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
+            "at_once": AT_ONCE,
+        }  # fmt: skip
+
+    # ---- what people press ----
+    def get_urls(self) -> list[URLPattern]:
+        own = {"release": self.release_one, "release-group": self.release_group, "close": self.close_one}
+        return [
+            path(
+                f"<int:pk>/{name}/",
+                self.admin_site.admin_view(require_POST(view)),
+                name=f"sync_case_{name.replace('-', '_')}",
+            )
+            for name, view in own.items()
+        ] + super().get_urls()
+
+    @action(description="Release selected", permissions=["work"])
+    def release_selected(self, request: Request, queryset: QuerySet[Case]) -> None:
+        """Release what was ticked. An unknown outcome is never released in bulk: somebody must have looked, one by one."""
+        rows = list(queryset.filter(closed_at=None).order_by().values_list("pk", "reason"))
+        self._release(request, [pk for pk, code in rows if code != "in_doubt"], "")
+        if unsure := sum(code == "in_doubt" for _, code in rows):
+            text = f"{unsure} with an unknown outcome left alone: open each, look in the target, then release it there."
+            messages.warning(request, text)
+
+    def release_one(self, request: Request, pk: int) -> HttpResponse:
+        """Release this exception."""
+        case = self._case(request, pk)
+        if case.reason == "in_doubt" and "looked" not in request.POST:
+            messages.error(request, "Tick that you looked: releasing does it once more.")
+            return self.back(request)
+        self._release(request, [case.pk], _why(request))
+        return self.back(request)
+
+    def release_group(self, request: Request, pk: int) -> HttpResponse:
+        """Release all open exceptions with the same cause."""
+        case = self._case(request, pk)
+        if case.reason == "in_doubt":
+            raise PermissionDenied
+        alike = Case.objects.filter(cause=case.cause, closed_at=None).order_by("pk").values_list("pk", flat=True)
+        self._release(request, list(alike), _why(request))
+        return self.back(request)
+
+    def close_one(self, request: Request, pk: int) -> HttpResponse:
+        """Mark as handled without doing anything to the row it points at. Needs a reason for the record."""
+        case = self._case(request, pk)
+        why = _why(request)
+        if not why:
+            messages.error(request, "Say why it can be closed; nothing was changed.")
+            return self.back(request)
+        who = request.user.get_username()
+        with transaction.atomic():
+            Action.objects.create(
+                who=who, what="close", target_kind=case.target_kind, target_id=case.target_id, why=why
+            )
+            cases.close(case.target_kind, [case.target_id], who)
+        messages.success(request, "Closed without release.")
+        return self.back(request)
+
+    def _case(self, request: Request, pk: int) -> Case:
+        if not self.has_work_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(Case, pk=pk)
+
+    def _release(self, request: Request, ids: Sequence[int], why: str) -> None:
+        who = request.user.get_username()
+        if len(ids) > AT_ONCE:
+            app.send_task("sync.release", (list(ids), who, why))
+            messages.success(
+                request, f"{len(ids)} exceptions are being released; they leave the list as the work goes on."
+            )
+        elif count := release.release(ids, who=who, why=why) if ids else 0:
+            messages.success(request, f"{count} exception{'s' if count > 1 else ''} released.")
+        else:
+            messages.info(request, "None of these was open any more; nothing was released.")
+
+
+def _why(request: Request) -> str:
+    return request.POST.get("why", "").strip()[:2000]
+
+
+def _actions(case: Case) -> list[Action]:
+    return list(Action.objects.filter(target_kind=case.target_kind, target_id=case.target_id)[:50])
+
+
+# ---- what an exception points at --------------------------------------------------------------------------------------------
+def _message(case: Case) -> dict[str, Any]:
+    return {"message": Message.objects.select_related("system").filter(pk=case.target_id).first()}
+
+
+def _hold(case: Case) -> dict[str, Any]:
+    return {"hold": Hold.objects.select_related("order", "line__sku").filter(pk=case.target_id).first()}
+
+
+def _command(case: Case) -> dict[str, Any]:
+    command = Command.objects.select_related("system").filter(pk=case.target_id).first()
+    exchanges = Attempt.objects.filter(pk__in=command.exchanges[-5:]).order_by("-pk") if command else ()
+    return {"command": command, "exchanges": list(exchanges)}
+
+
+def _system(case: Case) -> dict[str, Any]:
+    return {"gate": Gate.objects.filter(system_id=case.target_id).first()}
+
+
+_TARGETS = {"message": _message, "hold": _hold, "command": _command, "system": _system}
+
+
+def _target(case: Case) -> dict[str, Any]:
+    return _TARGETS[case.target_kind](case)

@@ -1,0 +1,214 @@
+"""Orders and shipments: what was sold, what each system holds of it, what left the building."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from unfold.decorators import display
+
+from canonical.models import Entry, Order, OrderLine, Posting, Shipment
+from retailsync.console import gather, words
+from retailsync.console.base import ReadOnly, Request
+from retailsync.sync.models import Case, Command, Message
+
+TONES = {"completed": "good", "on_hold": "bad", "in_fulfilment": "warn", "released": "warn"}
+SHOWN = 200  # ledger entries and messages of one order that are shown
+
+
+def _units(count: Any) -> Coalesce:
+    lines = OrderLine.objects.filter(order=OuterRef("pk"), requires_shipping=True).order_by().values("order")
+    return Coalesce(Subquery(lines.annotate(units=Sum(count)).values("units"), output_field=IntegerField()), 0)
+
+
+def _cases() -> Coalesce:
+    opened = Case.objects.filter(order_id=OuterRef("pk"), closed_at=None).order_by().values("order_id")
+    return Coalesce(Subquery(opened.annotate(count=Count("pk")).values("count"), output_field=IntegerField()), 0)
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnly):
+    """Every order of every shop."""
+
+    page_template = "console/order.html"
+    list_display = [
+        "reference",
+        "channel",
+        "stage_word",
+        "shop_status",
+        "total_word",
+        "placed",
+        "erp_word",
+        "shipped",
+        "open_cases",
+    ]
+    list_filter = ["stage", "channel", "shop_status"]
+    search_fields = ["reference"]
+    search_help_text = "Order number, shop id or e-mail address"
+    list_select_related = ["channel"]
+    ordering = ["-pk"]
+    empty = "No orders. They appear as soon as a shop tells of one: check under Systems that the shop is live and was heard."
+
+    def get_queryset(self, request: Request) -> QuerySet[Order]:
+        booked = Posting.objects.filter(
+            system=OuterRef("channel__erp"), kind="sales_order", subject_kind="order", subject_id=OuterRef("pk")
+        )
+        return Order.objects.annotate(
+            erp_state=Subquery(booked.values("state")[:1]), units_shipped=_units(F("shipped")),
+            units_due=_units(F("ordered") - F("cancelled")), cases=_cases(),
+        )  # fmt: skip
+
+    def get_search_results(
+        self, request: Request, queryset: QuerySet[Order], term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """What is typed in full is found by index; only otherwise parts of references are looked for."""
+        if not (term := term.strip()):
+            return queryset, False
+        exact = Q(reference=term) | Q(number=term) | Q(external_id=term) | Q(customer__key=term.lower())
+        found = list(Order.objects.filter(exact).order_by("-pk").values_list("pk", flat=True)[:1000])
+        return queryset.filter(pk__in=found) if found else queryset.filter(reference__icontains=term), False
+
+    @display(description="Stage", ordering="stage")
+    def stage_word(self, row: Order) -> str:
+        return words.badge(row.get_stage_display(), TONES.get(row.stage, ""))
+
+    @display(description="Total", ordering="total")
+    def total_word(self, row: Order) -> str:
+        return words.money(row.total, row.currency)
+
+    @display(description="Placed", ordering="placed_at")
+    def placed(self, row: Order) -> str:
+        return words.when(row.placed_at)
+
+    @display(description="ERP")
+    def erp_word(self, row: Order) -> str:
+        if row.erp_state:
+            return {"created": "draft", "confirmed": "booked"}.get(row.erp_state, row.erp_state)
+        return "not booked" if row.channel.erp_id else "no ERP"
+
+    @display(description="Shipped")
+    def shipped(self, row: Order) -> str:
+        return f"{row.units_shipped}/{row.units_due}" if row.units_due or row.units_shipped else "nothing to ship"
+
+    @display(description="Exceptions")
+    def open_cases(self, row: Order) -> str:
+        return words.badge(f"{row.cases} open", "bad") if row.cases else words.NOTHING
+
+    def page_queryset(self, request: Request) -> QuerySet[Order]:
+        return self.get_queryset(request).select_related("channel__erp", "customer", "shipping")
+
+    def page(self, request: Request, row: Order) -> dict[str, Any]:
+        entries = list(Entry.objects.filter(order_id=row.pk).order_by("-pk")[:SHOWN])
+        heard = {e.cause_id for e in entries if e.cause_kind == "message"}
+        commands = list(Command.objects.filter(order_id=row.pk).select_related("system").order_by("pk"))
+        blocked = gather.blockers(commands)
+        for command in commands:
+            command.blocked_by = blocked.get(command.pk)
+        return {
+            "stage_tone": TONES.get(row.stage, ""), "lines": list(row.lines.select_related("sku").order_by("pk")),
+            "charges": list(row.charges.order_by("pk")),
+            "holds": list(row.holds.select_related("line__sku").order_by("-pk")),
+            "requests": list(row.requests.select_related("location", "system").prefetch_related("lines__line__sku").order_by("pk")),
+            "shipments": list(_shipments(row.shipments)),
+            "payments": list(row.payments.select_related("source").order_by("pk")),
+            "postings": _postings(row), "commands": commands, "entries": entries, "shown": SHOWN,
+            "heard": list(Message.objects.filter(pk__in=heard).select_related("system").defer("body").order_by("-pk")),
+            "cases": list(Case.objects.filter(order_id=row.pk).select_related("system").order_by("-closed_at", "-pk")[:50]),
+        }  # fmt: skip
+
+
+def _shipments(shipments: Any) -> QuerySet[Shipment]:
+    related = shipments.select_related("request__location", "system", "order")
+    return related.prefetch_related("packages__lines__line__sku").order_by("pk")
+
+
+def _postings(order: Order) -> list[Posting]:
+    """What systems hold, with words."""
+    rows = list(order.postings.select_related("system").order_by("pk"))
+    for row in rows:
+        row.what = words.POSTINGS.get(row.kind, words.plain(row.kind))
+    return rows
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(ReadOnly):
+    """Goods that left a building."""
+
+    page_template = "console/shipment.html"
+    list_display = ["__str__", "order_link", "location", "carrier", "tracking", "shipped"]
+    list_filter = ["system"]
+    search_fields = ["external_id", "order__reference", "packages__tracking"]
+    search_help_text = "Tracking number, shipment id or order"
+    ordering = ["-pk"]
+    empty = "No shipments. They appear when a warehouse reports one."
+
+    def get_queryset(self, request: Request) -> QuerySet[Shipment]:
+        return Shipment.objects.select_related("order", "request__location", "system").prefetch_related("packages")
+
+    @display(description="Order")
+    def order_link(self, row: Shipment) -> str:
+        return words.link("order", row.order_id, row.order.reference)
+
+    @display(description="From")
+    def location(self, row: Shipment) -> str:
+        return row.request.location.code
+
+    @display(description="Tracking")
+    def tracking(self, row: Shipment) -> str:
+        return ", ".join(p.tracking for p in row.packages.all() if p.tracking) or words.NOTHING
+
+    @display(description="Shipped", ordering="shipped_at")
+    def shipped(self, row: Shipment) -> str:
+        return words.when(row.shipped_at)
+
+    def page(self, request: Request, row: Shipment) -> dict[str, Any]:
+        return {"shipments": list(_shipments(Shipment.objects.filter(pk=row.pk)))}
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnly):
+    """The ledger as it was written."""
+
+    page_template = "console/entry.html"
+    list_display = ["__str__", "order_link", "cause", "occurred", "recorded"]
+    search_fields = ["=order_id"]
+    search_help_text = "Our number of an order"
+    ordering = ["-pk"]
+    empty = "The ledger is empty: nothing was recorded yet."
+
+    def get_search_results(
+        self, request: Request, queryset: QuerySet[Entry], term: str
+    ) -> tuple[QuerySet[Entry], bool]:
+        """By order: its reference or our number."""
+        if not (term := term.strip()):
+            return queryset, False
+        orders = list(Order.objects.filter(Q(reference=term) | Q(number=term)).values_list("pk", flat=True)[:100])
+        ours = [int(term)] if term.isdecimal() and len(term) < 18 else []
+        return queryset.filter(order_id__in=orders or ours), False
+
+    def complete(self, rows: Sequence[Entry]) -> None:
+        orders = gather.references(e.order_id for e in rows)
+        for row in rows:
+            row.order_reference = orders.get(row.order_id or 0, "")
+
+    @display(description="Order")
+    def order_link(self, row: Entry) -> str:
+        return words.link("order", row.order_id, row.order_reference) if row.order_reference else words.NOTHING
+
+    @display(description="Because of")
+    def cause(self, row: Entry) -> str:
+        return words.link(row.cause_kind, row.cause_id, f"{row.cause_kind} #{row.cause_id}")
+
+    @display(description="Happened")
+    def occurred(self, row: Entry) -> str:
+        return words.when(row.occurred_at)
+
+    @display(description="Recorded")
+    def recorded(self, row: Entry) -> str:
+        return words.when(row.recorded_at)
+
+    def page(self, request: Request, row: Entry) -> dict[str, Any]:
+        self.complete([row])
+        versions = Entry.objects.filter(subject_kind=row.subject_kind, subject_id=row.subject_id).order_by("-version")
+        return {"versions": list(versions[:SHOWN])}

@@ -1,0 +1,46 @@
+// Times in the reader's zone, filters that go where they say, questions before what cannot be undone, a first page that stays fresh.
+(() => {
+  const exact = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+  const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+  function ago(date) {
+    const seconds = (Date.now() - date) / 1000;
+    const [size, unit] = steps.find(([s]) => Math.abs(seconds) >= s) || [1, "s"];
+    const count = `${Math.floor(Math.abs(seconds) / size)} ${unit}`;
+    return seconds < 0 ? `in ${count}` : `${count} ago`;
+  }
+
+  function times(root) {
+    for (const time of root.querySelectorAll("time.rs-when")) {
+      const date = new Date(time.dateTime);
+      const relative = time.querySelector(".rs-ago");
+      time.querySelector(".rs-exact").textContent = exact.format(date);
+      if (relative) relative.textContent = ago(date);
+    }
+  }
+
+  async function refresh(home) {
+    if (document.hidden) return;
+    const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("rs-home");
+    if (!fresh || home.contains(document.activeElement)) return;
+    times(fresh);
+    home.replaceChildren(...fresh.childNodes);
+  }
+
+  document.cookie = `rs_zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/admin/; samesite=lax`;
+  document.addEventListener("DOMContentLoaded", () => {
+    times(document);
+    setInterval(() => times(document), 30000);
+    const home = document.getElementById("rs-home");
+    if (home) setInterval(() => refresh(home), Number(home.dataset.rsRefresh) * 1000);
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-rs-go]")) location.search = event.target.value;
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-rs-ask]");
+    if (button && !confirm(button.dataset.rsAsk)) event.preventDefault();
+  });
+})();

@@ -1,0 +1,305 @@
+"""Set-up of systems: settings checked by the connector, secrets that go in and never come out, partner keys shown once."""
+
+from typing import Any
+
+import msgspec
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminExpandableTextareaWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanWidget,
+)
+
+from canonical.models import Secret, System
+from connectors.base import Connector
+from connectors.registry import CONNECTORS
+from retailsync.console import words
+from retailsync.console.base import Lists, Request
+from retailsync.partners.models import PartnerKey
+from retailsync.platform.secrets import seal
+from retailsync.sync.models import Action, Cursor, Gate
+
+ROLES = ("channel", "erp", "wms", "3pl", "carrier", "payment")
+KEPT = 2  # values of one secret that stay valid while the other side changes over
+
+
+# ---- the form ---------------------------------------------------------------------------------------------------------------
+class SystemForm(forms.ModelForm):
+    """One system. Secrets are fields without a value: what is typed replaces, what is left empty stays."""
+
+    connector = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    roles = forms.MultipleChoiceField(
+        choices=[(r, r) for r in ROLES], widget=UnfoldAdminCheckboxSelectMultipleWidget, required=True
+    )
+
+    class Meta:
+        model = System
+        fields = ("slug", "name", "connector", "roles", "mode", "settings", "prefix", "erp", "rate_limit", "timezone")
+        widgets = {"settings": UnfoldAdminExpandableTextareaWidget(attrs={"rows": 8, "class": "rs-code"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "connector" in self.fields:
+            self.fields["connector"].choices = [(c.name, c.title) for c in CONNECTORS.values()]
+        if "settings" in self.fields:
+            self.fields["settings"].encoder = _Indented
+            if isinstance(self.fields["settings"].help_text, str) and (
+                chosen := CONNECTORS.get(self.instance.connector)
+            ):
+                self.fields["settings"].help_text = f"JSON. {_described(chosen)}"
+
+    def clean(self) -> dict[str, Any]:
+        """Settings must be what the connector decodes, roles what it can play."""
+        cleaned = super().clean()
+        chosen = CONNECTORS.get(cleaned.get("connector") or self.instance.connector)
+        if chosen is None:
+            return cleaned
+        if "settings" in cleaned and (words_ := wrong_settings(chosen, cleaned["settings"])):
+            self.add_error("settings", words_)
+        if foreign := sorted(set(cleaned.get("roles") or ()) - chosen.roles):
+            self.add_error("roles", f"{chosen.title} cannot be: {', '.join(foreign)}.")
+        return cleaned
+
+
+class _Indented(forms.fields.json.JSONEncoder):
+    """Settings are read by people."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "indent": 2})
+
+
+def wrong_settings(connector: Connector, given: Any) -> str:
+    """What is wrong with these settings, in words; empty when the connector accepts them."""
+    try:
+        msgspec.convert(given, connector.settings)
+    except msgspec.ValidationError as error:
+        return f"{connector.title} cannot use these settings: {error}. It knows: {_described(connector)}"
+    return ""
+
+
+def _described(connector: Connector) -> str:
+    fields = msgspec.structs.fields(connector.settings)
+    return ", ".join(f"{f.encode_name} (required)" if f.required else f.encode_name for f in fields) + "."
+
+
+def _secret_fields(connector: Connector) -> dict[str, forms.Field]:
+    """Two fields per secret the connector uses: a new value, and whether the older ones end now."""
+    fields: dict[str, forms.Field] = {}
+    for name in connector.secrets:
+        fields[f"secret_{name}"] = forms.CharField(
+            label=f"New {name}", required=False, strip=True, max_length=4000,
+            widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+            help_text="Stored encrypted and never shown. Empty: nothing changes. The value before stays valid until you end it.",
+        )  # fmt: skip
+        fields[f"retire_{name}"] = forms.BooleanField(
+            label=f"End older values of {name} now", required=False, widget=UnfoldBooleanWidget
+        )
+    return fields
+
+
+# ---- the pages --------------------------------------------------------------------------------------------------------------
+@admin.register(System)
+class SystemAdmin(SimpleHistoryAdmin, Lists):
+    """Shops, ERPs and warehouses we speak with."""
+
+    form = SystemForm
+    list_display = ["name", "slug", "connector_title", "roles_word", "mode_word", "gate_word", "last_ok"]
+    search_fields = ["name", "slug"]
+    list_filter = ["mode"]
+    list_select_related = ["gate"]
+    change_form_outer_after_template = "console/system_after.html"
+    history_list_display = ["mode"]
+    empty = "No systems. Add the shop first, then the ERP that books its orders, then the warehouses."
+
+    # ---- columns ----
+    @display(description="Connector", ordering="connector")
+    def connector_title(self, row: System) -> str:
+        known = CONNECTORS.get(row.connector)
+        return known.title if known else f"{row.connector} (unknown)"
+
+    @display(description="Roles")
+    def roles_word(self, row: System) -> str:
+        return ", ".join(row.roles)
+
+    @display(description="Mode", ordering="mode")
+    def mode_word(self, row: System) -> str:
+        return words.badge(row.get_mode_display(), "good" if row.mode == System.Mode.LIVE else "warn")
+
+    @display(description="Connection")
+    def gate_word(self, row: System) -> str:
+        return words.badge(*connection(getattr(row, "gate", None)))
+
+    @display(description="Last answered")
+    def last_ok(self, row: System) -> str:
+        gate = getattr(row, "gate", None)
+        return words.when(gate.last_ok_at, relative=True) if gate and gate.last_ok_at else words.NOTHING
+
+    # ---- the form ----
+    def get_readonly_fields(self, request: Request, obj: System | None = None) -> tuple[str, ...]:
+        return ("slug", "connector") if obj else ()
+
+    def get_form(self, request: Request, obj: System | None = None, change: bool = False, **kwargs: Any) -> type:
+        """Secret fields belong to the connector, so a new system is saved before it gets them."""
+        kwargs.pop("fields", None)
+        form = super().get_form(request, obj, change, **kwargs)
+        known = CONNECTORS.get(obj.connector) if obj and self.has_change_permission(request, obj) else None
+        return type("SystemForm", (form,), _secret_fields(known)) if known else form
+
+    def get_fieldsets(self, request: Request, obj: System | None = None) -> list[Any]:
+        fields = ["slug", "name", "connector", "roles", "mode", "settings", "prefix", "erp", "rate_limit", "timezone"]
+        sets: list[Any] = [(None, {"fields": fields})]
+        known = CONNECTORS.get(obj.connector) if obj and self.has_change_permission(request, obj) else None
+        if known and known.secrets:
+            pairs = [(f"secret_{name}", f"retire_{name}") for name in known.secrets]
+            sets.append(("Secrets", {"fields": pairs, "description": _held(obj)}))
+        return sets
+
+    def save_model(self, request: Request, obj: System, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        known = CONNECTORS.get(obj.connector)
+        for name in known.secrets if change and known else ():
+            plain, retire = form.cleaned_data.get(f"secret_{name}"), form.cleaned_data.get(f"retire_{name}")
+            if plain or retire:
+                keep_secret(obj, name, plain or "", bool(retire), request.user.get_username())
+
+    def response_add(self, request: Request, obj: System, post_url_continue: str | None = None) -> HttpResponse:
+        """On to the secrets."""
+        messages.success(request, f"{obj} was added. Now give it its secrets.")
+        return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[obj.pk]))
+
+    def change_view(
+        self, request: Request, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        system = System.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **_state(request, system)})
+
+    def has_delete_permission(self, request: Request, obj: System | None = None) -> bool:
+        """A system is paused, never deleted: its orders and messages refer to it."""
+        return False
+
+    # ---- partner keys ----
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [
+            path(
+                "<int:pk>/issue-key/",
+                wrap(never_cache(require_POST(self.issue_key))),
+                name="canonical_system_issue_key",
+            ),
+            path(
+                "<int:pk>/revoke-key/<int:key>/",
+                wrap(require_POST(self.revoke_key)),
+                name="canonical_system_revoke_key",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def issue_key(self, request: Request, pk: int) -> HttpResponse:
+        """Issue a key and show it this once: in this answer, never in a session or a message."""
+        if not request.user.has_perm("partners.add_partnerkey"):
+            raise PermissionDenied
+        system = get_object_or_404(System, pk=pk, connector="partner")
+        name = request.POST.get("name", "").strip()[:100]
+        if not name:
+            messages.error(request, "Say who will use the key; none was issued.")
+            return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[pk]))
+        with transaction.atomic():
+            key, text = PartnerKey.issue(system, name)
+            _note(request.user.get_username(), "issue key", system, str(key))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "New key",
+            "system": system,
+            "key": key,
+            "text": text,
+        }
+        return TemplateResponse(request, "console/key.html", {**context, "opts": self.opts})
+
+    def revoke_key(self, request: Request, pk: int, key: int) -> HttpResponse:
+        """End a key at once."""
+        if not request.user.has_perm("partners.change_partnerkey"):
+            raise PermissionDenied
+        row = get_object_or_404(PartnerKey.objects.select_related("system"), pk=key, system_id=pk)
+        with transaction.atomic():
+            PartnerKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now())
+            _note(request.user.get_username(), "revoke key", row.system, str(row))
+        messages.success(request, f"{row} was revoked.")
+        return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[pk]))
+
+
+# ---- secrets ----------------------------------------------------------------------------------------------------------------
+def keep_secret(system: System, name: str, plain: str, retire: bool, who: str) -> None:
+    """Seal a new value, end older ones: all of them when asked, else all but the one before. Empty: only end older ones."""
+    if any(ord(c) < 32 for c in plain):
+        raise ValidationError("A secret has no control characters.")
+    with transaction.atomic():
+        if plain:
+            Secret.objects.create(system=system, name=name, sealed=seal(plain))
+        active = list(
+            Secret.objects.filter(system=system, name=name, retired_at=None)
+            .order_by("-pk")
+            .values_list("pk", flat=True)
+        )
+        older = active[1:] if retire else active[KEPT:]
+        Secret.objects.filter(pk__in=older).update(retired_at=timezone.now())
+        what = "set secret" if plain else "end older secrets"
+        _note(who, what, system, f"{name}: {len(older)} older value{'' if len(older) == 1 else 's'} ended")
+
+
+def _held(system: System) -> str:
+    """Which secrets there are, without a word of what they are."""
+    active = (
+        Secret.objects.filter(system=system, retired_at=None).order_by("name", "-pk").values_list("name", "created_at")
+    )
+    found: dict[str, list[str]] = {}
+    for name, at in active:
+        found.setdefault(name, []).append(f"{at:%d %b %Y %H:%M} UTC")
+    if not found:
+        return "No secret is stored yet."
+    return "Stored: " + "; ".join(f"{name} (set {', '.join(times)})" for name, times in found.items()) + "."
+
+
+def _note(who: str, what: str, system: System, why: str) -> None:
+    Action.objects.create(who=who, what=what, target_kind="system", target_id=system.pk, why=why)
+
+
+# ---- what the page says about the connection --------------------------------------------------------------------------------
+def connection(gate: Gate | None) -> tuple[str, str]:
+    """(words, tone) of a system's gate."""
+    now = timezone.now()
+    if gate is None or (gate.last_ok_at is None and not gate.failures):
+        return "not spoken to yet", ""
+    if gate.open_until and gate.open_until > now:
+        return "does not answer", "bad"
+    if gate.paused_until and gate.paused_until > now:
+        return "asked us to wait", "warn"
+    return ("failing", "warn") if gate.failures else ("up", "good")
+
+
+def _state(request: Request, system: System | None) -> dict[str, Any]:
+    """Gate, cursors, keys and actions of one system."""
+    if system is None:
+        return {}
+    gate = Gate.objects.filter(system=system).first()
+    partner = system.connector == "partner" and request.user.has_perm("partners.view_partnerkey")
+    actions: QuerySet[Action] = Action.objects.filter(target_kind="system", target_id=system.pk)
+    return {
+        "gate": gate, "gate_words": words.badge(*connection(gate)), "cursors": list(Cursor.objects.filter(system=system).order_by("feed")),
+        "keys": list(PartnerKey.objects.filter(system=system)) if partner else None, "actions": list(actions[:20]), "system": system,
+        "may_issue": request.user.has_perm("partners.add_partnerkey"), "may_revoke": request.user.has_perm("partners.change_partnerkey"),
+    }  # fmt: skip
