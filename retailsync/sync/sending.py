@@ -72,8 +72,9 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
         token, claimed = outbox.claim(system_id, allowed, SECONDS + MARGIN, clock.now())
         if not claimed:
             return count, False
-        _work(visit, token, claimed, held, ends)
         count += len(claimed)
+        if not _work(visit, token, claimed, held, ends):
+            return count, time.monotonic() > ends
     return count, True
 
 
@@ -82,9 +83,9 @@ def _reclaim(system_id: int, longest: float) -> None:
         outbox.reclaim(system_id, longest, clock.now())
 
 
-def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> None:
+def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> bool:
     """Send the claimed commands kind by kind, in chunks as large as the target takes. Once the time is up, the lease is lost or the
-    system stops serving us, the rest is given back."""
+    system stops serving us, the rest is given back and the drain ends: False."""
     stopped = False
     for chunk, send in _chunks(visit, claimed):
         deadline = send.deadline if send else 0.0
@@ -93,6 +94,7 @@ def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], he
             outbox.give_back([c.id for c in chunk], token)
         else:
             stopped = not _chunk(visit, token, chunk, send)
+    return not stopped
 
 
 def _chunks(visit: systems.Visit, claimed: Sequence[Claimed]) -> Iterator[tuple[list[Claimed], Send | None]]:
