@@ -26,7 +26,7 @@ from retailsync.sync.leases import Held, lease
 TASK = "sync.drain_inbox"
 BATCH = 100
 LEASE = 60.0  # seconds; renewed before every batch
-SECONDS = 10.0  # how long one drain works before it lets others have the worker
+SECONDS = 1.0  # how long one drain works before other systems get the worker: they wait that long where workers are few
 TRIES = 3  # of a message whose batch died with its worker
 _log = logging.getLogger(__name__)
 _WORKER = f"{socket.gethostname()}:{os.getpid()}"[:100]
@@ -237,14 +237,15 @@ def _thing(key: str) -> str:
 
 
 def _settle(system_id: int, steps: dict[int, work.Next], troubles: dict[int, str]) -> None:
-    """Give messages their next states, and open or close their exceptions."""
+    """Give messages their next states, and open or close their exceptions. They leave their batch: one that waits can be claimed again."""
     columns = {
-        "id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text", "words": "text",
-        "trouble": "text", "done_at": "timestamptz",
+        "id": "bigint", "batch_id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text",
+        "words": "text", "trouble": "text", "done_at": "timestamptz",
     }  # fmt: skip
     rows = [
         (
             id,
+            None,
             s.state,
             s.not_before,
             s.waits_for,

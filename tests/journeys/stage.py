@@ -1,23 +1,30 @@
 """A whole small world for journeys: simulators speaking real HTTP, our doors on a real port, and the corridor turned by hand."""
 
 import socketserver
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
+import msgspec
 import urllib3
 from django.db import connections
 
 from canonical.models import Sku, Sourcing, System
+from connectors.catalogue import Item
 from connectors.odoo.simulator import Odoo
 from connectors.partner.simulator import Warehouse
+from connectors.signing import base64_of
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
+from connectors.woocommerce.simulator.views import visible
 from retailsync.hooks import door
 from retailsync.partners.models import PartnerKey
-from retailsync.sync import inbox, polling, sending
-from retailsync.sync.models import Cursor
+from retailsync.platform.secrets import seal
+from retailsync.sync import inbox, polling, release, sending, tasks
+from retailsync.sync.models import Case, Cursor
 from tests.world import World, make_world, rows
 
 HOOK_SECRET = "shop-hook-secret"
@@ -47,8 +54,6 @@ def _application(environ: dict[str, Any], start_response: Any) -> Any:
 @contextmanager
 def doors() -> Iterator[str]:
     """Serve hooks and partner API; yields the base URL."""
-    import threading
-
     ServerHandler.http_version = "1.0"
     server = _Server(("127.0.0.1", 0), _Quiet)
     server.set_app(_application)
@@ -62,14 +67,39 @@ def doors() -> Iterator[str]:
         thread.join()
 
 
+# ---- what everybody holds ---------------------------------------------------------------------------------------------------
+class Told(NamedTuple):
+    """One order as the shop, we, the ERP and the warehouses hold it, each from its own store."""
+
+    number: str
+    shop: str  # its status there
+    ours: str  # its stage here
+    erp: tuple[str, ...] = ()  # state of every sales order; with the total where that is not the shop's
+    issued: tuple[str, ...] = ()  # state of every delivery of the ERP
+    asked: tuple[str, ...] = ()  # what every warehouse asked did: place, answer, units shipped
+    shown: tuple[str, ...] = ()  # the tracking numbers the customer sees, one text per shipment
+
+
 # ---- the stage --------------------------------------------------------------------------------------------------------------
 class Stage:
-    """One shop, one ERP, two warehouses, connected. `settle` turns the corridor until nothing moves any more."""
+    """One shop, one ERP, two warehouses, connected. `settle` turns the corridor until nothing moves any more.
+
+    With `subscribed` false the shop sends no webhooks by itself: a test posts them with `hear`.
+    """
 
     def __init__(
-        self, name: str, url: str, stack: ExitStack, *, shop: dict[str, Any], erp: dict[str, Any], mix: dict[str, float]
+        self,
+        name: str,
+        url: str,
+        stack: ExitStack,
+        *,
+        shop: dict[str, Any],
+        erp: dict[str, Any],
+        mix: dict[str, float],
+        subscribed: bool,
     ) -> None:
         self.shop = stack.enter_context(Shop(seed=1, **shop))
+        self.keys: dict[str, str] = {}
         self.erp = stack.enter_context(Odoo(seed=1, **erp))
         self.url = url
         self.world = make_world(
@@ -85,11 +115,13 @@ class Stage:
         )
         self.warehouses = {code: self._warehouse(code, stack, mix) for code in ("W1", "W2")}
         self._learn()
-        self._subscribe()
+        if subscribed:
+            self._subscribe()
 
     def _warehouse(self, code: str, stack: ExitStack, mix: dict[str, float]) -> Warehouse:
         system = self.world.partners[code]
         _, key = PartnerKey.issue(system, "simulator")
+        self.keys[code] = key
         place = self.world.places[code].code
         warehouse = Warehouse(
             api=f"{self.url}/api/v1", key=key, secrets=[PARTNER_SECRET], location=place, mix=mix or None, workers=1
@@ -97,8 +129,6 @@ class Stage:
         stack.enter_context(warehouse)
         system.settings = {"url": f"{warehouse.url}/events", "allow_loopback_http": True}
         system.save()
-        from retailsync.platform.secrets import seal
-
         system.secrets.create(name="webhook", sealed=seal(PARTNER_SECRET))
         return warehouse
 
@@ -106,8 +136,8 @@ class Stage:
         """Know the products of shop and ERP, and source them as their codes say, the other warehouse second."""
         for system in (self.world.shop, self.world.erp):
             Cursor.objects.create(system=system, feed="products")
-            polling.poll(system.pk, "products")
-            inbox.drain(system.pk)
+        self.learn()
+        self.turn()
         Cursor.objects.create(system=self.world.shop, feed="orders")
         for sku in Sku.objects.filter(requires_shipping=True):
             for rank, code in enumerate(sorted(("W1", "W2"), key=lambda c: c != sku.code[:2]), 1):
@@ -121,14 +151,82 @@ class Stage:
                 "delivery_url": f"{self.url}{door.PREFIX}{self.world.shop.slug}/",
                 "secret": HOOK_SECRET,
             }
-            answer = urllib3.request(
-                "POST",
-                f"{self.shop.url}/wp-json/wc/v3/webhooks",
-                json=hook,
-                headers=urllib3.make_headers(basic_auth=f"{KEY}:{SECRET}"),
-            )
-            assert answer.status == 201, answer.data
+            self._ask("POST", "/webhooks", hook)
 
+    # -- what others do
+    def body(self, order: int, **changes: Any) -> bytes:
+        """The shop's snapshot of an order as a webhook carries it, with these fields said otherwise."""
+        return msgspec.json.encode({**visible(self.shop.orders[order]), **changes})
+
+    def post(
+        self, body: bytes, topic: str = "order.updated", *, delivery: str = "d-1", secret: str = HOOK_SECRET
+    ) -> int:
+        """One signed delivery to the real door; its answer's status."""
+        headers = {
+            "Content-Type": "application/json",
+            "X-WC-Webhook-Topic": topic,
+            "X-WC-Webhook-Signature": base64_of(secret, body),
+            "X-WC-Webhook-Delivery-ID": delivery,
+        }
+        url = f"{self.url}{door.PREFIX}{self.world.shop.slug}/"
+        return urllib3.request("POST", url, body=body, headers=headers, retries=False).status
+
+    def hear(self, order: int, topic: str = "order.updated", **changes: Any) -> int:
+        """The shop tells us about an order, as it is now or with changes."""
+        return self.post(self.body(order, **changes), topic)
+
+    def order(self, shape: str = "plain", *, seed: int = 3, **how: Any) -> int:
+        """One customer buys; the shop's order id."""
+        return self.shop.place(1, seed=seed, shape=shape, **how)[0]
+
+    def buy(self, *codes: str, status: str = "processing") -> int:
+        """One customer buys one of each of these; the shop's order id. Fires webhooks like every order."""
+        ids = {p["sku"]: p["id"] for p in self.shop.products.values()}
+        home = {"first_name": "Eva", "last_name": "Smit", "address_1": "Kerkweg 1", "city": "Leiden", "country": "NL"}
+        order = {
+            "status": status,
+            "billing": {**home, "email": "eva@example.com"},
+            "shipping": home,
+            "line_items": [{"product_id": ids[code], "quantity": 1} for code in codes],
+        }
+        return int(self._ask("POST", "/orders", order)["id"])
+
+    def launch(self, code: str) -> None:
+        """Shop and ERP have a new product, of which we did not hear yet. W1 ships what is in no list."""
+        self.shop._new_product(Item(code, code.title(), Decimal("12.40"), Decimal(21), ""))
+        self.erp.records.create(
+            "product.product", {"name": code, "default_code": code, "active": True, "type": "consu"}
+        )
+        Sourcing.objects.create(channel=self.world.shop, location=self.world.places["W1"])
+
+    def learn(self) -> None:
+        """Poll the products of shop and ERP."""
+        for system in (self.world.shop, self.world.erp):
+            polling.poll(system.pk, "products")
+
+    def _ask(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = urllib3.make_headers(basic_auth=f"{KEY}:{SECRET}")
+        answer = urllib3.request(method, f"{self.shop.url}/wp-json/wc/v3{path}", json=body, headers=headers)
+        assert answer.status in (200, 201), answer.data
+        return dict(answer.json())
+
+    def behave(self, **behaviours: str) -> None:
+        """What the warehouses do with orders from now on, e.g. W1="reject"."""
+        for code, name in behaviours.items():
+            self.warehouses[code].behaviour = lambda data, name=name: name
+
+    def say(self, code: str, reference: str, verb: str, body: dict[str, Any]) -> int:
+        """A warehouse says something through the partner API."""
+        url = f"{self.url}/api/v1/fulfilment-requests/{reference}/{verb}"
+        headers = {"Authorization": f"Bearer {self.keys[code]}", "Content-Type": "application/json"}
+        return urllib3.request("POST", url, body=msgspec.json.encode(body), headers=headers, retries=False).status
+
+    def release(self, *reasons: str, who: str = "anna") -> int:
+        """A person releases the open exceptions with these reasons (all, without any)."""
+        chosen = Case.objects.filter(closed_at=None, **({"reason__in": reasons} if reasons else {}))
+        return release.release(list(chosen.values_list("id", flat=True)), who, "checked")
+
+    # -- the corridor
     @property
     def systems(self) -> list[System]:
         """Ours, in a fixed order."""
@@ -141,6 +239,10 @@ class Stage:
     def poll(self) -> None:
         """One poll of the shop's orders."""
         polling.poll(self.world.shop.pk, "orders")
+
+    def sweep(self) -> None:
+        """What beat does every few seconds: find rows nobody rang for."""
+        tasks.sweep()
 
     def settle(self, until: Callable[[], Any] | None = None, seconds: float = 60.0) -> None:
         """Turn until `until` holds; without it, until webhooks, warehouses and corridor are quiet."""
@@ -160,6 +262,54 @@ class Stage:
         busy = any(w.state()["open"] for w in self.warehouses.values()) or self.shop.webhooks.waiting()
         return not busy and not self.turn()
 
+    # -- whole states, to compare
+    def whole(self) -> list[Told]:
+        """Every order of the shop, as everybody holds it."""
+        stages = dict(rows("SELECT external_id, stage FROM canonical_order WHERE channel_id = %s", self.world.shop.pk))
+        booked = self.erp.state()["orders"]
+        return [self._told(order, stages, booked) for order in self.shop.orders.values()]
+
+    def _told(self, order: dict[str, Any], stages: dict[str, str], booked: Sequence[dict[str, Any]]) -> Told:
+        reference = self.world.shop.prefix + order["number"]
+        theirs = [b for b in booked if b["reference"] == reference]
+        return Told(
+            order["number"],
+            order["status"],
+            stages.get(str(order["id"]), ""),
+            tuple(_sale(b, order["total"]) for b in theirs),
+            tuple(p["state"] for b in theirs for p in b["pickings"]),
+            tuple(
+                _asked(code, r)
+                for code, w in self.warehouses.items()
+                for r in w.state()["requests"].values()
+                if r["order_reference"] == reference
+            ),
+            tuple(
+                meta["value"]
+                for f in self.shop.fulfillments_of(order["id"])
+                for meta in f["meta_data"]
+                if meta["key"] == "_tracking_number"
+            ),
+        )
+
+    def cases(self) -> list[tuple[str, str]]:
+        """Reason and words of every open exception."""
+        return rows("SELECT reason, words FROM sync_case WHERE closed_at IS NULL ORDER BY id")  # type: ignore[return-value]
+
+    def messages(self) -> list[tuple[str, str]]:
+        """Topic and state of everything this shop said about orders."""
+        return rows(  # type: ignore[return-value]
+            "SELECT topic, state FROM sync_message WHERE system_id = %s AND topic LIKE 'order.%%' ORDER BY id",
+            self.world.shop.pk,
+        )
+
+    def commands(self) -> list[tuple[str, str]]:
+        """Kind and state of every command for this world's systems, by kind."""
+        return rows(  # type: ignore[return-value]
+            "SELECT kind, state FROM sync_command WHERE system_id = ANY(%s) ORDER BY kind, id",
+            [s.pk for s in self.systems],
+        )
+
     def trouble(self) -> dict[str, Any]:
         """What a person would look at first."""
         return {
@@ -173,6 +323,33 @@ class Stage:
         }
 
 
+CALM: dict[str, Any] = {"commands": [], "messages": [], "cases": []}  # nothing waits, nothing is open
+
+
+def _sale(booked: dict[str, Any], total: str) -> str:
+    """An ERP order's state; with its total where that differs from the shop's."""
+    same = Decimal(booked["amount_total"]) == Decimal(total)
+    return booked["state"] if same else f"{booked['state']} {booked['amount_total']}"
+
+
+def _asked(code: str, request: dict[str, Any]) -> str:
+    answer = "rejected" if request["rejected"] else "accepted" if request["accepted"] else "asked"
+    units = request["shipped_units"]
+    return f"{code} {answer}" + (f" {units}" if units else "")
+
+
+def at_once(count: int, do: Callable[[], Any]) -> list[Any]:
+    """Do one thing in so many threads at the same moment; the answers, sorted."""
+    answers: list[Any] = []
+    gate = threading.Barrier(count)
+    threads = [threading.Thread(target=lambda: (gate.wait(), answers.append(do()))) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(answers)
+
+
 @contextmanager
 def stage(
     name: str = "one",
@@ -180,8 +357,9 @@ def stage(
     shop: dict[str, Any] | None = None,
     erp: dict[str, Any] | None = None,
     mix: dict[str, float] | None = None,
+    subscribed: bool = True,
 ) -> Iterator[Stage]:
     """A stage with its doors open."""
     with ExitStack() as stack:
         url = stack.enter_context(doors())
-        yield Stage(name, url, stack, shop=shop or {}, erp=erp or {}, mix=mix or {})
+        yield Stage(name, url, stack, shop=shop or {}, erp=erp or {}, mix=mix or {}, subscribed=subscribed)
