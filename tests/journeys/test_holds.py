@@ -1,0 +1,69 @@
+"""What may not go on waits with words for a person, and goes on by itself once its cause is gone."""
+
+import pytest
+
+from retailsync.sync import polling
+from tests.journeys.stage import CALM, Stage
+from tests.world import rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_unknown_sku_holds_the_order_until_it_is_known(s: Stage) -> None:
+    s.launch("W1-NEW")
+    order = s.buy("W1-NEW", "W2-SOAP")
+    s.settle()
+    assert s.cases() == [("sku_mapping", "SKU “W1-NEW” (W1-New) is not known.")]
+    lines = "SELECT l.sku_text, k.code FROM canonical_orderline l LEFT JOIN canonical_sku k ON k.id = l.sku_id ORDER BY l.id"
+    assert rows(lines) == [("W1-NEW", None), ("W2-SOAP", "W2-SOAP")]
+    assert [t[:6] for t in s.whole()] == [(str(order), "processing", "on_hold", (), (), ())]
+    s.learn()
+    s.settle()
+    assert rows(lines) == [("W1-NEW", "W1-NEW"), ("W2-SOAP", "W2-SOAP")]
+    assert [t[:6] for t in s.whole()] == [
+        (str(order), "completed", "completed", ("sale",), ("done", "done"), ("W1 accepted 1", "W2 accepted 1"))
+    ]
+    assert s.trouble() == CALM
+
+
+def test_a_product_the_erp_lacks_keeps_its_order_waiting_there_only(s: Stage) -> None:
+    s.launch("W1-NEW")
+    polling.poll(s.world.shop.pk, "products")
+    s.buy("W1-NEW")
+    s.settle()
+    assert [t[1:6] for t in s.whole()] == [("completed", "completed", (), (), ("W1 accepted 1",))]
+    assert rows("SELECT kind, words FROM sync_command WHERE state = 'waiting'") == [
+        ("CreateOrder", "SKU “W1-NEW” is not known in this system yet.")
+    ]
+    s.learn()
+    s.settle()
+    assert [t[1:6] for t in s.whole()] == [("completed", "completed", ("sale",), ("done",), ("W1 accepted 1",))]
+    assert s.trouble() == CALM
+
+
+def test_a_cent_of_rounding_is_kept_and_booked(s: Stage) -> None:
+    order = s.order("cent_off")
+    s.settle()
+    assert rows("SELECT kind, total::text FROM canonical_charge WHERE kind = 'rounding'") == [("rounding", "-0.010000")]
+    assert [(t.number, t.ours, t.erp) for t in s.whole()] == [(str(order), "completed", ("sale",))]
+    assert s.trouble() == CALM
+
+
+def test_a_euro_too_much_is_a_question_for_a_person(quiet: Stage) -> None:
+    order = quiet.order()
+    stored = quiet.shop.orders[order]
+    stored["total"] = f"{float(stored['total']) + 1:.2f}"
+    quiet.hear(order)
+    quiet.settle()
+    assert quiet.cases() == [("totals", "The order's parts differ from its total by 1 EUR.")]
+    assert [t[:6] for t in quiet.whole()] == [(str(order), "processing", "on_hold", (), (), ())]
+    quiet.release("totals")
+    quiet.settle()
+    assert quiet.cases() == [("erp_total", "The ERP's total differs from the shop's by 1 EUR.")]
+    quiet.release("erp_total")
+    quiet.settle()
+    parts = f"{float(stored['total']) - 1:.2f}"
+    assert [t[1:6] for t in quiet.whole()] == [
+        ("completed", "completed", (f"sale {parts}",), ("done",), ("W1 accepted 2",))
+    ]
+    assert quiet.trouble() == CALM
