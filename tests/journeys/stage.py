@@ -12,6 +12,7 @@ from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 import msgspec
 import urllib3
 from django.db import connections
+from kombu import Queue
 
 from canonical.models import Sku, Sourcing, System
 from connectors.catalogue import Item
@@ -20,12 +21,13 @@ from connectors.partner.simulator import Warehouse
 from connectors.signing import base64_of
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
 from connectors.woocommerce.simulator.views import visible
+from retailsync.celery import app
 from retailsync.hooks import door
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import seal
 from retailsync.sync import inbox, polling, release, sending, tasks
 from retailsync.sync.models import Case, Cursor
-from tests.world import World, make_world, rows
+from tests.world import make_world, rows
 
 HOOK_SECRET = "shop-hook-secret"
 PARTNER_SECRET = "whsec_cGFydG5lci1ob29rLXNlY3JldC0xMjM0NTY3ODkw"
@@ -244,6 +246,28 @@ class Stage:
         """What beat does every few seconds: find rows nobody rang for."""
         tasks.sweep()
 
+    def answer_bells(self) -> int:
+        """What a worker does: take every task out of the broker and carry it out. Returns how many there were."""
+        count = 0
+        with app.connection_for_read() as connection:
+            queues = [queue.bind(connection.default_channel) for queue in _queues()]
+            while taken := [m for queue in queues if (m := queue.get(no_ack=True))]:
+                for message in taken:
+                    app.tasks[message.headers["task"]](*message.payload[0])
+                count += len(taken)
+        return count
+
+    def sweep_and_answer(self, seconds: float = 30.0) -> None:
+        """A worker and beat's sweep, and nothing else, until all is quiet."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.sweep()
+            busy = any(w.state()["open"] for w in self.warehouses.values()) or self.shop.webhooks.waiting()
+            if not self.answer_bells() and not busy:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"not settled: {self.trouble()}")
+
     def settle(self, until: Callable[[], Any] | None = None, seconds: float = 60.0) -> None:
         """Turn until `until` holds; without it, until webhooks, warehouses and corridor are quiet."""
         ends = time.monotonic() + seconds
@@ -256,6 +280,14 @@ class Stage:
             if not moved:
                 time.sleep(0.02)
         raise AssertionError(f"not settled: {self.trouble()}")
+
+    def settle_over(self, hands: Callable[..., None], minutes: int = 6) -> None:
+        """Settle again and again while `hands` turns the clock minute by minute, as beat would sweep meanwhile."""
+        for _ in range(minutes):
+            self.settle()
+            hands(minutes=1)
+            self.sweep()
+        self.settle()
 
     def _quiet(self) -> bool:
         time.sleep(0.05)
@@ -321,6 +353,11 @@ class Stage:
             )[:10],
             "cases": rows("SELECT reason, words FROM sync_case WHERE closed_at IS NULL")[:10],
         }
+
+
+def _queues() -> list[Queue]:
+    names = {route["queue"] for route in app.conf.task_routes.values()}
+    return [Queue(name, routing_key=name) for name in sorted(names)]
 
 
 CALM: dict[str, Any] = {"commands": [], "messages": [], "cases": []}  # nothing waits, nothing is open

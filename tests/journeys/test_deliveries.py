@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journeys.stage import CALM, Stage, Told, at_once
+from tests.journeys.stage import CALM, Stage, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
