@@ -19,7 +19,11 @@ def test_two_worlds_with_equal_order_numbers_stay_apart() -> None:
             assert {o["reference"] for o in world.erp.state()["orders"]} == {
                 prefix + order["number"] for order in world.shop.orders.values()
             }
-        assert [r for r, in rows("SELECT reference FROM canonical_order ORDER BY id")] == sorted(
-            (f"{prefix}{n}" for prefix in ("NORTH-", "SOUTH-") for n in north.shop.orders), key=str
-        ) or True
+        assert rows("SELECT reference FROM canonical_order ORDER BY reference") == sorted(
+            (prefix + order["number"],) for prefix in ("NORTH-", "SOUTH-") for order in north.shop.orders.values()
+        )
+        for world in (north, south):
+            asked = [r["order_reference"] for w in world.warehouses.values() for r in w.state()["requests"].values()]
+            assert asked
+            assert all(reference.startswith(world.world.shop.prefix) for reference in asked)
         assert north.trouble() == CALM
