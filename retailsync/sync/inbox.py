@@ -141,7 +141,11 @@ def _work_alone(system_id: int, id: int) -> None:
         words = f"This message stopped its worker {TRIES} times and was put aside."
         _park(system_id, id, work.Next("parked", clock.now(), "poison", words), "")
         return
-    _singly(system_id, [id])
+    try:
+        _singly(system_id, [id])
+    except DatabaseError:  # it passes and says nothing about the message: the try does not count
+        sql.fetch("UPDATE sync_message SET attempts = attempts - 1 WHERE id = %s", (id,))
+        raise
 
 
 def work_batch(system_id: int, batch: int, ids: Sequence[int]) -> None:

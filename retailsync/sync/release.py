@@ -9,7 +9,7 @@ from canonical.facts import HoldLifted
 from canonical.ledger import Cause
 from canonical.models import Hold
 from canonical.record import Stated
-from retailsync.sync import bell, cases, clock, corridor, gates, inbox, sending, transient
+from retailsync.sync import bell, cases, clock, corridor, gates, inbox, outbox, sending, transient
 from retailsync.sync.models import Action, Case
 
 
@@ -44,6 +44,7 @@ def _messages(chosen: Sequence[Case], who: str) -> None:
 
 def _commands(chosen: Sequence[Case], who: str) -> None:
     ids = [c.target_id for c in chosen]
+    outbox.supersede(ids, None)
     rows = sql.fetch(
         "UPDATE sync_command SET state = 'waiting', attempts = 0, not_before = %s, waits_for = '', waiting_since = NULL,"
         " doubtful = (state <> 'in_doubt' AND doubtful) WHERE id = ANY(%s) AND state IN ('parked', 'in_doubt') RETURNING system_id",

@@ -7,7 +7,7 @@ import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db import transaction
@@ -91,10 +91,15 @@ def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], he
         deadline = send.deadline if send else 0.0
         stopped = stopped or time.monotonic() > ends or not held.renew(deadline + SECONDS + MARGIN)
         if stopped:
-            outbox.give_back([c.id for c in chunk], token)
+            transient.repeat(lambda chunk=chunk: _give_back(chunk, token))
         else:
             stopped = not _chunk(visit, token, chunk, send)
     return not stopped
+
+
+def _give_back(chunk: Sequence[Claimed], token: uuid.UUID) -> None:
+    with transaction.atomic():
+        outbox.give_back([c.id for c in chunk], token)
 
 
 def _chunks(visit: systems.Visit, claimed: Sequence[Claimed]) -> Iterator[tuple[list[Claimed], Send | None]]:
@@ -250,7 +255,7 @@ def _confirm(system_id: int, token: uuid.UUID, outcomes: Sequence[Outcome], exch
     now = clock.now()
     with transaction.atomic():
         _store(system_id, outcomes, exchanges)
-        steps = {o.claimed.id: _next(o, now) for o in outcomes}
+        steps = {o.claimed.id: _next(system_id, o, now) for o in outcomes}
         ours = _write(token, outcomes, steps, now)
         settled = [o for o in outcomes if o.claimed.id in ours]
         _hear(system_id, settled)
@@ -259,17 +264,24 @@ def _confirm(system_id: int, token: uuid.UUID, outcomes: Sequence[Outcome], exch
         _gate(system_id, outcomes, now)
 
 
-def _next(outcome: Outcome, now: datetime) -> work.Next:
+def _next(system_id: int, outcome: Outcome, now: datetime) -> work.Next:
     if outcome.error is None:
         return work.Next("confirmed", now)
     if isinstance(outcome.error, InDoubt):
         return work.Next("in_doubt", now, "in_doubt", str(outcome.error), doubtful=True)
-    return work.after(outcome.error, outcome.claimed.tries, outcome.claimed.since, now)
+    step = work.after(outcome.error, outcome.claimed.tries, outcome.claimed.since, now)
+    return step._replace(not_before=max(step.not_before, now + _longest(system_id, outcome))) if step.doubtful else step
+
+
+def _longest(system_id: int, outcome: Outcome) -> timedelta:
+    """How long the target may still be at work on a request whose answer was lost: nobody looks for it before."""
+    send = systems.connector(system_id).sends.get(type(outcome.claimed.command))
+    return timedelta(seconds=send.longest if send else 0)
 
 
 def _write(token: uuid.UUID, outcomes: Sequence[Outcome], steps: dict[int, work.Next], now: datetime) -> set[int]:
     """Compare-and-set on the lease token: a late completion changes nothing. Returns the ids that were still ours."""
-    outbox.supersede([id for id, s in steps.items() if s.state == "waiting"])
+    outbox.supersede([id for id, s in steps.items() if s.state == "waiting"], token)
     columns = {
         "id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text", "words": "text",
         "trouble": "text", "evidence": "text", "doubtful": "boolean", "burns": "integer", "exchanges": "text", "settled": "boolean",
@@ -291,7 +303,7 @@ def _write(token: uuid.UUID, outcomes: Sequence[Outcome], steps: dict[int, work.
 
 def _row(outcome: Outcome, step: work.Next, now: datetime) -> tuple[object, ...]:
     receipt, claimed = outcome.receipt, outcome.claimed
-    doubtful = step.doubtful or (claimed.doubtful and step.state != "confirmed" and not step.waits_for)
+    doubtful = step.doubtful or (claimed.doubtful and step.state != "confirmed")
     return (
         claimed.id, step.state, step.not_before, step.waits_for, step.reason, step.words, outcome.trouble,
         receipt.evidence if receipt else "", doubtful, int(step.burns and not step.waits_for),
