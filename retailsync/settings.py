@@ -188,6 +188,9 @@ UNFOLD = {
     "SITE_HEADER": "retailsync",
     "SITE_SYMBOL": "sync_alt",
     "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/icon.svg")},
+    ],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
     "DASHBOARD_CALLBACK": "retailsync.console.home.dashboard",

@@ -34,6 +34,7 @@ class Rows(ChangeList):
     def get_results(self, request: Request) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
+        self.full_result_count = self.result_count  # or each list would offer to show “all” of what is already shown
         self.model_admin.complete(self.result_list)
 
 

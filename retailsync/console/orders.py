@@ -13,7 +13,6 @@ from retailsync.console import gather, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.sync.models import Case, Command, Message
 
-TONES = {"completed": "good", "on_hold": "bad", "in_fulfilment": "warn", "released": "warn"}
 SHOWN = 200  # ledger entries and messages of one order that are shown
 
 
@@ -71,7 +70,7 @@ class OrderAdmin(ReadOnly):
 
     @display(description="Stage", ordering="stage")
     def stage_word(self, row: Order) -> str:
-        return words.badge(row.get_stage_display(), TONES.get(row.stage, ""))
+        return words.badge(row.get_stage_display())
 
     @display(description="Total", ordering="total")
     def total_word(self, row: Order) -> str:
@@ -105,8 +104,7 @@ class OrderAdmin(ReadOnly):
         blocked = gather.blockers(commands)
         for command in commands:
             command.blocked_by = blocked.get(command.pk)
-        return {
-            "stage_tone": TONES.get(row.stage, ""), "lines": list(row.lines.select_related("sku").order_by("pk")),
+        return { "lines": list(row.lines.select_related("sku").order_by("pk")),
             "charges": list(row.charges.order_by("pk")),
             "holds": list(row.holds.select_related("line__sku").order_by("-pk")),
             "requests": list(row.requests.select_related("location", "system").prefetch_related("lines__line__sku").order_by("pk")),

@@ -56,12 +56,12 @@ class SystemForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "connector" in self.fields:
             self.fields["connector"].choices = [(c.name, c.title) for c in CONNECTORS.values()]
+        chosen = CONNECTORS.get(self.instance.connector)
         if "settings" in self.fields:
             self.fields["settings"].encoder = _Indented
-            if isinstance(self.fields["settings"].help_text, str) and (
-                chosen := CONNECTORS.get(self.instance.connector)
-            ):
-                self.fields["settings"].help_text = f"JSON. {_described(chosen)}"
+            self.fields["settings"].help_text = f"JSON. {_described(chosen)}" if chosen else "JSON."
+        if "roles" in self.fields and chosen:
+            self.fields["roles"].choices = [(r, r) for r in ROLES if r in chosen.roles or r in self.instance.roles]
 
     def clean(self) -> dict[str, Any]:
         """Settings must be what the connector decodes, roles what it can play."""
@@ -155,10 +155,11 @@ class SystemAdmin(SimpleHistoryAdmin, Lists):
 
     def get_form(self, request: Request, obj: System | None = None, change: bool = False, **kwargs: Any) -> type:
         """Secret fields belong to the connector, so a new system is saved before it gets them."""
-        kwargs.pop("fields", None)
-        form = super().get_form(request, obj, change, **kwargs)
-        known = CONNECTORS.get(obj.connector) if obj and self.has_change_permission(request, obj) else None
-        return type("SystemForm", (form,), _secret_fields(known)) if known else form
+        if obj:
+            known = CONNECTORS.get(obj.connector) if self.has_change_permission(request, obj) else None
+            fields = _secret_fields(known) if known else {}
+            kwargs["form"] = type("SystemForm", (SystemForm,), {"connector": None, **fields})  # shown, never changed
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: Request, obj: System | None = None) -> list[Any]:
         fields = ["slug", "name", "connector", "roles", "mode", "settings", "prefix", "erp", "rate_limit", "timezone"]

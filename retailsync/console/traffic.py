@@ -15,8 +15,6 @@ from retailsync.sync.models import Attempt, Command, Message
 from retailsync.sync.outbox import KINDS
 from retailsync.sync.reasons import reason
 
-TONES = {"done": "good", "confirmed": "good", "parked": "bad", "in_doubt": "bad", "waiting": "warn", "sending": "warn"}
-
 
 @admin.register(Message)
 class MessageAdmin(ReadOnly):
@@ -39,7 +37,7 @@ class MessageAdmin(ReadOnly):
 
     @display(description="State", ordering="state")
     def state_word(self, row: Message) -> str:
-        return words.badge(row.get_state_display(), TONES.get(row.state, ""))
+        return words.badge(row.get_state_display())
 
     @display(description="Why")
     def why(self, row: Message) -> str:
@@ -107,7 +105,7 @@ class CommandAdmin(ReadOnly):
     def state_word(self, row: Command) -> str:
         if row.blocked_by:
             return words.badge(f"blocked by #{row.blocked_by}", "warn")
-        return words.badge(row.get_state_display(), TONES.get(row.state, ""))
+        return words.badge(row.get_state_display())
 
     @display(description="Why")
     def why(self, row: Command) -> str:

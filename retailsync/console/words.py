@@ -16,6 +16,12 @@ LONGEST = 200_000  # characters of a body that are shown
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
+#: States as people read them → good, warn or bad.
+TONES = {
+    "done": "good", "confirmed": "good", "completed": "good", "live": "good", "accepted": "good", "parked": "bad", "in doubt": "bad",
+    "on hold": "bad", "rejected": "bad", "waiting": "warn", "sending": "warn", "waits for something missing": "warn",
+    "in fulfilment": "warn", "released": "warn", "paused": "warn",
+}  # fmt: skip
 #: What systems hold of ours, in words.
 POSTINGS = {
     "customer": "Customer", "sales_order": "Sales order", "rounding": "Rounding line", "goods_issue": "Goods issue",
@@ -39,7 +45,7 @@ def ago(at: datetime, now: datetime | None = None) -> str:
 
 def when(at: datetime | None, *, relative: bool = False) -> str | SafeString:
     """An instant: the browser shows it in the reader's zone, hovering shows exact UTC."""
-    if at is None:
+    if not at:  # None, or what a template makes of a missing row
         return NOTHING
     at = at.astimezone(UTC)
     since = format_html('<span class="rs-ago">{}</span> ', ago(at)) if relative else ""
@@ -82,13 +88,14 @@ def outside(url: str, text: str) -> str | SafeString:
 
 
 def badge(text: object, tone: str = "") -> SafeString:
-    """A word with a colour: good, warn, bad or none."""
+    """A word with a colour: good, warn, bad, or the one its meaning has."""
+    tone = tone or TONES.get(str(text), "")
     return format_html('<span class="rs-badge {}">{}</span>', f"rs-{tone}" if tone else "", text)
 
 
-def plain(code: str) -> str:
+def plain(code: object) -> str:
     """`CreateOrder` or `goods_issue` as words."""
-    return _CAMEL.sub(" ", code).replace("_", " ").capitalize()
+    return _CAMEL.sub(" ", str(code)).replace("_", " ").capitalize()
 
 
 def pretty(body: bytes | memoryview | str) -> str:

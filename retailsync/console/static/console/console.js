@@ -1,5 +1,6 @@
 // Times in the reader's zone, filters that go where they say, questions before what cannot be undone, a first page that stays fresh.
 (() => {
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hour12: false });
   const exact = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
   const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
@@ -14,7 +15,8 @@
     for (const time of root.querySelectorAll("time.rs-when")) {
       const date = new Date(time.dateTime);
       const relative = time.querySelector(".rs-ago");
-      time.querySelector(".rs-exact").textContent = exact.format(date);
+      const today = relative && date.toDateString() === new Date().toDateString();
+      time.querySelector(".rs-exact").textContent = (today ? clock : exact).format(date);
       if (relative) relative.textContent = ago(date);
     }
   }

@@ -1,0 +1,62 @@
+"""Who looks at the console: somebody without rights, a viewer, an operator, an administrator."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.console.scene import Scene, make
+
+VIEWS = (
+    *("case", "order", "message", "command", "attempt", "system", "shipment", "entry"),
+    *("customer", "link", "sku", "product", "location", "sourcing"),
+)
+
+
+def person(name: str, *permissions: str, superuser: bool = False) -> Client:
+    """A logged-in member of staff with these permissions."""
+    user = User.objects.create_user(name, is_staff=True, is_superuser=superuser)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def scene(db: None) -> Scene:
+    return make()
+
+
+@pytest.fixture
+def stranger(db: None) -> Client:
+    return person("stranger")
+
+
+@pytest.fixture
+def viewer(db: None) -> Client:
+    return person("viewer", *(f"view_{name}" for name in VIEWS))
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    return person("olga", "change_case", *(f"view_{name}" for name in VIEWS))
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    return person("boss", superuser=True)
+
+
+@pytest.fixture
+def queries() -> Callable[[Client, str], int]:
+    """How many queries one page takes."""
+
+    def count(client: Client, url: str) -> int:
+        with CaptureQueriesContext(connection) as caught:
+            assert client.get(url).status_code == 200
+        return len(caught)
+
+    return count

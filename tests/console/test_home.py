@@ -1,0 +1,59 @@
+"""The first page counts honestly, and every number leads to its rows."""
+
+import re
+from html import unescape
+
+from django.test import Client
+
+from canonical.models import System
+from retailsync.sync.models import Gate
+from tests.console.scene import Scene, morning
+
+
+def test_nothing_needs_you(scene: Scene, boss: Client) -> None:
+    assert "Nothing needs you." in boss.get("/admin/").content.decode()
+
+
+def test_without_systems_it_says_what_to_do(boss: Client) -> None:
+    assert "Add the shop" in boss.get("/admin/").content.decode()
+
+
+def test_who_may_see_nothing_sees_nothing(scene: Scene, stranger: Client) -> None:
+    page = stranger.get("/admin/").content.decode()
+    assert "Ask an administrator" in page and "Odoo" not in page
+
+
+def test_every_number_leads_to_so_many_rows(boss: Client, db: None) -> None:
+    morning()
+    context = boss.get("/admin/").context
+    pairs = [(row["url"], row["count"]) for row in (*context["cases"], *context["stages"])]
+    for system in context["systems"]:
+        pairs += [(system["messages_url"], system["messages"]), (system["commands_url"], system["commands"])]
+    assert len(pairs) > 15
+    for url, count in pairs:
+        assert boss.get(url).context["cl"].result_count == count, url
+
+
+def test_systems_say_how_they_are(boss: Client, db: None) -> None:
+    scene = morning()
+    System.objects.filter(pk=scene.erp.pk).update(mode="paused")
+    states = {row["name"]: row["state"] for row in boss.get("/admin/").context["systems"]}
+    assert states == {"Northpick": "does not answer", "Odoo": "paused", "Web shop": "up"}
+    Gate.objects.all().delete()
+    assert "not spoken to yet" in boss.get("/admin/").content.decode()
+
+
+def test_a_zone_that_is_none_does_no_harm(scene: Scene, boss: Client) -> None:
+    for zone in ("Europe/Amsterdam", "../../etc/passwd", "No/Where", "\x00"):
+        boss.cookies["rs_zone"] = zone
+        assert boss.get("/admin/").status_code == 200
+
+
+def test_the_menu_names_what_one_may_open(viewer: Client, scene: Scene) -> None:
+    page = unescape(viewer.get("/admin/").content.decode())
+    titles = [
+        t
+        for t in ("Exceptions", "Orders", "Messages", "Systems", "Users", "Schedules")
+        if re.search(rf">\s*{t}\s*<", page)
+    ]
+    assert titles == ["Exceptions", "Orders", "Messages", "Systems"]

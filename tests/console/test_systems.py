@@ -1,0 +1,143 @@
+"""Set-up: settings checked in words, secrets that never come out, keys shown once, history kept."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from canonical.ledger import history
+from canonical.models import Secret, Sku, Sourcing, System
+from retailsync.partners.models import PartnerKey
+from retailsync.platform.secrets import unseal
+from retailsync.sync.models import Action
+from tests.console.conftest import person
+from tests.console.scene import Scene
+
+PLAIN = "ck_5f2secret"
+
+
+def page(system: System) -> str:
+    return reverse("admin:canonical_system_change", args=[system.pk])
+
+
+def save(client: Client, system: System, **changes: Any) -> Any:
+    form = {
+        "name": system.name, "roles": system.roles, "mode": system.mode, "settings": '{"url": "https://shop.example.com"}',
+        "prefix": system.prefix, "erp": system.erp_id or "", "rate_limit": "", "timezone": "UTC",
+    }  # fmt: skip
+    return client.post(page(system), {**form, **changes})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ('{"url": 7}', "Expected `str`"),
+        ("{}", "missing required field `url`"),
+        ('{"url": "https://a.example", "colour": "red"}', "unknown field `colour`"),
+        ("{oops", "valid JSON"),
+    ],
+)
+def test_wrong_settings_are_said_in_the_form(given: str, words: str, scene: Scene, boss: Client) -> None:
+    answer = save(boss, scene.shop, settings=given)
+    assert answer.status_code == 200
+    assert words in str(answer.context["adminform"].form.errors["settings"]).replace("&#x27;", "'")
+    assert System.objects.get(pk=scene.shop.pk).settings == {"url": "https://shop.example.com"}
+
+
+def test_a_role_the_connector_cannot_play(scene: Scene, boss: Client) -> None:
+    assert "roles" in save(boss, scene.shop, roles=["channel", "erp"]).context["adminform"].form.errors
+
+
+def test_pausing_is_kept_as_history(scene: Scene, boss: Client) -> None:
+    answer = save(boss, scene.shop, mode="paused")
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    assert System.objects.get(pk=scene.shop.pk).mode == "paused"
+    newest, *_ = scene.shop.history.all()
+    assert (newest.mode, newest.history_user.get_username()) == ("paused", "boss")
+    assert "boss" in boss.get(reverse("admin:canonical_system_history", args=[scene.shop.pk])).content.decode()
+
+
+def test_secrets_go_in_and_never_come_out(scene: Scene, boss: Client) -> None:
+    save(boss, scene.shop, secret_consumer_key=PLAIN)
+    secret = Secret.objects.get()
+    assert unseal(secret.sealed) == PLAIN and PLAIN not in secret.sealed
+    shown = boss.get(page(scene.shop)).content.decode()
+    assert PLAIN not in shown and secret.sealed not in shown and "consumer_key (set " in shown
+    bad = save(boss, scene.shop, settings="{}", secret_consumer_key=PLAIN).content.decode()
+    assert PLAIN not in bad
+    assert Action.objects.values_list("who", "what").get() == ("boss", "set secret")
+    assert PLAIN not in Action.objects.get().why
+
+
+def test_an_empty_secret_changes_nothing(scene: Scene, boss: Client) -> None:
+    save(boss, scene.shop, secret_webhook="one")
+    save(boss, scene.shop)
+    assert Secret.objects.filter(retired_at=None).count() == 1
+
+
+def test_two_secrets_are_valid_while_changing_over(scene: Scene, boss: Client) -> None:
+    def valid() -> list[str]:
+        return [unseal(s.sealed) for s in Secret.objects.filter(retired_at=None).order_by("-pk")]
+
+    for value in ("one", "two", "three"):
+        save(boss, scene.shop, secret_webhook=value)
+    assert valid() == ["three", "two"]
+    save(boss, scene.shop, retire_webhook="on")
+    assert valid() == ["three"]
+
+
+def test_a_viewer_sees_no_secret_fields_and_changes_nothing(scene: Scene, viewer: Client) -> None:
+    assert "secret_webhook" not in viewer.get(page(scene.shop)).content.decode()
+    assert save(viewer, scene.shop, mode="paused").status_code == 403
+
+
+def test_adding_a_system(boss: Client) -> None:
+    form = {
+        "slug": "new",
+        "name": "New",
+        "connector": "woocommerce",
+        "roles": ["channel"],
+        "mode": "live",
+        "timezone": "UTC",
+    }
+    add = reverse("admin:canonical_system_add")
+    assert "settings" in boss.post(add, {**form, "settings": "{}"}).context["adminform"].form.errors
+    answer = boss.post(add, {**form, "settings": '{"url": "https://new.example.com"}'})
+    assert answer.url == page(System.objects.get(slug="new"))
+
+
+def test_a_partners_key_is_shown_once(scene: Scene, boss: Client) -> None:
+    url = reverse("admin:canonical_system_issue_key", args=[scene.warehouse.pk])
+    text = boss.post(url, {"name": "Northpick WMS"}).context["text"]
+    assert text.startswith("rsk_live_") and "no-store" in boss.post(url, {"name": "x"}).headers["Cache-Control"]
+    assert text not in boss.get(page(scene.warehouse)).content.decode()
+    key = PartnerKey.objects.get(name="Northpick WMS")
+    boss.post(reverse("admin:canonical_system_revoke_key", args=[scene.warehouse.pk, key.pk]))
+    assert PartnerKey.objects.get(pk=key.pk).revoked_at is not None
+    assert [a.what for a in Action.objects.order_by("pk")] == ["issue key", "issue key", "revoke key"]
+
+
+def test_keys_need_their_own_permission(scene: Scene) -> None:
+    editor = person("editor", "view_system", "change_system")
+    url = reverse("admin:canonical_system_issue_key", args=[scene.warehouse.pk])
+    assert editor.post(url, {"name": "x"}).status_code == 403 and not PartnerKey.objects.exists()
+    assert "API keys" not in editor.get(page(scene.warehouse)).content.decode()
+
+
+def test_sourcing_is_edited_with_history(scene: Scene, boss: Client) -> None:
+    step = Sourcing.objects.get()
+    url = reverse("admin:canonical_sourcing_change", args=[step.pk])
+    form = {"channel": scene.shop.pk, "sku": "", "location": step.location_id, "rank": 5}
+    assert boss.post(url, form).status_code == 302
+    assert Sourcing.objects.get().rank == 5 and Sourcing.history.first().history_user.get_username() == "boss"
+
+
+def test_who_speaks_for_a_sku_is_an_entry(scene: Scene, boss: Client) -> None:
+    sku = Sku.objects.get(code="POSTER")
+    boss.post(reverse("admin:canonical_sku_change", args=[sku.pk]), {"authority": scene.erp.pk, "code": "HACKED"})
+    sku.refresh_from_db()
+    assert (sku.code, sku.authority) == ("POSTER", scene.erp)
+    newest = history("sku", sku.pk)[-1]
+    assert newest.state["authority_id"] == scene.erp.pk
+    assert (newest.cause_kind, newest.cause_id) == ("action", Action.objects.get().pk)
