@@ -3,6 +3,7 @@
 Unknown system and bad signature answer alike; body and signature are never logged.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from retailsync.sync import inbox, systems
 
 PREFIX = "/hooks/"
 LIMIT = 5_000_000  # bytes; the largest order seen with 1,000 lines is under 2 MB
+_SLUG = re.compile(r"[-\w]{1,50}", re.ASCII)  # anything else is no system's name, and may be no text for the database (NUL)
 _TRUST = 5.0  # seconds a system's secrets are kept in memory, so that rotating one takes effect soon
 
 StartResponse = Callable[..., Any]
@@ -92,7 +94,7 @@ def _entrance(slug: str) -> _Entrance | None:
 def _look_up(slug: str) -> _Entrance | None:
     """Read a system's door and secrets. A paused system is still listened to: only sending stops."""
     _entrances.pop(slug, None)
-    system = System.objects.filter(slug=slug).first()
+    system = System.objects.filter(slug=slug).first() if _SLUG.fullmatch(slug) else None
     connector = CONNECTORS.get(system.connector) if system else None
     if system is None or connector is None or connector.door is None:
         return None
