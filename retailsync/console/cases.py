@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
@@ -209,8 +209,20 @@ class CaseAdmin(ReadOnly):
             )
         elif count := release.release(ids, who=who, why=why) if ids else 0:
             messages.success(request, f"{count} exception{'s' if count > 1 else ''} released.")
+            if again := _came_back(ids):
+                text = f"{again} came back at once, because what caused {'them' if again > 1 else 'it'} is still so."
+                messages.warning(request, text)
         else:
             messages.info(request, "None of these was open any more; nothing was released.")
+
+
+def _came_back(ids: Sequence[int]) -> int:
+    """Of the exceptions just released, how many stand open again: a hold is placed anew while its cause remains."""
+    before = Case.objects.filter(
+        pk__in=ids, target_kind="hold", order_id=OuterRef("order_id"), reason=OuterRef("reason")
+    )
+    orders = Case.objects.filter(pk__in=ids, target_kind="hold").values("order_id")
+    return Case.objects.filter(Exists(before), order_id__in=orders, pk__gt=max(ids), closed_at=None).count()
 
 
 def _why(request: Request) -> str:

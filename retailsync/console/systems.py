@@ -1,6 +1,7 @@
 """Set-up of systems: settings checked by the connector, secrets that go in and never come out, partner keys shown once."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
 import msgspec
 from django import forms
@@ -62,6 +63,13 @@ class SystemForm(forms.ModelForm):
             self.fields["settings"].help_text = f"JSON. {_described(chosen)}" if chosen else "JSON."
         if "roles" in self.fields and chosen:
             self.fields["roles"].choices = [(r, r) for r in ROLES if r in chosen.roles or r in self.instance.roles]
+
+    def clean_timezone(self) -> str:
+        """A zone the program knows."""
+        name = self.cleaned_data["timezone"]
+        if name not in available_timezones():
+            raise ValidationError("There is no such zone; write it like Europe/Amsterdam, or UTC.")
+        return name
 
     def clean(self) -> dict[str, Any]:
         """Settings must be what the connector decodes, roles what it can play."""

@@ -93,6 +93,19 @@ def test_releasing_a_hold_lifts_it(scene: Scene, operator: Client) -> None:
     assert Case.objects.get(pk=case.pk).closed_at is not None
 
 
+def test_a_hold_whose_cause_remains_comes_back_and_is_said_so(scene: Scene, operator: Client) -> None:
+    scene.order(1, sku="CAP-RED")
+    answer = said(press(operator, Case.objects.get(), "release"))
+    assert answer == ["1 exception released.", "1 came back at once, because what caused it is still so."]
+    assert Case.objects.filter(closed_at=None).count() == 1
+
+
+def test_a_list_narrowed_by_a_link_says_so(scene: Scene, viewer: Client) -> None:
+    case = scene.malformed()
+    assert "Only what the link" in viewer.get(f"{LIST}?cause={case.cause}").content.decode()
+    assert "Only what the link" not in viewer.get(f"{LIST}?state=all&q=x").content.decode()
+
+
 def test_releasing_twice_is_said_so(scene: Scene, operator: Client) -> None:
     case = scene.malformed()
     press(operator, case, "release")

@@ -49,6 +49,10 @@ def test_a_role_the_connector_cannot_play(scene: Scene, boss: Client) -> None:
     assert "roles" in save(boss, scene.shop, roles=["channel", "erp"]).context["adminform"].form.errors
 
 
+def test_a_zone_nobody_knows(scene: Scene, boss: Client) -> None:
+    assert "timezone" in save(boss, scene.shop, timezone="Mars/Olympus").context["adminform"].form.errors
+
+
 def test_pausing_is_kept_as_history(scene: Scene, boss: Client) -> None:
     answer = save(boss, scene.shop, mode="paused")
     assert answer.status_code == 302, answer.context["adminform"].form.errors

@@ -23,6 +23,13 @@ def since(at: Any) -> str:
     return words.when(at, relative=True)
 
 
+@register.simple_tag(takes_context=True)
+def partial(context: Any, cl: Any) -> bool:
+    """Whether the address narrows the list in a way no filter in sight shows, e.g. to one group."""
+    seen = {name for spec in cl.filter_specs for name in spec.expected_parameters()}
+    return bool(set(context["request"].GET) - seen - {"q", "o", "p", "all", "e"})
+
+
 @register.simple_tag
 def filters(cl: Any) -> Iterator[dict[str, Any]]:
     """Each filter of a list with its choices, for one row of selects."""
