@@ -67,10 +67,11 @@ def stop_servers(local: Path) -> None:
 
 
 def delete_data(local: Path) -> None:
-    """Stop the embedded servers and delete everything they stored."""
+    """Stop the embedded servers and delete everything they stored, and the demo's simulated systems with it."""
     with _alone(local):
         _stop(local)
         shutil.rmtree(State.load(local).home, ignore_errors=True)
+        shutil.rmtree(local / "demo", ignore_errors=True)
         (local / "servers.json").unlink(missing_ok=True)
 
 

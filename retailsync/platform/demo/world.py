@@ -60,7 +60,7 @@ def ensure(folder: Path, urls: Mapping[str, str]) -> World:
         warehouses = {code: _warehouse(code, slug, urls[code.lower()]) for code, slug in WAREHOUSES.items()}
         for system in (shop, erp):
             for feed, every in FEEDS[system.slug].items():
-                Cursor.objects.get_or_create(system=system, feed=feed, defaults={"every": every})
+                Cursor._default_manager.get_or_create(system=system, feed=feed, defaults={"every": every})
     return World(folder, urls, shop, erp, warehouses)
 
 
@@ -164,27 +164,28 @@ def learn(world: World) -> None:
     ends = time.monotonic() + LEARNING_SECONDS
     while lacking := _unknown(world):
         if time.monotonic() > ends:
-            words = "; ".join(filter(None, Cursor.objects.filter(feed="products").values_list("words", flat=True)))
+            words = "; ".join(
+                filter(None, Cursor._default_manager.filter(feed="products").values_list("words", flat=True))
+            )
             raise Trouble(
                 f"The products of the simulated systems did not arrive ({words or ', '.join(sorted(lacking)[:5])})."
             )
         for system in (world.shop, world.erp):
             polling.poll(system.pk, "products")
             inbox.drain(system.pk)
+        time.sleep(0.2)
     _source(world)
 
 
 def _unknown(world: World) -> set[str]:
     """SKUs of the catalogue that we cannot name in the shop or in the ERP."""
-    codes = dict(Sku.objects.values_list("pk", "code"))
-    linked = [
-        {
-            codes.get(ours, "")
-            for ours in Link.objects.filter(system=system, entity="sku").values_list("our_id", flat=True)
-        }
-        for system in (world.shop, world.erp)
-    ]
-    return {item.sku for item in catalogue()} - set.intersection(*linked)
+    sold = {item.sku for item in catalogue()}
+    return sold - (_linked(world.shop) & _linked(world.erp))
+
+
+def _linked(system: System) -> set[str]:
+    known = Link.objects.filter(system=system, entity="sku").values("our_id")
+    return set(Sku.objects.filter(pk__in=known).values_list("code", flat=True))
 
 
 def _source(world: World) -> None:

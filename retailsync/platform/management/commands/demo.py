@@ -2,8 +2,9 @@
 
 import os
 import signal
+import sys
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -37,15 +38,34 @@ class Command(up.Command):
         "Ports: RETAILSYNC_BIND (web, host:port) and RETAILSYNC_DEMO_PORT (simulated systems, four in a row); free ones where unset."
     )
 
+    # Whoever types --help wants to know what the demo can do.
+    suppressed_base_arguments = {
+        *(
+            "--version",
+            "--verbosity",
+            "--settings",
+            "--pythonpath",
+            "--traceback",
+            "--no-color",
+            "--force-color",
+            "--skip-checks",
+        ),
+    }
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.formatter_class = RawDescriptionHelpFormatter
-        parser.add_argument("--orders", type=_count, help="place so many and no more (without it: until Ctrl-C)")
+        parser.usage = 'make demo ARGS="[--orders N [--exit]] [--rate R] [--deadline S] [--seed K]"'
+        parser.add_argument(
+            "--orders", type=_count, metavar="N", help="place so many and no more (without it: until Ctrl-C)"
+        )
         parser.add_argument("--exit", action="store_true", help="stop when they have arrived, or at the deadline")
-        parser.add_argument("--rate", type=_positive, help="orders per second (3; with --orders 20)")
+        parser.add_argument("--rate", type=_positive, metavar="R", help="orders per second (3; with --orders 20)")
         parser.add_argument(
             "--deadline", type=_positive, default=300.0, help="seconds to wait after the last order (300)"
         )
-        parser.add_argument("--seed", type=int, help="the same seed, the same baskets; without it, always others")
+        parser.add_argument(
+            "--seed", type=int, metavar="K", help="the same seed, the same baskets; without it, always others"
+        )
 
     def address(self) -> tuple[str, int]:
         """RETAILSYNC_BIND, else the first free port."""
@@ -60,7 +80,7 @@ class Command(up.Command):
         """Simulated systems first, then the product, then customers; stopped in reverse."""
         if options["exit"] and not options["orders"]:
             raise Trouble("--exit needs --orders.")
-        screen = Screen(self.stdout._out)  # type: ignore[attr-defined]
+        screen = Screen(sys.stdout)
         with _interruptible(), ExitStack() as stack:
             try:
                 play = self._set_up(stack, host, port, options, screen)
@@ -148,14 +168,16 @@ def _interruptible() -> Iterator[None]:
 
 # ---- options ----------------------------------------------------------------------------------------------------------------
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ArgumentTypeError("must be a number of orders, at least 1")
+    return int(text)
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not number > 0:
-        raise ValueError(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e6:
+        raise ArgumentTypeError("must be a number greater than 0")
     return number
