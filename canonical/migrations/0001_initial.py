@@ -437,7 +437,11 @@ class Migration(migrations.Migration):
             model_name="orderline",
             name="sku",
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="canonical.sku"
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="canonical.sku",
             ),
         ),
         migrations.CreateModel(

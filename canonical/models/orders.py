@@ -56,7 +56,13 @@ class OrderLine(models.Model):
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
     external_id = models.CharField(max_length=100)
-    sku = models.ForeignKey("canonical.Sku", models.PROTECT, null=True, blank=True)
+    sku = models.ForeignKey(
+        "canonical.Sku",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_constraint=False,  # its key-share lock would make every order wait for whoever changes the SKU; nothing deletes SKUs
+    )
     sku_text = models.CharField(max_length=200, blank=True)
     variant_ref = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=500, blank=True)

@@ -15,6 +15,9 @@ _SKU = {
 }  # fmt: skip
 
 
+_MEETING = 5_017_223  # any number no other advisory lock uses
+
+
 class _Winner(NamedTuple):
     ref: str
     cause: Cause
@@ -26,6 +29,8 @@ class _Winner(NamedTuple):
 def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     """Apply SkuStated facts of one system."""
     winners = _winners(source, stated, recorded)
+    if any(w.our_id is None for w in winners):
+        meet(appearing=True)
     _create(source, winners, recorded)
     winners = _linked(source, winners, recorded)
     _describe(source, winners, recorded)
@@ -74,6 +79,12 @@ def _linked(source: int, winners: list[_Winner], recorded: Recorded) -> list[_Wi
         [(source, "sku", w.ref, w.our_id or 0, w.fact.version, w.fact.read_at, w.digest) for w in found], recorded
     )
     return found
+
+
+def meet(*, appearing: bool) -> None:
+    """Of an order that lacks a SKU and a SKU that appears, whichever comes second waits here for the first to commit, and sees it.
+    Orders do not wait for each other, nor does an order whose SKUs are all known."""
+    sql.fetch(f"SELECT pg_advisory_xact_lock{'' if appearing else '_shared'}(%s)", (_MEETING,))
 
 
 def codes(wanted: Sequence[str]) -> dict[str, int]:

@@ -181,9 +181,10 @@ def _line_row(order_id: int, line: Line, sku: _Sku | None) -> tuple[Any, ...]:
 def _skus(source: int, lines: Sequence[Line]) -> dict[tuple[str, str], _Sku]:
     """(variant ref, code) → SKU: the shop's own variant id first, the code second (a code is not unique in every shop)."""
     refs, known_codes = {line.variant_ref for line in lines}, [line.sku for line in lines if line.sku]
-    linked = _links(source, refs)
-    coded = catalog.codes(known_codes)
-    found = {(line.variant_ref, line.sku): linked.get(line.variant_ref) or coded.get(line.sku) for line in lines}
+    found = _found(source, lines, refs, known_codes)
+    if not all(found.values()):
+        catalog.meet(appearing=False)
+        found = _found(source, lines, refs, known_codes)
     flags = dict(
         sql.fetch(
             "SELECT id, requires_shipping FROM canonical_sku WHERE id = ANY(%s)",
@@ -191,6 +192,13 @@ def _skus(source: int, lines: Sequence[Line]) -> dict[tuple[str, str], _Sku]:
         )
     )
     return {wanted: _Sku(id, flags[id]) for wanted, id in found.items() if id}
+
+
+def _found(
+    source: int, lines: Sequence[Line], refs: set[str], codes: Sequence[str]
+) -> dict[tuple[str, str], int | None]:
+    linked, coded = _links(source, refs), catalog.codes(codes)
+    return {(line.variant_ref, line.sku): linked.get(line.variant_ref) or coded.get(line.sku) for line in lines}
 
 
 def _links(source: int, refs: set[str]) -> dict[str, int]:
