@@ -27,15 +27,23 @@ def allow(system_id: int, wanted: int, now: datetime) -> int:
         count = 1 if failures >= TRIP else wanted
         if not rate:
             return count
-        saved = (
-            rate * _BURST if at is None else min(rate * _BURST, allowance + rate * max(0.0, (now - at).total_seconds()))
-        )
+        most = max(1.0, rate * _BURST)
+        saved = most if at is None else min(most, allowance + rate * max(0.0, (now - at).total_seconds()))
         count = min(count, int(saved))
         sql.fetch(
             "UPDATE sync_gate SET allowance = %s, allowance_at = %s WHERE system_id = %s",
             (saved - count, now, system_id),
         )
         return count
+
+
+def spare(system_id: int, count: int) -> None:
+    """Put back what was allowed and not used."""
+    if count > 0:
+        sql.fetch(
+            "UPDATE sync_gate SET allowance = allowance + %s WHERE system_id = %s AND allowance_at IS NOT NULL",
+            (count, system_id),
+        )
 
 
 def passed(system_id: int, now: datetime) -> None:
