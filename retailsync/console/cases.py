@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
+from kombu.exceptions import OperationalError
 from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
@@ -31,7 +32,7 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("closed", "Closed"), ("all", "Open and closed")]
+        return [("open", "Open"), ("closed", "Closed"), ("all", "All")]
 
     def choices(self, changelist: Any) -> Iterable[dict[str, Any]]:
         chosen = self.value() or "open"
@@ -137,7 +138,6 @@ class CaseAdmin(ReadOnly):
             "title": reason(row.reason).title, "reason": reason(row.reason), "target": _target(row),
             "may_work": self.has_work_permission(request) and row.closed_at is None,
             "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
-            "at_once": AT_ONCE,
         }  # fmt: skip
 
     # ---- what people press ----
@@ -203,10 +203,7 @@ class CaseAdmin(ReadOnly):
     def _release(self, request: Request, ids: Sequence[int], why: str) -> None:
         who = request.user.get_username()
         if len(ids) > AT_ONCE:
-            app.send_task("sync.release", (list(ids), who, why))
-            messages.success(
-                request, f"{len(ids)} exceptions are being released; they leave the list as the work goes on."
-            )
+            _hand_over(request, ids, who, why)
         elif count := release.release(ids, who=who, why=why) if ids else 0:
             messages.success(request, f"{count} exception{'s' if count > 1 else ''} released.")
             if again := _came_back(ids):
@@ -214,6 +211,18 @@ class CaseAdmin(ReadOnly):
                 messages.warning(request, text)
         else:
             messages.info(request, "None of these was open any more; nothing was released.")
+
+
+def _hand_over(request: Request, ids: Sequence[int], who: str, why: str) -> None:
+    """Let a worker release them. Nothing stands in a row yet, so a broker that is away must be said."""
+    try:
+        app.send_task("sync.release", (list(ids), who, why))
+    except OperationalError:
+        messages.error(
+            request, f"No worker can be reached, so nothing was released. Up to {AT_ONCE} at a time go without one."
+        )
+    else:
+        messages.success(request, f"{len(ids)} exceptions are being released; they leave the list as the work goes on.")
 
 
 def _came_back(ids: Sequence[int]) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from kombu.exceptions import OperationalError
 
 from canonical.models import Hold
 from retailsync.console import cases as console_cases
@@ -126,6 +127,16 @@ def test_a_large_group_goes_to_a_worker(scene: Scene, operator: Client, monkeypa
     group = [scene.malformed() for _ in range(2)]
     press(operator, group[0], "release_group", why="sender corrected")
     assert sent == [("sync.release", ([c.pk for c in group], "olga", "sender corrected"))]
+
+
+def test_a_broker_that_is_away_is_said_so(scene: Scene, operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(console_cases, "AT_ONCE", 0)
+    monkeypatch.setattr(console_cases.app, "send_task", away)
+    assert "nothing was released" in said(press(operator, scene.malformed(), "release"))[0]
+    assert Case.objects.get().closed_at is None
 
 
 def test_an_unknown_outcome_is_released_only_by_who_looked(scene: Scene, operator: Client) -> None:

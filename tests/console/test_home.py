@@ -3,6 +3,7 @@
 import re
 from html import unescape
 
+from django.contrib.auth.models import User
 from django.test import Client
 
 from canonical.models import System
@@ -57,3 +58,10 @@ def test_the_menu_names_what_one_may_open(viewer: Client, scene: Scene) -> None:
         if re.search(rf">\s*{t}\s*<", page)
     ]
     assert titles == ["Exceptions", "Orders", "Messages", "Systems"]
+
+
+def test_the_log_in_page_leads_to_the_first_page(client: Client, db: None) -> None:
+    User.objects.create_superuser("olga", password="pw")
+    page = client.get("/admin/login/").content.decode()
+    assert '<input type="hidden" name="next" value="/admin/" form="login-form">' in page
+    assert client.post("/admin/login/", {"username": "olga", "password": "pw", "next": "/admin/"}).url == "/admin/"
