@@ -68,6 +68,9 @@ def _lock(groups: dict[type[Fact], list[Stated]]) -> None:
 
 
 def _derive(touched: Sequence[int], counters: bool, now: datetime, recorded: Recorded) -> None:
-    causes: dict[int, Cause] = {e.order_id: e.cause for e in recorded.entries if e.order_id}
+    """A stage follows from every kind of row but postings, which the outside world's receipts bring in great numbers."""
+    causes: dict[int, Cause] = {
+        e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind != "posting"
+    }
     ids = [id for id in {*touched, *causes} if id in causes]
     derived.refresh(ids, causes, now, recorded, counters)
