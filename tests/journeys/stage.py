@@ -14,6 +14,7 @@ import urllib3
 from django.db import connections
 from kombu import Queue
 
+from canonical import ledger
 from canonical.models import Sku, Sourcing, System
 from connectors.catalogue import Item
 from connectors.odoo.simulator import Odoo
@@ -352,6 +353,7 @@ class Stage:
                 "SELECT topic, state, reason, words, left(trouble, 2000) FROM sync_message WHERE state <> 'done'"
             )[:10],
             "cases": rows("SELECT reason, words FROM sync_case WHERE closed_at IS NULL")[:10],
+            "ledger": unexplained(),
         }
 
 
@@ -360,7 +362,28 @@ def _queues() -> list[Queue]:
     return [Queue(name, routing_key=name) for name in sorted(names)]
 
 
-CALM: dict[str, Any] = {"commands": [], "messages": [], "cases": []}  # nothing waits, nothing is open
+CALM: dict[str, Any] = {
+    "commands": [],
+    "messages": [],
+    "cases": [],
+    "ledger": [],
+}  # nothing waits, is open or unexplained
+
+
+def unexplained() -> list[tuple[Any, ...]]:
+    """Subjects whose ledger has a gap, or whose last entry is not what their row says today."""
+    found = rows(
+        "SELECT subject_kind, subject_id, 'gap' FROM canonical_entry GROUP BY 1, 2"
+        " HAVING max(version) <> count(*) OR min(version) <> 1"
+    )
+    for kind, subject in ledger.SUBJECTS.items():
+        image = ", ".join(f"'{column}', t.{column}" for column in subject.image)
+        found += rows(
+            f"SELECT '{kind}', t.id, e.state::text, jsonb_build_object({image})::text FROM {subject.table} t LEFT JOIN LATERAL"
+            f" (SELECT state FROM canonical_entry WHERE subject_kind = '{kind}' AND subject_id = t.id ORDER BY version DESC LIMIT 1)"
+            f" e ON true WHERE e.state IS DISTINCT FROM jsonb_build_object({image})"
+        )
+    return found[:10]
 
 
 def _sale(booked: dict[str, Any], total: str) -> str:

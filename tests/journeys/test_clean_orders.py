@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.journeys.stage import stage
+from connectors.woocommerce.simulator import KEY, SECRET
+from tests.journeys.stage import CALM, HOOK_SECRET, PARTNER_SECRET, Stage, stage
+from tests.world import rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -11,5 +13,16 @@ def test_varied_orders_reach_everybody_once() -> None:
     with stage() as s:
         s.shop.place(30, seed=7)
         s.settle()
-        assert s.trouble() == {"commands": [], "messages": [], "cases": []}
+        assert s.trouble() == CALM
         assert {o["status"] for o in s.shop.orders.values()} == {"completed"}
+        assert {(t.shop, t.ours, t.erp) for t in s.whole()} == {("completed", "completed", ("sale",))}
+
+
+def test_what_was_exchanged_is_kept_without_secrets(s: Stage) -> None:
+    s.shop.place(6, seed=7)
+    s.settle()
+    assert rows("SELECT count(DISTINCT system_id), bool_and(status < 300) FROM sync_attempt") == [(4, True)]
+    for secret in (KEY, SECRET, HOOK_SECRET, "odoo-key", PARTNER_SECRET, *s.keys.values()):
+        assert rows(
+            "SELECT count(*) FROM sync_attempt WHERE concat(url, request, response, error) LIKE %s", f"%{secret}%"
+        ) == [(0,)]

@@ -148,3 +148,64 @@ def test_one_partner_cannot_speak_about_the_others_request(s: Stage) -> None:
     s.settle()
     assert rows("SELECT answer FROM canonical_fulfilmentrequest") == [("submitted",)]
     assert rows("SELECT state FROM sync_message WHERE door = 'partner'") == [("waiting",)]
+
+
+def test_a_part_rejected_goes_to_the_warehouse_that_ships_the_rest(s: Stage) -> None:
+    s.behave(W1="reject")
+    order = s.order("split")
+    s.settle()
+    assert [t[:6] for t in s.whole()] == [
+        (
+            *(str(order), "completed", "completed", ("sale",), ("done", "done")),
+            ("W1 rejected", "W2 accepted 1", "W2 accepted 3"),
+        )
+    ]
+    assert s.trouble() == CALM
+
+
+def awaited(s: Stage) -> tuple[str, str]:
+    """An order at a warehouse that stays silent: reference and line of the request."""
+    s.behave(W1="silent")
+    s.order()
+    s.settle()
+    return rows(
+        "SELECT f.reference, l.line_id::text FROM canonical_fulfilmentrequest f"
+        " JOIN canonical_requestline l ON l.request_id = f.id"
+    )[0]  # type: ignore[return-value]
+
+
+def parcel(line: str, units: int, tracking: str = "T1") -> dict[str, object]:
+    return {"shipment": "S-1", "packages": [{"tracking_number": tracking, "lines": [{"line": line, "units": units}]}]}
+
+
+def test_one_shipment_told_twice_with_other_contents_is_a_question(s: Stage) -> None:
+    reference, line = awaited(s)
+    assert [s.say("W1", reference, "shipments", parcel(line, n, f"T{n}")) for n in (1, 2)] == [202, 202]
+    s.settle()
+    words = "Shipment S-1 was already reported with other contents. Ask the warehouse which report is right."
+    assert s.cases() == [("conflict", words)]
+    assert [(t.ours, t.issued, t.shown) for t in s.whole()] == [("in_fulfilment", ("done", "assigned"), ("T1",))]
+    assert lines() == [(2, 2, 2, 2, 1)]
+
+
+def test_a_shipment_of_a_foreign_line_is_a_question_and_harms_no_other(s: Stage) -> None:
+    reference, line = awaited(s)
+    said = [s.say("W1", reference, "shipments", {**parcel(one, 2), "shipment": one}) for one in ("999999", line)]
+    s.settle()
+    assert said == [202, 202]
+    assert [(reason, words[:43]) for reason, words in s.cases()] == [
+        ("conflict", "The warehouse says it shipped line 999999, ")
+    ]
+    assert [t[1:4] for t in s.whole()] == [("completed", "completed", ("sale",))]
+
+
+def test_more_shipped_than_ordered_is_recorded_and_asked_about(s: Stage) -> None:
+    reference, line = awaited(s)
+    assert s.say("W1", reference, "shipments", parcel(line, 5)) == 202
+    s.settle()
+    assert [reason for reason, _ in s.cases()] == ["over_shipped"]
+    assert lines()[0][4] == 5
+    s.release("over_shipped")
+    s.settle()
+    assert [t[1:3] for t in s.whole()] == [("completed", "completed")]
+    assert s.cases() == []
