@@ -19,7 +19,7 @@ from connectors.base import Job, Receipt, Session
 from connectors.errors import Misconfigured, Missing, Refused, Retry, SyncError
 from connectors.odoo.loading import find
 from connectors.odoo.orders import moment
-from connectors.odoo.transport import Link, Text, call, search
+from connectors.odoo.transport import Link, Text, call, reading, search
 
 ROUNDS = 5  # pick, pack, ship, one more for a step of the shop's own, and the look at the end
 CLOSED = ("done", "cancel")
@@ -117,7 +117,10 @@ def _line_ids(session: Session, jobs: Sequence[Job]) -> dict[int, int]:
 
 def _has_tracking(session: Session) -> bool:
     shape = dict[str, Any]
-    said = call(session, "stock.picking", "fields_get", shape, allfields=["carrier_tracking_ref"], attributes=["type"])
+    with reading():
+        said = call(
+            session, "stock.picking", "fields_get", shape, allfields=["carrier_tracking_ref"], attributes=["type"]
+        )
     return "carrier_tracking_ref" in said
 
 

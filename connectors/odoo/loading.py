@@ -13,7 +13,7 @@ import msgspec
 
 from connectors.base import Job, Session
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
-from connectors.odoo.transport import call
+from connectors.odoo.transport import call, reading
 
 Row = Sequence[str]
 Units = Mapping[str, Sequence[Row]]  # external id → the rows of that one record (its lines are further rows)
@@ -55,7 +55,8 @@ def upsert(session: Session, model: str, fields: Sequence[str], units: Units, ab
 
 def find(session: Session, model: str, xids: Iterable[str], about: Iterable[Job] = ()) -> dict[str, int]:
     """Ids of the records that exist, by external id. The model must have a required field, or missing ones would be created."""
-    loaded = load_once(session, model, ["id"], {xid: [[xid]] for xid in xids}, about)
+    with reading():
+        loaded = load_once(session, model, ["id"], {xid: [[xid]] for xid in xids}, about)
     for outcome in loaded.values():
         if isinstance(outcome, Retry | Misconfigured):
             raise outcome

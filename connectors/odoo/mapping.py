@@ -14,7 +14,7 @@ from canonical.types import Address, Tax
 from connectors.base import Session
 from connectors.errors import Misconfigured, Refused, SyncError
 from connectors.odoo.loading import load_once
-from connectors.odoo.transport import Link, Text, call, search
+from connectors.odoo.transport import Link, Text, call, reading, search
 
 NAMES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding"}
 FREE = Decimal("0.0000000001")  # how finely a price is stated where Odoo does not round prices
@@ -144,7 +144,8 @@ def pricelists(session: Session, currencies: Iterable[str]) -> Pricelists:
 def price_step(session: Session) -> Decimal:
     """The smallest step of a unit price. Odoo 19 keeps prices as they are; older ones round them to so many digits."""
     shape = dict[str, FieldRow]
-    said = call(session, "sale.order.line", "fields_get", shape, allfields=["price_unit"], attributes=["digits"])
+    with reading():
+        said = call(session, "sale.order.line", "fields_get", shape, allfields=["price_unit"], attributes=["digits"])
     digits = said["price_unit"].digits if "price_unit" in said else None
     return Decimal(1).scaleb(-digits[1]) if digits else FREE
 

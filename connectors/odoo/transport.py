@@ -5,7 +5,8 @@ releases) only has to hand Odoo's own exception name to `trouble`.
 Source: odoo/addons/rpc/controllers/json2.py, odoo/http.py and answers recorded from Odoo 19.0.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -42,7 +43,17 @@ def search(
 ) -> list[T]:
     """Records a domain selects, as structs of type `row`, whose fields are what is asked for: never all, they need more rights."""
     fields = [name for name in row.__struct_fields__ if name != "id"]  # type: ignore[attr-defined]
-    return call(session, model, "search_read", list[row], about=about, domain=domain, fields=fields, **more)  # type: ignore[valid-type]
+    with reading():
+        return call(session, model, "search_read", list[row], about=about, domain=domain, fields=fields, **more)  # type: ignore[valid-type]
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Inside, a request only asks, though it is a POST: without an answer it changed nothing, and its outcome is not unknown."""
+    try:
+        yield
+    except Retry as error:
+        raise Retry(error.words, after=error.after, down=error.down, detail=error.detail) from error
 
 
 def call(

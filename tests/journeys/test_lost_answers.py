@@ -59,6 +59,22 @@ def test_what_was_done_though_its_answer_was_lost_is_found(s: Stage, hands: Hand
     assert_served_once(s, order)
 
 
+READS = (
+    "res.country/search_read", "account.tax/search_read", "sale.order/search_read", "sale.order.line/load", "stock.picking/fields_get",
+    "stock.picking/search_read", "stock.move/search_read",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_question_whose_answer_was_lost_is_asked_again(s: Stage, hands: Hands, path: str) -> None:
+    fault = Fault(do="lose_response", method="POST", path=path, count=1)
+    s.erp.faults.add(fault)
+    order = s.order()
+    s.settle_over(hands.turn, minutes=3)
+    assert fault.hits == 1
+    assert_served_once(s, order)
+
+
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """We give up on everybody after 0.4 s."""
