@@ -67,3 +67,30 @@ def test_a_euro_too_much_is_a_question_for_a_person(quiet: Stage) -> None:
         ("completed", "completed", (f"sale {parts}",), ("done",), ("W1 accepted 2",))
     ]
     assert quiet.trouble() == CALM
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("cancelled", "cancelled"), ("refunded", "refunded"), ("on-hold", "on hold")]
+)
+def test_an_order_stopped_in_the_shop_after_release_goes_no_further(s: Stage, status: str, said: str) -> None:
+    s.behave(W1="silent")
+    order = s.order()
+    s.settle()
+    s.shop.edit(order, status=status)
+    s.settle()
+    words = ("stopped_in_shop", f"The shop says “{said}” although the order was released.")
+    assert s.cases() == [words]
+    ((reference,),) = rows("SELECT reference FROM canonical_fulfilmentrequest")
+    assert s.say("W1", reference, "reject", {"reason": "Cannot stop it any more."}) == 202
+    s.settle()
+    assert words in s.cases()
+    assert [t[:6] for t in s.whole()] == [
+        (
+            str(order),
+            status,
+            "cancelled" if status == "cancelled" else "on_hold",
+            ("sale",),
+            ("assigned",),
+            ("W1 asked",),
+        )
+    ]

@@ -59,6 +59,17 @@ def test_what_was_done_though_its_answer_was_lost_is_found(s: Stage, hands: Hand
     assert_served_once(s, order)
 
 
+def test_a_rounding_line_whose_answer_was_lost_is_there_once(s: Stage, hands: Hands) -> None:
+    s.erp.faults.add(Fault(do="lose_response", method="POST", path="sale.order.line/load", count=1))
+    s.shop.place(8, seed=21, shape="multi_line")
+    s.settle_over(hands.turn)
+    assert rows("SELECT count(*) FROM sync_command WHERE kind = 'AddRounding' AND attempts > 0") != [(0,)]
+    names = [[line["name"] for line in o["lines"]].count("Rounding") for o in s.erp.state()["orders"]]
+    assert max(names) == 1
+    assert {(t.shop, t.ours, t.erp) for t in s.whole()} == {("completed", "completed", ("sale",))}
+    assert s.trouble() == CALM
+
+
 READS = (
     "res.country/search_read", "account.tax/search_read", "sale.order/search_read", "sale.order.line/load", "stock.picking/fields_get",
     "stock.picking/search_read", "stock.move/search_read",
