@@ -40,6 +40,7 @@ _entrances: dict[str, _Entrance] = {}
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """The WSGI callable. 200 only after the delivery is committed (or needs no storing); 503 while the database is away."""
     close_old_connections()
+    connections["default"].health_check_done = True  # a question per delivery is dear: _stored finds out by storing
     reset_queries()
     try:
         status, text = _answer(environ)
@@ -58,11 +59,21 @@ def _answer(environ: dict[str, Any]) -> tuple[str, bytes]:
     body = _body(environ)
     if body is None:
         return "413 Content Too Large", b"too large"
-    entrance = _entrance(environ["PATH_INFO"][len(PREFIX) :].strip("/"))
+    slug, delivery = environ["PATH_INFO"][len(PREFIX) :].strip("/"), Delivery(_headers(environ), body)
+    try:
+        return _stored(slug, delivery)
+    except DatabaseError:
+        # The kept connection may have died: once more on a fresh one. A delivery stored before is known by its key.
+        connections["default"].close()
+        return _stored(slug, delivery)
+
+
+def _stored(slug: str, delivery: Delivery) -> tuple[str, bytes]:
+    entrance = _entrance(slug)
     try:
         if entrance is None:
             raise BadSignature
-        heard = entrance.door(Delivery(_headers(environ), body), entrance.secrets)
+        heard = entrance.door(delivery, entrance.secrets)
     except BadSignature:
         return "401 Unauthorized", b"not signed by a system known here"
     if heard is not None:
