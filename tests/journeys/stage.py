@@ -282,6 +282,27 @@ class Stage:
                 time.sleep(0.02)
         raise AssertionError(f"not settled: {self.trouble()}")
 
+    def settle_with(self, workers: int) -> None:
+        """Settle while so many workers turn the corridor at the same time."""
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.is_set():
+                if not self.turn():
+                    ended.wait(0.01)
+            connections.close_all()
+
+        threads = [threading.Thread(target=work) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.settle()
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+        self.settle()
+
     def settle_over(self, hands: Callable[..., None], minutes: int = 6) -> None:
         """Settle again and again while `hands` turns the clock minute by minute, as beat would sweep meanwhile."""
         for _ in range(minutes):

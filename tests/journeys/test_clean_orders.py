@@ -18,6 +18,19 @@ def test_varied_orders_reach_everybody_once() -> None:
         assert {(t.shop, t.ours, t.erp) for t in s.whole()} == {("completed", "completed", ("sale",))}
 
 
+def test_many_workers_at_once_do_everything_once() -> None:
+    mix = {"normal": 1.0, "two_parcels": 1.0, "two_shipments": 1.0, "ship_first": 1.0, "repeat": 1.0, "sku_only": 1.0}
+    with stage(mix=mix) as s:
+        s.shop.webhooks.set_mischief(duplicate=0.3, shuffle=True)
+        s.shop.place(30, seed=17)
+        s.settle_with(workers=4)
+        assert {(t.shop, t.ours, t.erp) for t in s.whole()} == {("completed", "completed", ("sale",))}
+        assert s.erp.state()["duplicates"] == {}
+        assert {r["deliveries"] for w in s.warehouses.values() for r in w.state()["requests"].values()} == {1}
+        assert rows("SELECT max(attempts) FROM sync_command") == [(1,)]
+        assert s.trouble() == CALM
+
+
 def test_what_was_exchanged_is_kept_without_secrets(s: Stage) -> None:
     s.shop.place(6, seed=7)
     s.settle()
