@@ -14,7 +14,6 @@ from benchmarks import world
 from benchmarks.house import programs, server
 from benchmarks.report import Broken, Claim, Section, spread
 from canonical import sql
-from canonical.models import System
 from retailsync.platform import ports, processes
 
 GENERATORS, CONNECTIONS = 2, 8  # processes, kept connections in each
@@ -26,12 +25,10 @@ _TABLE = """CREATE TABLE bench_floor (LIKE sync_message INCLUDING ALL);
 
 def run(seconds: float, repetitions: int, say: Callable[[str], None]) -> Section:
     """Measure and compare."""
-    if not System.objects.exists():
-        world.build()
-    shop = System.objects.get(slug="shop").pk
+    shop = world.build().shop
     sql.fetch(_TABLE)
     with tempfile.TemporaryDirectory() as static:
-        port, command = _port(), []
+        port = _port()
         command = list(processes.product("127.0.0.1", port, static)[0].command)
         floor = [*command[:-1], FLOOR]
         given = {"BENCH_SECRET": world.HOOK_SECRET, "BENCH_SYSTEM": str(shop)}

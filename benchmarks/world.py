@@ -19,7 +19,8 @@ class World(NamedTuple):
 
 
 def build(erp_url: str = "", wms_url: str = "") -> World:
-    """Make the systems, the catalogue and its links."""
+    """Make the systems, the catalogue and its links, and forget those of an earlier benchmark with all that came of them."""
+    sql.fetch("TRUNCATE canonical_system, canonical_sku, canonical_customer CASCADE")
     erp = _system("erp", "bench_erp", erp_url, "key")
     wms = _system("wms", "bench_wms", wms_url, "key")
     shop = _system("shop", "woocommerce", "https://shop.example.com", "webhook", erp=erp, prefix="WEB-")
