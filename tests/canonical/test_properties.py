@@ -229,7 +229,7 @@ def state(*without: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def explained() -> None:
-    """Versions run 1..n, and the last after-image of every subject is its row."""
+    """Versions run 1..n, and the last after-image of every subject is its row (a SKU a test made by hand has none)."""
     assert (
         rows(
             "SELECT subject_kind, subject_id FROM canonical_entry GROUP BY 1, 2 HAVING max(version) <> count(*) OR min(version) <> 1"
@@ -237,11 +237,10 @@ def explained() -> None:
         == []
     )
     for kind, subject in SUBJECTS.items():
-        image = ", ".join(f"'{c}', t.{c}" for c in subject.image)
         wrong = rows(
             f"""SELECT t.id, t.ledger_version, e.version, e.state, {subject.after_image} FROM {subject.table} t
                 LEFT JOIN canonical_entry e ON e.subject_kind = %s AND e.subject_id = t.id AND e.version = t.ledger_version
-                WHERE e.state IS DISTINCT FROM {subject.after_image}""",
+                WHERE t.ledger_version > 0 AND e.state IS DISTINCT FROM {subject.after_image}""",
             kind,
         )
         assert wrong == [], kind
