@@ -27,7 +27,7 @@ from tests.world import World, make_world, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 steady = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
