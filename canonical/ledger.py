@@ -36,11 +36,20 @@ class Written(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Where a kind of subject lives, which columns make its after-image, and how it knows its order (t = its row)."""
+    """Where a kind of subject lives, which columns make its after-image, and how it knows its order (t = its row). `parts` are small
+    rows that belong to it and have no history of their own, as SQL expressions."""
 
     table: str
     image: tuple[str, ...]
     order: str
+    parts: Mapping[str, str] = {}
+
+    @property
+    def after_image(self) -> str:
+        """The SQL expression of the after-image."""
+        columns = [f"'{column}', t.{column}" for column in self.image]
+        parts = [f"'{name}', ({part})" for name, part in self.parts.items()]
+        return f"jsonb_build_object({', '.join(columns + parts)})"
 
 
 SUBJECTS: Mapping[str, Subject] = {
@@ -62,9 +71,14 @@ SUBJECTS: Mapping[str, Subject] = {
         "canonical_fulfilmentrequest",
         ("reference", "location_id", "system_id", "purpose", "attempt", "answer", "execution", "reason", "answered_at"),
         "t.order_id",
+        {"lines": "SELECT jsonb_object_agg(l.line_id, jsonb_build_object('units', l.units, 'short', l.short, 'shipped', l.shipped))"
+                  " FROM canonical_requestline l WHERE l.request_id = t.id"},
     ),
     "shipment": Subject(
-        "canonical_shipment", ("external_id", "request_id", "system_id", "carrier", "service", "shipped_at"), "t.order_id"
+        "canonical_shipment", ("external_id", "request_id", "system_id", "carrier", "service", "shipped_at"), "t.order_id",
+        {"packages": "SELECT jsonb_agg(jsonb_build_object('tracking', p.tracking, 'units', (SELECT jsonb_object_agg(l.line_id, l.units)"
+                     " FROM canonical_packageline l WHERE l.package_id = p.id)) ORDER BY p.position)"
+                     " FROM canonical_package p WHERE p.shipment_id = t.id"},
     ),
     "posting": Subject(
         "canonical_posting",
@@ -103,11 +117,10 @@ def _write(kind: str, changes: Sequence[Change], rows: str) -> list[Written]:
     if not changes:
         return []
     subject = SUBJECTS[kind]
-    image = ", ".join(f"'{column}', t.{column}" for column in subject.image)
     source = rows.format(table=subject.table, rows=sql.values(_COLUMNS))
     statement = (
         f"WITH t AS ({source}) INSERT INTO canonical_entry ({_ENTRY}) "
-        f"SELECT %s, t.id, t.ledger_version, t.event, jsonb_build_object({image}), {subject.order}, t.src, t.cause_kind, "
+        f"SELECT %s, t.id, t.ledger_version, t.event, {subject.after_image}, {subject.order}, t.src, t.cause_kind, "
         f"t.cause_id, t.at, clock_timestamp() FROM t ORDER BY t.id RETURNING subject_id, event, order_id, cause_kind, cause_id"
     )
     unique = list({change.subject_id: change for change in changes}.values())

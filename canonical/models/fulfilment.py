@@ -90,6 +90,9 @@ class Package(models.Model):
     position = models.PositiveSmallIntegerField()
     tracking = models.CharField(max_length=100, blank=True, db_index=True)
     tracking_url = models.CharField(max_length=500, blank=True)
+    unknown = models.JSONField(
+        default=list, db_default=[], help_text="Units the warehouse put in that were not asked for."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shipment", "position"], name="package_once_per_position")]

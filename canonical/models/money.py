@@ -7,7 +7,10 @@ from canonical.models.orders import MONEY
 
 
 class Payment(models.Model):
-    """One payment movement on an order, as a source stated it. State of payment is derived from sums, never stored here."""
+    """One payment movement on an order, as a source stated it last: the shop's statement is part of its snapshot.
+
+    The state of payment is derived from sums, never stored here.
+    """
 
     order = models.ForeignKey("canonical.Order", models.CASCADE, related_name="payments")
     source = models.ForeignKey("canonical.System", models.PROTECT, related_name="+")
@@ -20,11 +23,7 @@ class Payment(models.Model):
     ledger_version = models.IntegerField(default=0, db_default=0)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["order", "source", "kind", "method", "transaction_id"], name="payment_once_per_transaction"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["order", "source", "kind"], name="payment_once_per_statement")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} {self.currency}"

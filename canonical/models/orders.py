@@ -80,7 +80,10 @@ class OrderLine(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["order", "external_id"], name="line_once_per_order")]
-        indexes = [models.Index(fields=["sku_text"], name="line_waiting_for_sku", condition=models.Q(sku=None))]
+        indexes = [
+            models.Index(fields=["sku_text"], name="line_waiting_for_sku", condition=models.Q(sku=None)),
+            models.Index(fields=["variant_ref"], name="line_waiting_for_variant", condition=models.Q(sku=None)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.ordered} × {self.sku_text or self.name}"
@@ -117,6 +120,8 @@ class Hold(models.Model):
         STOPPED = "stopped_in_shop", "stopped in the shop after release"
         STATUS = "unknown_status", "unknown shop status"
         ERP_TOTAL = "erp_total", "ERP total differs"
+        OVER_ROUTED = "over_routed", "warehouses asked for more than ordered"
+        UNASKED = "unknown_article", "shipped something nobody asked for"
         OVER_SHIPPED = "over_shipped", "more shipped than ordered"
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="holds")

@@ -1,6 +1,6 @@
 """SKUs become known: linked by external id first, by code second; a code that two products of one system claim is ambiguous."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from canonical import ledger, sql
@@ -44,6 +44,8 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
     winners = []
     for ref, items in groups.items():
         verdict = latest(known.get(ref), items, digests)
+        if verdict.ask:
+            recorded.ask(source, "sku", ref, items[0].cause)
         if verdict.winner and verdict.winner.fact.sku:
             cause, fact = verdict.winner
             winners.append(_Winner(ref, cause, fact, digests[id(fact)], known[ref].our_id if ref in known else None))
@@ -92,11 +94,24 @@ def codes(wanted: Sequence[str]) -> dict[str, int]:
     return dict(sql.fetch("SELECT code, id FROM canonical_sku WHERE code = ANY(%s)", (sorted(set(wanted)),)))
 
 
+_DESCRIBE = """UPDATE canonical_sku t SET name = v.name, gtin = v.gtin, requires_shipping = v.requires_shipping, active = v.active,
+      authority_id = me.id, code = v.code
+    FROM (SELECT v.*, CASE WHEN o.id IS NULL THEN v.stated ELSE c.code END AS code FROM {rows}
+          JOIN canonical_sku c ON c.id = v.id LEFT JOIN canonical_sku o ON o.code = v.stated AND o.id <> v.id) v, canonical_system me
+    WHERE t.id = v.id AND me.id = %s
+      AND (t.code, t.name, t.gtin, t.requires_shipping, t.active, t.authority_id)
+        IS DISTINCT FROM (v.code, v.name, v.gtin, v.requires_shipping, v.active, me.id)
+      AND NOT EXISTS (SELECT 1 FROM canonical_system a WHERE a.id = t.authority_id AND a.id <> me.id
+                      AND (NOT 'channel' = ANY(a.roles), a.id) < (NOT 'channel' = ANY(me.roles), me.id))
+    RETURNING t.id"""
+
+
 def _describe(source: int, winners: list[_Winner], recorded: Recorded) -> None:
-    """Apply names and flags where the source is the SKU's authority: a channel before any other role, then the older system."""
+    """Apply code, name and flags where the source is the SKU's authority: a channel before any other role, then the older system.
+    A changed code that another SKU has is not taken over."""
     columns = {
         "id": "bigint",
-        "code": "text",
+        "stated": "text",
         "name": "text",
         "gtin": "text",
         "requires_shipping": "boolean",
@@ -107,27 +122,31 @@ def _describe(source: int, winners: list[_Winner], recorded: Recorded) -> None:
     )
     if not rows:
         return
-    changed = sql.fetch(
-        f"""UPDATE canonical_sku t SET name = v.name, gtin = v.gtin, requires_shipping = v.requires_shipping, active = v.active,
-               authority_id = me.id,
-               code = CASE WHEN EXISTS (SELECT 1 FROM canonical_sku o WHERE o.code = v.code) THEN t.code ELSE v.code END
-            FROM {sql.values(columns)}, canonical_system me
-            WHERE t.id = v.id AND me.id = %s
-              AND (t.name, t.gtin, t.requires_shipping, t.active) IS DISTINCT FROM (v.name, v.gtin, v.requires_shipping, v.active)
-              AND NOT EXISTS (SELECT 1 FROM canonical_system a WHERE a.id = t.authority_id AND a.id <> me.id
-                              AND (NOT 'channel' = ANY(a.roles), a.id) < (NOT 'channel' = ANY(me.roles), me.id))
-            RETURNING t.id""",
-        [*sql.arrays(columns, rows), source],
+    statement = _DESCRIBE.format(rows=sql.values(columns))
+    changed = {id for (id,) in sql.fetch(statement, [*sql.arrays(columns, rows), source])}
+    described = {w.our_id: w for w in winners if w.our_id in changed}
+    changes = [Change(id, "described", w.cause, w.fact.occurred_at, source) for id, w in described.items() if id]
+    recorded.entries += ledger.changed("sku", changes)
+    _follow_shipping(source, described, recorded)
+
+
+def _follow_shipping(source: int, described: Mapping[int | None, _Winner], recorded: Recorded) -> None:
+    """Lines nobody was asked to ship yet follow what the SKU says about shipping."""
+    ids = sorted(id for id in described if id)
+    lines = """FROM canonical_orderline l JOIN canonical_sku s ON s.id = l.sku_id JOIN canonical_order o ON o.id = l.order_id
+        WHERE l.sku_id = ANY(%s) AND l.routed = 0 AND l.shipped = 0 AND l.requires_shipping <> s.requires_shipping
+          AND o.stage NOT IN ('completed', 'cancelled')"""
+    orders = sql.fetch(f"SELECT DISTINCT l.order_id {lines}", (ids,))
+    sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", ([o for (o,) in orders],))
+    rows = sql.fetch(
+        f"UPDATE canonical_orderline t SET requires_shipping = s.requires_shipping FROM canonical_sku s"
+        f" WHERE s.id = t.sku_id AND t.id IN (SELECT l.id {lines}) RETURNING t.id, t.sku_id",
+        (ids,),
     )
-    ids = {row[0] for row in changed}
-    recorded.entries += ledger.changed(
-        "sku",
-        [
-            Change(w.our_id, "described", w.cause, w.fact.occurred_at, source)
-            for w in winners
-            if w.our_id and w.our_id in ids
-        ],
-    )
+    changes = [
+        Change(id, "shipping known", described[sku].cause, described[sku].fact.occurred_at, source) for id, sku in rows
+    ]
+    recorded.entries += ledger.changed("order_line", changes)
 
 
 def _adopt_lines(source: int, winners: list[_Winner], recorded: Recorded) -> None:
@@ -135,18 +154,19 @@ def _adopt_lines(source: int, winners: list[_Winner], recorded: Recorded) -> Non
     if not winners:
         return
     by_id = {w.our_id: w for w in winners}
-    waiting = """SELECT l.id, l.order_id, s.id AS sku_id, s.requires_shipping FROM canonical_orderline l
-        JOIN canonical_order o ON o.id = l.order_id
-        JOIN canonical_sku s ON s.id = ANY(%s)
-        WHERE l.sku_id IS NULL AND (s.code = l.sku_text OR EXISTS (SELECT 1 FROM canonical_link k WHERE k.system_id = o.channel_id
-              AND k.entity = 'sku' AND k.external_id = l.variant_ref AND k.our_id = s.id))"""
+    waiting = """SELECT l.id, l.order_id, s.id AS sku_id, s.requires_shipping FROM canonical_sku s
+          JOIN canonical_orderline l ON l.sku_text = s.code AND l.sku_id IS NULL AND l.sku_text <> '' WHERE s.id = ANY(%(ids)s)
+        UNION SELECT l.id, l.order_id, s.id, s.requires_shipping FROM canonical_sku s
+          JOIN canonical_link k ON k.entity = 'sku' AND k.our_id = s.id
+          JOIN canonical_orderline l ON l.variant_ref = k.external_id AND l.sku_id IS NULL AND l.variant_ref <> ''
+          JOIN canonical_order o ON o.id = l.order_id AND o.channel_id = k.system_id WHERE s.id = ANY(%(ids)s)"""
     ids = [w.our_id for w in winners]
-    orders = sql.fetch(f"SELECT DISTINCT order_id FROM ({waiting}) w", (ids,))
+    orders = sql.fetch(f"SELECT DISTINCT order_id FROM ({waiting}) w", {"ids": ids})
     sql.fetch("SELECT id FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", ([o for (o,) in orders],))
     adopted = sql.fetch(
         f"UPDATE canonical_orderline t SET sku_id = w.sku_id, requires_shipping = w.requires_shipping FROM ({waiting}) w"
         " WHERE t.id = w.id RETURNING t.id, t.sku_id",
-        (ids,),
+        {"ids": ids},
     )
     changes = [Change(id, "sku known", by_id[sku].cause, by_id[sku].fact.occurred_at, source) for id, sku in adopted]
     recorded.entries += ledger.changed("order_line", changes)

@@ -101,7 +101,7 @@ def released(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
 
 
 def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
-    """Raise fulfilment requests; a reference that exists is the same request."""
+    """Raise fulfilment requests. One that exists already means that a plan forgot what it knows: our own fault, and it says so."""
     facts = {s.fact.reference: s for s in stated}
     columns = {
         "order_id": "bigint", "location_id": "bigint", "system_id": "bigint", "reference": "text", "purpose": "text",
@@ -126,6 +126,8 @@ def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
         for f in (facts[reference].fact for reference in sorted(facts))
     ]
     made = sql.insert("canonical_fulfilmentrequest", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, reference")
+    if len(made) != len(rows):
+        raise RuntimeError(f"a fulfilment request was raised twice: {sorted(facts)}")
     sql.insert(
         "canonical_requestline",
         {"request_id": "bigint", "line_id": "bigint", "units": "integer"},

@@ -10,18 +10,20 @@ from canonical.recording.work import Recorded
 _SHIPPED = """UPDATE canonical_requestline t SET shipped = s.units FROM (
     SELECT r.request_id, p.line_id, sum(p.units) AS units FROM canonical_packageline p JOIN canonical_package g ON g.id = p.package_id
     JOIN canonical_shipment r ON r.id = g.shipment_id WHERE r.order_id = ANY(%s) GROUP BY 1, 2) s
-    WHERE s.request_id = t.request_id AND s.line_id = t.line_id AND t.shipped <> s.units"""
+    WHERE s.request_id = t.request_id AND s.line_id = t.line_id AND t.shipped <> s.units
+    RETURNING t.request_id, (SELECT order_id FROM canonical_fulfilmentrequest f WHERE f.id = t.request_id)"""
 
 _PROGRESS = """UPDATE canonical_fulfilmentrequest t SET execution = s.execution, answer = s.answer FROM (
-    SELECT r.id, CASE WHEN sum(l.shipped) >= sum(l.units) - sum(l.short) THEN 'shipped' ELSE 'part_shipped' END AS execution,
+    SELECT r.id, CASE WHEN sum(l.shipped) = 0 THEN 'short' WHEN sum(l.shipped) >= sum(l.units) - sum(l.short) THEN 'shipped'
+                     ELSE 'part_shipped' END AS execution,
            CASE WHEN r.answer IN ('unsubmitted', 'submitted') THEN 'accepted' ELSE r.answer END AS answer
     FROM canonical_fulfilmentrequest r JOIN canonical_requestline l ON l.request_id = r.id
-    WHERE r.order_id = ANY(%s) GROUP BY r.id HAVING sum(l.shipped) > 0) s
+    WHERE r.order_id = ANY(%s) GROUP BY r.id HAVING sum(l.shipped) > 0 OR sum(l.short) >= sum(l.units)) s
     WHERE s.id = t.id AND (t.execution, t.answer) IS DISTINCT FROM (s.execution, s.answer) RETURNING t.id, t.order_id"""
 
 _COUNTERS = """UPDATE canonical_orderline t SET routed = c.routed, allocated = c.allocated, picked = c.picked, shipped = c.shipped FROM (
     SELECT l.id,
-      coalesce(sum(r.units - r.short) FILTER (WHERE f.answer <> 'rejected'), 0) AS routed,
+      coalesce(sum(CASE WHEN f.answer = 'rejected' THEN r.shipped ELSE greatest(r.units - r.short, r.shipped) END), 0) AS routed,
       coalesce(sum(r.units - r.short) FILTER (WHERE f.answer = 'accepted'), 0) AS allocated,
       coalesce(sum(r.units - r.short) FILTER (WHERE f.answer <> 'rejected'
         AND f.execution IN ('picked', 'packed', 'part_shipped', 'shipped')), 0) AS picked,
@@ -56,8 +58,8 @@ def refresh(
     if not ids:
         return
     if counters:
-        sql.fetch(_SHIPPED, (ids,))
-        _note("fulfilment_request", "progress", sql.fetch(_PROGRESS, (ids,)), causes, at, recorded)
+        moved = {*sql.fetch(_SHIPPED, (ids,)), *sql.fetch(_PROGRESS, (ids,))}
+        _note("fulfilment_request", "progress", sorted(moved), causes, at, recorded)
         _note("order_line", "counted", sql.fetch(_COUNTERS, (ids,)), causes, at, recorded)
     stages = sql.fetch(_STAGE, (ids,))
     recorded.entries += ledger.changed("order", [Change(id, stage, causes[id], at, None) for id, stage in stages])

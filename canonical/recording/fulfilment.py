@@ -13,6 +13,7 @@ from canonical.recording.work import Recorded, Stated, ours
 from canonical.types import Parcel, Units
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+#: How far work can be. Units a warehouse is short of are counted beside it; "short" as a stage follows when nothing else is left.
 _STAGES = {"open": 0, "picking": 1, "picked": 2, "packed": 3, "short": 4, "part_shipped": 5, "shipped": 6}
 
 
@@ -78,34 +79,33 @@ def _newer(request: Request, stated: Stated) -> bool:
 
 
 def execution(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
-    """Apply ExecutionReported: work only goes forward, so a late "picking" after "packed" says nothing new."""
+    """Apply ExecutionReported: work only goes forward, so a late "picking" after "packed" says nothing new. A shortage counts
+    whenever it is reported, also after a shipment."""
     known = requests(source, stated, recorded)
-    changed: dict[int, Stated] = {}
-    stages: dict[int, tuple[str, str]] = {}
-    for s in sorted(stated, key=lambda s: s.fact.occurred_at):
-        request = known.get(s.fact.request)
-        if request is None:
-            continue
-        stage, _ = stages.get(request.id, (request.execution, ""))
-        if _STAGES[s.fact.stage] > _STAGES[stage]:
-            stages[request.id], changed[request.id] = (s.fact.stage, s.fact.reason), s
-    _short_units(known, stated, recorded)
+    ordered = sorted((s for s in stated if s.fact.request in known), key=lambda s: s.fact.occurred_at)
+    furthest: dict[int, Stated] = {}
+    for s in ordered:
+        request = known[s.fact.request]
+        reached = furthest[request.id].fact.stage if request.id in furthest else request.execution
+        if s.fact.stage != "short" and _STAGES[s.fact.stage] > _STAGES[reached]:
+            furthest[request.id] = s
     sql.update(
         "canonical_fulfilmentrequest",
-        {"id": "bigint", "execution": "text", "reason": "text", "executed_at": "timestamptz"},
-        [(id, *stages[id], s.fact.occurred_at) for id, s in sorted(changed.items())],
+        {"id": "bigint", "execution": "text", "executed_at": "timestamptz"},
+        [(id, s.fact.stage, s.fact.occurred_at) for id, s in sorted(furthest.items())],
     )
-    changes = [ours(source, s, id, stages[id][0]) for id, s in sorted(changed.items())]
-    recorded.entries += ledger.changed("fulfilment_request", changes)
+    short = _short(known, [s for s in ordered if s.fact.stage == "short"], recorded)
+    changes = {id: ours(source, s, id, s.fact.stage) for id, s in {**furthest, **short}.items()}
+    recorded.entries += ledger.changed("fulfilment_request", [changes[id] for id in sorted(changes)])
     return [r.order_id for r in known.values()]
 
 
-def _short_units(known: Mapping[str, Request], stated: Sequence[Stated], recorded: Recorded) -> None:
-    """Units the warehouse will not ship, per line; the largest figure reported stands (a shortage is not taken back here)."""
-    short = [s for s in stated if s.fact.stage == "short" and s.fact.request in known]
-    contents = _contents([known[s.fact.request].id for s in short])
-    rows: dict[tuple[int, int], int] = {}
-    for s in short:
+def _short(known: Mapping[str, Request], stated: Sequence[Stated], recorded: Recorded) -> dict[int, Stated]:
+    """Units the warehouse will not ship, per line; the largest figure reported stands (a shortage is not taken back here).
+    Returns the requests where this changed something."""
+    contents = _contents([known[s.fact.request].id for s in stated])
+    rows: dict[tuple[int, int], tuple[int, Stated]] = {}
+    for s in stated:
         request = known[s.fact.request].id
         try:
             spread = _spread(s.fact.lines, contents.get(request, {}))
@@ -115,12 +115,19 @@ def _short_units(known: Mapping[str, Request], stated: Sequence[Stated], recorde
             )
             continue
         for line, units in spread.items():
-            rows[request, line] = max(units, rows.get((request, line), 0))
-    sql.fetch(
-        "UPDATE canonical_requestline t SET short = greatest(t.short, v.n)"
-        " FROM unnest(%s::bigint[], %s::bigint[], %s::integer[]) v(r, l, n) WHERE t.request_id = v.r AND t.line_id = v.l",
-        ([r for r, _ in rows], [line for _, line in rows], list(rows.values())),
+            rows[request, line] = max((units, s), rows.get((request, line), (0, s)), key=lambda row: row[0])
+    changed = sql.fetch(
+        "UPDATE canonical_requestline t SET short = v.n FROM unnest(%s::bigint[], %s::bigint[], %s::integer[]) v(r, l, n)"
+        " WHERE t.request_id = v.r AND t.line_id = v.l AND t.short < v.n RETURNING t.request_id, t.line_id",
+        ([r for r, _ in rows], [line for _, line in rows], [n for n, _ in rows.values()]),
     )
+    short = {request: rows[request, line][1] for request, line in changed}
+    sql.update(
+        "canonical_fulfilmentrequest",
+        {"id": "bigint", "reason": "text"},
+        [(id, s.fact.reason) for id, s in sorted(short.items())],
+    )
+    return short
 
 
 class _Content(NamedTuple):
@@ -132,7 +139,7 @@ class _Content(NamedTuple):
 
 def _contents(request_ids: Iterable[int]) -> dict[int, dict[int, _Content]]:
     rows = sql.fetch(
-        """SELECT r.request_id, r.line_id, coalesce(s.code, l.sku_text), r.units - r.shipped FROM canonical_requestline r
+        """SELECT r.request_id, r.line_id, coalesce(s.code, l.sku_text), r.units - r.short - r.shipped FROM canonical_requestline r
            JOIN canonical_orderline l ON l.id = r.line_id LEFT JOIN canonical_sku s ON s.id = l.sku_id
            WHERE r.request_id = ANY(%s) ORDER BY r.line_id""",
         (sorted(set(request_ids)),),
@@ -189,7 +196,7 @@ def shipments(source: int, stated: Sequence[Stated], recorded: Recorded) -> list
         elif s.fact.ref not in marks:
             fresh[s.fact.ref] = s
         marks.setdefault(s.fact.ref, mark)
-    placed = _parcels(fresh.values(), known, recorded)
+    placed = [p for p in _parcels(fresh.values(), known) if _asked_for(p, recorded)]
     _insert(source, placed, known, recorded)
     return [known[p.stated.fact.request].order_id for p in placed]
 
@@ -207,36 +214,55 @@ def _digest(fact: ShipmentStated) -> bytes:
     return hashlib.sha256(msgspec.json.encode(bare)).digest()
 
 
+class _Packed(NamedTuple):
+    """A parcel with its units per order line, and what it holds that was not asked for."""
+
+    parcel: Parcel
+    units: dict[int, int]
+    unknown: list[Units]
+
+
 class _Placed(NamedTuple):
-    """A new shipment with the units of each parcel per order line."""
+    """A new shipment with its parcels."""
 
     stated: Stated
-    parcels: list[tuple[Parcel, dict[int, int]]]
+    parcels: list[_Packed]
 
 
-def _parcels(fresh: Iterable[Stated], known: Mapping[str, Request], recorded: Recorded) -> list[_Placed]:
+def _parcels(fresh: Iterable[Stated], known: Mapping[str, Request]) -> list[_Placed]:
     fresh = list(fresh)
     contents = _contents(known[s.fact.request].id for s in fresh)
-    placed = []
-    for s in fresh:
-        content = dict(contents.get(known[s.fact.request].id, {}))
+    return [
+        _Placed(s, [_take(parcel, contents.get(known[s.fact.request].id, {})) for parcel in s.fact.parcels])
+        for s in fresh
+    ]
+
+
+def _asked_for(placed: _Placed, recorded: Recorded) -> bool:
+    """A shipment with nothing in it that was asked for is no shipment of this request."""
+    if any(packed.units for packed in placed.parcels):
+        return True
+    named = next((u.sku or f"line {u.line}" for packed in placed.parcels for u in packed.unknown), "nothing")
+    recorded.conflicts[placed.stated.cause] = (
+        f"The warehouse says it shipped {named}, which is not on request {placed.stated.fact.request}. Ask the warehouse what it sent."
+    )
+    return False
+
+
+def _take(parcel: Parcel, content: dict[int, _Content]) -> _Packed:
+    """The parcel's units per line, taken off what is left of the request; what is not on the request is kept as it was named."""
+    spread: dict[int, int] = {}
+    unknown = []
+    for item in parcel.lines:
         try:
-            placed.append(_Placed(s, [(parcel, _take(parcel, content)) for parcel in s.fact.parcels]))
-        except Unknown as error:
-            recorded.conflicts[s.cause] = (
-                f"The warehouse says it shipped {error}, which is not on request {s.fact.request}. Ask the warehouse what it sent."
-            )
-        else:
-            contents[known[s.fact.request].id] = content
-    return placed
-
-
-def _take(parcel: Parcel, content: dict[int, _Content]) -> dict[int, int]:
-    """The parcel's units per line, taken off what is left of the request."""
-    spread = _spread(parcel.lines, content)
-    for line, units in spread.items():
-        content[line] = content[line]._replace(left=content[line].left - units)
-    return spread
+            placed = _placed(item, content, {})
+        except Unknown:
+            unknown.append(item)
+            continue
+        for line, units in placed:
+            spread[line] = spread.get(line, 0) + units
+            content[line] = content[line]._replace(left=content[line].left - units)
+    return _Packed(parcel, spread, unknown)
 
 
 def _insert(source: int, placed: Sequence[_Placed], known: Mapping[str, Request], recorded: Recorded) -> None:
@@ -251,24 +277,26 @@ def _insert(source: int, placed: Sequence[_Placed], known: Mapping[str, Request]
         "service": "text", "shipped_at": "timestamptz", "digest": "bytea", "ledger_version": "integer",
     }  # fmt: skip
     sql.insert("canonical_shipment", columns, rows)
-    parcels = [
-        (id, n, parcel, units)
-        for id, p in zip(ids, placed, strict=True)
-        for n, (parcel, units) in enumerate(p.parcels, 1)
-    ]
+    parcels = [(id, n, packed) for id, p in zip(ids, placed, strict=True) for n, packed in enumerate(p.parcels, 1)]
     package_ids = sql.new_ids("canonical_package", len(parcels))
     sql.insert(
         "canonical_package",
-        {"id": "bigint", "shipment_id": "bigint", "position": "integer", "tracking": "text", "tracking_url": "text"},
-        [(pid, id, n, q.tracking, q.tracking_url) for pid, (id, n, q, _) in zip(package_ids, parcels, strict=True)],
-    )
+        {
+            "id": "bigint", "shipment_id": "bigint", "position": "integer", "tracking": "text", "tracking_url": "text",
+            "unknown": "jsonb",
+        },
+        [
+            (pid, id, n, q.parcel.tracking, q.parcel.tracking_url, msgspec.json.encode(q.unknown).decode())
+            for pid, (id, n, q) in zip(package_ids, parcels, strict=True)
+        ],
+    )  # fmt: skip
     sql.insert(
         "canonical_packageline",
         {"package_id": "bigint", "line_id": "bigint", "units": "integer"},
         [
             (pid, line, n)
-            for pid, (*_, units) in zip(package_ids, parcels, strict=True)
-            for line, n in sorted(units.items())
+            for pid, (*_, q) in zip(package_ids, parcels, strict=True)
+            for line, n in sorted(q.units.items())
         ],
     )
     changes = [ours(source, p.stated, id, "shipped") for id, p in zip(ids, placed, strict=True)]

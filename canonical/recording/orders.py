@@ -17,7 +17,7 @@ _ORDER = {
     "id": "bigint", "channel_id": "bigint", "external_id": "text", "number": "text", "reference": "text", "stage": "text",
     "shop_status": "text", "shop_status_text": "text", "placed_at": "timestamptz", "currency": "text",
     "prices_include_tax": "boolean", "total": "numeric", "total_tax": "numeric", "customer_id": "bigint", "billing_id": "bigint",
-    "shipping_id": "bigint", "coupons": "jsonb", "note": "text", "ledger_version": "integer",
+    "shipping_id": "bigint", "coupons": "jsonb", "note": "text", "gone_at": "timestamptz", "ledger_version": "integer",
 }  # fmt: skip
 _RESTATED = tuple(
     c for c in _ORDER if c not in {"id", "channel_id", "external_id", "reference", "stage", "ledger_version"}
@@ -99,6 +99,7 @@ def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
     fresh = [o for o in orders if o.new]
     known = [o for o in orders if not o.new]
     sql.insert("canonical_order", _ORDER, [tuple(rows[o.id].values()) for o in fresh])
+    sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(o.id for o in known),))
     sql.update(
         "canonical_order",
         {c: _ORDER[c] for c in ("id", *_RESTATED)},
@@ -123,7 +124,7 @@ def _row(
         "prices_include_tax": fact.prices_include_tax, "total": fact.total, "total_tax": fact.total_tax,
         "customer_id": customer, "billing_id": places[customer, parties.address_digest(fact.billing)],
         "shipping_id": places[customer, parties.address_digest(fact.shipping)],
-        "coupons": _json(fact.coupons), "note": fact.note, "ledger_version": 1,
+        "coupons": _json(fact.coupons), "note": fact.note, "gone_at": None, "ledger_version": 1,
     }  # fmt: skip
 
 
@@ -144,9 +145,9 @@ def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
              variant_ref = excluded.variant_ref, name = excluded.name, requires_shipping = excluded.requires_shipping,
              ordered = excluded.ordered, subtotal = excluded.subtotal, total = excluded.total, taxes = excluded.taxes
            WHERE (canonical_orderline.sku_id, canonical_orderline.sku_text, canonical_orderline.ordered, canonical_orderline.subtotal,
-                  canonical_orderline.total, canonical_orderline.taxes, canonical_orderline.name)
+                  canonical_orderline.total, canonical_orderline.taxes, canonical_orderline.name, canonical_orderline.requires_shipping)
              IS DISTINCT FROM (excluded.sku_id, excluded.sku_text, excluded.ordered, excluded.subtotal, excluded.total,
-                  excluded.taxes, excluded.name)
+                  excluded.taxes, excluded.name, excluded.requires_shipping)
            RETURNING id, order_id, xmax = 0""",
     )  # fmt: skip
     fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
@@ -249,9 +250,10 @@ def _payments(source: int, orders: Sequence[_Order], recorded: Recorded) -> None
     ]  # fmt: skip
     written = sql.insert(
         "canonical_payment", _PAYMENT, rows,
-        """ON CONFLICT (order_id, source_id, kind, method, transaction_id) DO UPDATE SET amount = excluded.amount,
-             paid_at = excluded.paid_at
-           WHERE (canonical_payment.amount, canonical_payment.paid_at) IS DISTINCT FROM (excluded.amount, excluded.paid_at)
+        """ON CONFLICT (order_id, source_id, kind) DO UPDATE SET amount = excluded.amount, paid_at = excluded.paid_at,
+             method = excluded.method, transaction_id = excluded.transaction_id
+           WHERE (canonical_payment.amount, canonical_payment.paid_at, canonical_payment.method, canonical_payment.transaction_id)
+             IS DISTINCT FROM (excluded.amount, excluded.paid_at, excluded.method, excluded.transaction_id)
            RETURNING id, order_id, xmax = 0""",
     )  # fmt: skip
     fresh = [_change(source, paid[order], "stated", id) for id, order, new in written if new]
@@ -265,14 +267,28 @@ def vanished(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
         recorded.ask(source, fact.entity, fact.ref, cause)
 
 
-def gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
-    """A read found no such order: remembered on the order; what follows is decided by people (nothing here undoes an order)."""
-    facts = {s.fact.ref: s for s in stated if s.fact.entity == "order"}
+def gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """A read found no such order: the latest snapshot of it says so, until a later one finds it again. What follows is decided by
+    people (nothing here undoes an order). One we never heard of leaves nothing to remember."""
+    groups = by_ref(s for s in stated if s.fact.entity == "order")
+    known = links.known(source, "order", groups)
+    digests = {id(s.fact): digest(s.fact) for s in stated}
+    winners = {
+        ref: w for ref, items in groups.items() if ref in known and (w := latest(known[ref], items, digests).winner)
+    }
+    links.remember(
+        [
+            (source, "order", ref, known[ref].our_id, s.fact.version, s.fact.read_at, digests[id(s.fact)])
+            for ref, s in winners.items()
+        ],
+        recorded,
+    )
+    facts = {known[ref].our_id: s for ref, s in winners.items()}
     rows = sql.fetch(
-        """UPDATE canonical_order SET gone_at = v.at FROM unnest(%s::text[], %s::timestamptz[]) v(ref, at)
-           WHERE channel_id = %s AND external_id = v.ref AND gone_at IS NULL RETURNING id, external_id""",
-        (list(facts), [s.fact.occurred_at for s in facts.values()], source),
+        """UPDATE canonical_order t SET gone_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at)
+           WHERE t.id = v.id AND gone_at IS NULL RETURNING t.id""",
+        (sorted(facts), [facts[id].fact.occurred_at for id in sorted(facts)]),
     )
-    recorded.entries += ledger.changed(
-        "order", [Change(id, "gone", facts[ref].cause, facts[ref].fact.occurred_at, source) for id, ref in rows]
-    )
+    changes = [Change(id, "gone", facts[id].cause, facts[id].fact.occurred_at, source) for (id,) in rows]
+    recorded.entries += ledger.changed("order", changes)
+    return [id for (id,) in rows]

@@ -80,8 +80,10 @@ def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     groups = by_ref(stated)
     known = links.known(source, "customer", groups)
     digests = {id(s.fact): digest(s.fact) for s in stated}
-    winners = [(ref, latest(known.get(ref), items, digests).winner) for ref, items in groups.items()]
-    facts: dict[str, CustomerStated] = {ref: w.fact for ref, w in winners if w}
+    verdicts = {ref: latest(known.get(ref), items, digests) for ref, items in groups.items()}
+    for ref in (ref for ref, verdict in verdicts.items() if verdict.ask):
+        recorded.ask(source, "customer", ref, groups[ref][0].cause)
+    facts: dict[str, CustomerStated] = {ref: v.winner.fact for ref, v in verdicts.items() if v.winner}
     keys = {ref: normalised(fact.email) or f"{source}:customer:{ref}" for ref, fact in facts.items()}
     ids = _upsert({key: normalised(facts[ref].email) for ref, key in keys.items() if ref not in known})
     ours = {ref: known[ref].our_id if ref in known else ids[keys[ref]] for ref in facts}

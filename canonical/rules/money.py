@@ -22,10 +22,19 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(smallest(currency), ROUND_HALF_UP)
 
 
+#: What a column of money can hold; more digits than this are not money but arithmetic left over.
+_KEPT = Decimal(1).scaleb(-6)
+
+
+def kept(amount: Decimal) -> Decimal:
+    """The amount as it is stored."""
+    return amount.quantize(_KEPT, ROUND_HALF_UP)
+
+
 def parts_total(lines: Iterable[Line], charges: Iterable[Charge]) -> Decimal:
     """Σ lines (net, after discount) + charges + all taxes: what the order total should be."""
     items: list[Line | Charge] = [*lines, *charges]
-    return sum((item.total + item.tax for item in items), Decimal(0))
+    return sum((kept(item.total) + item.tax for item in items), Decimal(0))
 
 
 def tolerance(currency: str, lines: Iterable[Line]) -> Decimal:
@@ -39,5 +48,5 @@ def tolerance(currency: str, lines: Iterable[Line]) -> Decimal:
 def rounding(total: Decimal, lines: Iterable[Line], charges: Iterable[Charge], currency: str) -> Decimal | None:
     """The rounding charge that makes the parts equal the total; None when the difference is more than rounding."""
     lines = tuple(lines)
-    difference = total - parts_total(lines, charges)
+    difference = kept(kept(total) - parts_total(lines, charges))
     return difference if abs(difference) <= tolerance(currency, lines) else None

@@ -1,6 +1,6 @@
 """Rules about orders: which shop statuses let an order go on, and where its units are sent. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 Place = TypeVar("Place")
@@ -15,21 +15,20 @@ def may_release(shop_status: str, gone: bool) -> bool:
 
 
 def route(
-    open_units: Mapping[int, int], sources: Mapping[int, Sequence[Place]], excluded: Collection[Place]
+    open_units: Mapping[int, int], sources: Mapping[int, Sequence[Place]]
 ) -> tuple[dict[Place, dict[int, int]], list[int]]:
-    """Send each line's units to the first location of its ordered list that is not excluded.
+    """Send each line's units to the first location of its ordered list.
 
-    `open_units`: line id → units still to be routed; `sources`: line id → its locations in order. Returns location → {line: units},
-    and the lines no location is left for. Excluded are those who already refused this order: each is asked once.
+    `open_units`: line id → units still to be routed; `sources`: line id → the locations that may be asked, in order. Returns
+    location → {line: units}, and the lines no location is left for.
     """
     routed: dict[Place, dict[int, int]] = {}
     stranded = []
     for line, units in open_units.items():
-        place = next((p for p in sources.get(line, ()) if p not in excluded), None)
-        if place is None:
+        if not sources.get(line):
             stranded.append(line)
         else:
-            routed.setdefault(place, {})[line] = units
+            routed.setdefault(sources[line][0], {})[line] = units
     return routed, stranded
 
 

@@ -12,7 +12,18 @@ RECHECKED = frozenset(
     {"sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop"}
 )
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
-OVERRULED = frozenset({"totals", "completed_in_shop", "stopped_in_shop", "erp_total", "short", "over_shipped"})
+OVERRULED = frozenset(
+    {
+        "totals",
+        "completed_in_shop",
+        "stopped_in_shop",
+        "erp_total",
+        "short",
+        "over_shipped",
+        "over_routed",
+        "unknown_article",
+    }
+)
 
 
 class Check(NamedTuple):
@@ -43,9 +54,9 @@ def changes(order: OrderView) -> Changes:
 
 def _stands(order: OrderView, check: Check) -> bool:
     """Whether such a hold is open already, or was overruled by a person for exactly this."""
-    same = [h for h in order.holds if (h.line_id, h.reason) == (check.line_id, check.reason)]
-    overruled = check.reason in OVERRULED and any(h.by and h.detail == check.detail for h in same if not h.open)
-    return overruled or any(h.open for h in same)
+    if any(h.open and (h.line_id, h.reason) == (check.line_id, check.reason) for h in order.holds):
+        return True
+    return check.reason in OVERRULED and reckoning.overruled(order, check.line_id, check.reason, check.detail)
 
 
 def checks(order: OrderView) -> Iterator[Check]:
@@ -55,6 +66,7 @@ def checks(order: OrderView) -> Iterator[Check]:
         yield from _stopped(order)
         yield from _sourcing(order)
         yield from _shipping(order)
+        yield from _unasked(order)
         yield from _erp(order)
 
 
@@ -99,12 +111,23 @@ def _shipping(order: OrderView) -> Iterable[Check]:
                 words = (
                     f"{request.place.code} is short of {units} on request {request.reference}. {request.reason}".strip()
                 )
-                yield Check("short", f"{request.reference}: {units}", words, line_id)
+                yield Check("short", reckoning.short_detail(request, units), words, line_id)
     for line in order.lines:
         due = line.ordered - line.cancelled
+        if line.shipped <= due < line.routed:
+            words = f"Warehouses were asked for {line.routed} of “{line.sku}”, {due} ordered."
+            yield Check("over_routed", f"{line.sku}: {line.routed} of {due}", words, line.id)
         if line.shipped > due:
             words = f"{line.shipped} of “{line.sku}” shipped, {due} ordered."
             yield Check("over_shipped", f"{line.sku}: {line.shipped} of {due}", words, line.id)
+
+
+def _unasked(order: OrderView) -> Iterable[Check]:
+    for shipment in order.shipments:
+        for item in shipment.unknown:
+            name = item.sku or f"line {item.line}"
+            words = f"Shipment {shipment.external_id} holds {item.units} × {name}, which was not asked for."
+            yield Check("unknown_article", f"{shipment.external_id}: {name}", words)
 
 
 def _erp(order: OrderView) -> Iterable[Check]:

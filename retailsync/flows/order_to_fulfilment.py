@@ -100,7 +100,7 @@ def _order(order: OrderView) -> CreateOrder:
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
     """One request per location for the units not yet routed; after a rejection the next location of the list is asked."""
     for number, (place, units) in enumerate(reckoning.routes(order)[0].items(), len(order.requests) + 1):
-        attempt = 1 + sum(r.place == place for r in order.requests)
+        attempt = 1 + sum(r.place.id == place.id for r in order.requests)
         raised = RequestRaised(
             occurred_at=now, order_id=order.id, reference=f"F{order.id}-{number}", location_id=place.id, system_id=place.system_id,
             lines=tuple(units.items()), attempt=attempt,

@@ -88,6 +88,7 @@ class ShipmentView(NamedTuple):
     shipped_at: datetime
     parcels: tuple[Parcel, ...]
     units: dict[int, int]
+    unknown: tuple[Units, ...]
 
 
 class PostingView(NamedTuple):
@@ -137,6 +138,7 @@ class OrderView:
 
 _addresses = msgspec.json.Decoder(Address)
 _taxes = msgspec.json.Decoder(tuple[Tax, ...])
+_units = msgspec.json.Decoder(tuple[Units, ...])
 
 _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.reference, o.shop_status, o.shop_status_text, o.placed_at,
     o.released_at, o.gone_at IS NOT NULL, o.currency, o.prices_include_tax, o.total, o.customer_id, o.billing_id, b.content::text,
@@ -155,11 +157,11 @@ _REQUESTS = """SELECT r.order_id, r.id, r.reference, r.location_id, p.code, r.sy
     l.line_id, l.units, l.short
   FROM canonical_fulfilmentrequest r JOIN canonical_location p ON p.id = r.location_id
   JOIN canonical_requestline l ON l.request_id = r.id WHERE r.order_id = ANY(%s) ORDER BY r.id, l.line_id"""
-_SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, s.carrier, s.shipped_at, p.id, p.tracking, p.tracking_url,
-    l.line_id, l.units
+_SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, s.carrier, s.shipped_at, p.tracking, p.tracking_url,
+    p.unknown::text, array(SELECT l.line_id FROM canonical_packageline l WHERE l.package_id = p.id ORDER BY l.line_id),
+    array(SELECT l.units FROM canonical_packageline l WHERE l.package_id = p.id ORDER BY l.line_id)
   FROM canonical_shipment s JOIN canonical_fulfilmentrequest r ON r.id = s.request_id
-  LEFT JOIN canonical_package p ON p.shipment_id = s.id LEFT JOIN canonical_packageline l ON l.package_id = p.id
-  WHERE s.order_id = ANY(%s) ORDER BY s.id, p.position, l.line_id"""
+  LEFT JOIN canonical_package p ON p.shipment_id = s.id WHERE s.order_id = ANY(%s) ORDER BY s.id, p.position"""
 _POSTINGS = (
     "SELECT order_id, system_id, kind, subject_id, state, amount FROM canonical_posting WHERE order_id = ANY(%s)"
 )
@@ -227,17 +229,19 @@ def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
 
 
 def _add_shipments(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
-    heads: dict[int, tuple[int, tuple]] = {}  # type: ignore[type-arg]
-    parcels: dict[int, dict[int, tuple[str, str, list[Units]]]] = defaultdict(dict)
-    units: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for id, shipment, ref, place, carrier, at, package, tracking, url, line, count in sql.fetch(_SHIPMENTS, (ids,)):
-        heads[shipment] = (id, (ref, place, carrier, at))
-        if package is None:
-            continue
-        contents = parcels[shipment].setdefault(package, (tracking, url, []))[2]
-        if line is not None:
-            contents.append(Units(units=count, line=str(line)))
-            units[shipment][line] += count
-    for shipment, (id, head) in heads.items():
-        packed = tuple(Parcel(tracking=t, tracking_url=u, lines=tuple(c)) for t, u, c in parcels[shipment].values())
-        orders[id].shipments.append(ShipmentView(shipment, *head, packed, dict(units[shipment])))
+    for id, shipment, *head, tracking, url, unknown, lines, units in sql.fetch(_SHIPMENTS, (ids,)):
+        shipments = orders[id].shipments
+        if not shipments or shipments[-1].id != shipment:
+            shipments.append(ShipmentView(shipment, *head, (), {}, ()))
+        if unknown is not None:
+            contents = dict(zip(lines, units, strict=True))
+            shipments[-1] = _with_parcel(shipments[-1], tracking, url, contents, _units.decode(unknown))
+
+
+def _with_parcel(
+    shipment: ShipmentView, tracking: str, url: str, contents: dict[int, int], unknown: tuple[Units, ...]
+) -> ShipmentView:
+    lines = tuple(Units(units=n, line=str(line)) for line, n in contents.items())
+    units = {line: shipment.units.get(line, 0) + contents.get(line, 0) for line in {**shipment.units, **contents}}
+    parcel = Parcel(tracking=tracking, tracking_url=url, lines=lines)
+    return shipment._replace(parcels=(*shipment.parcels, parcel), units=units, unknown=(*shipment.unknown, *unknown))

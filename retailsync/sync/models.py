@@ -51,6 +51,8 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["system", "id"], condition=Q(state="received"), name="message_to_claim"),
             models.Index(fields=["system", "not_before"], condition=Q(state="waiting"), name="message_waiting"),
+            models.Index(fields=["system", "id"], condition=Q(state="received", alone=True), name="message_alone"),
+            models.Index(fields=["batch_id"], condition=Q(batch_id__isnull=False), name="message_in_batch"),
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="message_waits_for"),
             models.Index(fields=["-id"], condition=Q(state="parked"), name="message_parked"),
         ]
