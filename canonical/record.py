@@ -36,6 +36,9 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.HoldLifted: _ours(decisions.holds_lifted),
 }
 
+#: Facts that name an order by a request to a warehouse.
+_BY_REQUEST = (facts.RequestAnswered, facts.ExecutionReported, facts.ShipmentStated)
+
 #: Facts after which units per line have to be counted again.
 _COUNTED = (facts.RequestRaised, facts.RequestAnswered, facts.ExecutionReported, facts.ShipmentStated)
 
@@ -50,7 +53,7 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     groups: dict[type[Fact], list[Stated]] = {}
     for item in stated:
         groups.setdefault(type(item.fact), []).append(item)
-    _lock(groups)
+    _lock(source, groups)
     touched: list[int] = []
     for kind, recorder in _RECORDERS.items():
         if kind in groups:
@@ -59,10 +62,16 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     return recorded
 
 
-def _lock(groups: dict[type[Fact], list[Stated]]) -> None:
-    """An order is the aggregate: what our decisions and receipts change of it changes under its row lock, taken in one order."""
+def _lock(source: int, groups: dict[type[Fact], list[Stated]]) -> None:
+    """An order is the aggregate: what decisions, receipts and warehouses change of it changes under its row lock.
+
+    All in one statement: two sets of orders locked one after the other meet another transaction's set the wrong way round.
+    """
     ours = (*facts.Decision.__subclasses__(), facts.Posted)
     ids = {s.fact.order_id for kind in ours for s in groups.get(kind, ()) if s.fact.order_id}
+    if asked := {s.fact.request for kind in _BY_REQUEST for s in groups.get(kind, ())}:
+        query = "SELECT order_id FROM canonical_fulfilmentrequest WHERE system_id = %s AND reference = ANY(%s)"
+        ids |= {order for (order,) in sql.fetch(query, (source, sorted(asked)))}
     if ids:
         sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(ids),))
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 from django.db import transaction
@@ -56,18 +57,14 @@ def drain(system_id: int) -> int:
 
 
 def _drain(system_id: int, held: Held) -> tuple[int, bool]:
-    try:
-        visit = systems.visit(system_id)
-    except Misconfigured as error:
-        gates.allow(system_id, 0, clock.now())
-        gates.failed(system_id, clock.now(), error.words, "misconfigured")
-        return 0, False
-    longest = max((s.longest for s in visit.connector.sends.values()), default=0.0)
-    transient.repeat(lambda: _reclaim(system_id, longest))
-    count, ends = 0, time.monotonic() + SECONDS
+    """How many commands were worked on, and whether more may follow at once."""
+    count, ends, visit = 0, time.monotonic() + SECONDS, None
     while time.monotonic() < ends:
         allowed = gates.allow(system_id, CLAIM, clock.now())
         if not allowed:
+            return count, False
+        visit = visit or _visit(system_id)
+        if visit is None:
             return count, False
         token, claimed = outbox.claim(system_id, allowed, SECONDS + MARGIN, clock.now())
         gates.spare(system_id, allowed - len(claimed))
@@ -79,6 +76,18 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
     return count, True
 
 
+def _visit(system_id: int) -> systems.Visit | None:
+    """Get ready to speak with the system, and take back what a dead worker left; None when its set-up does not allow it."""
+    try:
+        visit = systems.visit(system_id)
+    except Misconfigured as error:
+        gates.failed(system_id, clock.now(), error.words, "misconfigured", whole=True)
+        return None
+    longest = max((s.longest for s in visit.connector.sends.values()), default=0.0)
+    transient.repeat(lambda: _reclaim(system_id, longest))
+    return visit
+
+
 def _reclaim(system_id: int, longest: float) -> None:
     with transaction.atomic():
         outbox.reclaim(system_id, longest, clock.now())
@@ -87,15 +96,22 @@ def _reclaim(system_id: int, longest: float) -> None:
 def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> bool:
     """Send the claimed commands kind by kind, in chunks as large as the target takes. Once the time is up, the lease is lost or the
     system stops serving us, the rest is given back and the drain ends: False."""
+    unreadable = [Outcome(c, error=Unreadable(c.kind)) for c in claimed if c.command is None]
+    if unreadable:
+        _settle(visit, token, unreadable, [])
     stopped = False
-    for chunk, send in _chunks(visit, claimed):
+    for chunk, send in _chunks(visit, [c for c in claimed if c.command is not None]):
         deadline = send.deadline if send else 0.0
         stopped = stopped or time.monotonic() > ends or not held.renew(deadline + SECONDS + MARGIN)
         if stopped:
-            transient.repeat(lambda chunk=chunk: _give_back(chunk, token))
+            transient.repeat(partial(_give_back, chunk, token))
         else:
             stopped = not _chunk(visit, token, chunk, send)
     return not stopped
+
+
+class Unreadable(Exception):
+    """Another version of this program wrote a command this one cannot read."""
 
 
 def _give_back(chunk: Sequence[Claimed], token: uuid.UUID) -> None:
@@ -123,8 +139,7 @@ def _chunk(visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], sen
         words = f"{visit.connector.title} cannot carry out this kind of command."
         _settle(visit, token, [Outcome(c, error=Refused(words, reason="unsupported")) for c in chunk], [])
         return True
-    jobs, missing = _resolve(visit.system.pk, chunk, send)
-    outcomes = [Outcome(c, error=missing[c.id]) for c in chunk if c.id in missing]
+    jobs, outcomes = _resolve(visit.system.pk, chunk, send)
     ready = [c for c in chunk if c.id in jobs]
     ours = outbox.hold_on([c.id for c in ready], token, send.deadline + MARGIN) if ready else set()
     session, http = visit.session(send.deadline, list(jobs.values()))
@@ -142,26 +157,37 @@ def _troubles(outcomes: Sequence[Outcome]) -> list[Retry | Misconfigured]:
     return [o.error for o in outcomes if isinstance(o.error, Retry | Misconfigured)]
 
 
-def _resolve(system_id: int, chunk: Sequence[Claimed], send: Send) -> tuple[dict[int, Job], dict[int, Missing]]:
-    """Jobs with every needed reference turned into the target's ids, in one query; Missing for those that lack one."""
-    needs = {c.id: tuple(send.needs(c.command)) for c in chunk}
-    optional = {c.id: tuple(send.optional(c.command)) for c in chunk}
-    wanted = sorted({ref for refs in (*needs.values(), *optional.values()) for ref in refs})
+def _resolve(system_id: int, chunk: Sequence[Claimed], send: Send) -> tuple[dict[int, Job], list[Outcome]]:
+    """Jobs with every needed reference turned into the target's ids, in one query; an outcome for each that lacks one."""
+    needs: dict[int, tuple[Sequence[Ref], Sequence[Ref]]] = {}
+    outcomes = []
+    for c in chunk:
+        try:
+            needs[c.id] = tuple(send.needs(c.command)), tuple(send.optional(c.command))
+        except Exception as error:  # noqa: BLE001  the work state machine: our own fault, for this command alone
+            outcomes.append(Outcome(c, error=error, trouble=traceback.format_exc()))
+    known = _links(system_id, {ref for both in needs.values() for refs in both for ref in refs})
+    jobs: dict[int, Job] = {}
+    for c in (c for c in chunk if c.id in needs):
+        required, optional = needs[c.id]
+        lacking = next((ref for ref in required if ref not in known), None)
+        if lacking:
+            outcomes.append(Outcome(c, error=_missing(lacking, system_id)))
+            continue
+        resolved = {ref: known[ref] for ref in (*required, *optional) if ref in known}
+        jobs[c.id] = Job(c.id, c.purpose, c.command, resolved, c.doubtful)
+    return jobs, outcomes
+
+
+def _links(system_id: int, wanted: set[Ref]) -> dict[Ref, str]:
+    """Reference of ours → the target's id, for those it knows."""
+    refs = sorted(wanted)
     rows = sql.fetch(
         "SELECT l.entity, l.our_id, l.external_id FROM canonical_link l JOIN unnest(%s::text[], %s::bigint[]) v(e, i)"
         " ON l.entity = v.e AND l.our_id = v.i WHERE l.system_id = %s",
-        ([r.entity for r in wanted], [r.id for r in wanted], system_id),
+        ([r.entity for r in refs], [r.id for r in refs], system_id),
     )
-    known = {Ref(entity, our): external for entity, our, external in rows}
-    jobs, missing = {}, {}
-    for c in chunk:
-        lacking = [ref for ref in needs[c.id] if ref not in known]
-        if lacking:
-            missing[c.id] = _missing(lacking[0], system_id)
-            continue
-        resolved = {ref: known[ref] for ref in (*needs[c.id], *optional[c.id]) if ref in known}
-        jobs[c.id] = Job(c.id, c.purpose, c.command, resolved, c.doubtful)
-    return jobs, missing
+    return {Ref(entity, our): external for entity, our, external in rows}
 
 
 def _missing(ref: Ref, system_id: int) -> Missing:
@@ -248,6 +274,8 @@ def _settle_alone(system: int, token: uuid.UUID, outcome: Outcome, exchanges: Se
     try:
         transient.repeat(lambda: _confirm(system, token, [outcome], about))
     except Exception as error:  # noqa: BLE001  the work state machine
+        if transient.passes(error):  # says nothing about the command: its lease ends, and it is looked for
+            raise
         found = outcome.receipt.external_id if outcome.receipt else ""
         trouble = f"{traceback.format_exc()}\nThe system answered: {found or 'nothing'}"
         failed = Outcome(outcome.claimed, error=error, trouble=trouble)
@@ -258,8 +286,10 @@ def _confirm(system_id: int, token: uuid.UUID, outcomes: Sequence[Outcome], exch
     """Settle commands, store exchanges, record receipts and plan what follows: one transaction."""
     now = clock.now()
     with transaction.atomic():
+        _lock(outcomes)
         _store(system_id, outcomes, exchanges)
-        steps = {o.claimed.id: _next(system_id, o, now) for o in outcomes}
+        tripped = not _served(outcomes) and gates.tripped(system_id)
+        steps = {o.claimed.id: _next(system_id, o, now, tripped) for o in outcomes}
         ours = _write(token, outcomes, steps, now)
         settled = [o for o in outcomes if o.claimed.id in ours]
         _hear(system_id, settled)
@@ -268,12 +298,18 @@ def _confirm(system_id: int, token: uuid.UUID, outcomes: Sequence[Outcome], exch
         _gate(system_id, outcomes, now)
 
 
-def _next(system_id: int, outcome: Outcome, now: datetime) -> work.Next:
+def _lock(outcomes: Sequence[Outcome]) -> None:
+    """Orders before commands, as everyone who plans has them: two orders may want the same command, of one customer for instance."""
+    orders = {getattr(o.claimed.command, "order_id", None) for o in outcomes} - {None}
+    sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(orders),))
+
+
+def _next(system_id: int, outcome: Outcome, now: datetime, tripped: bool) -> work.Next:
     if outcome.error is None:
         return work.Next("confirmed", now)
     if isinstance(outcome.error, InDoubt):
         return work.Next("in_doubt", now, "in_doubt", str(outcome.error), doubtful=True)
-    step = work.after(outcome.error, outcome.claimed.tries, outcome.claimed.since, now)
+    step = work.after(outcome.error, outcome.claimed.tries, outcome.claimed.since, now, tripped=tripped)
     return step._replace(not_before=max(step.not_before, now + _longest(system_id, outcome))) if step.doubtful else step
 
 
@@ -371,11 +407,14 @@ def _cases(system_id: int, outcomes: Sequence[Outcome], steps: dict[int, work.Ne
 
 
 def _gate(system_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
-    """One call says one thing about the system: it served us, or it did not."""
+    """One call says one thing about the system: it served us, or it did not. Where it asked us to wait, we do in any case."""
     troubles = _troubles(outcomes)
+    waits = [t.after for t in troubles if isinstance(t, Retry) and t.after]
+    if waits:
+        gates.pause(system_id, max(waits), now)
     if _served(outcomes):
         gates.passed(system_id, now)
     elif troubles:
         first = troubles[0]
         reason = "locked_out" if isinstance(first, Misconfigured) else "unreachable"
-        gates.failed(system_id, now, first.words, reason, first.after if isinstance(first, Retry) else None)
+        gates.failed(system_id, now, first.words, reason, whole=isinstance(first, Misconfigured) or first.down)
