@@ -107,6 +107,11 @@ def test_an_exception_of_no_order_is_told_too() -> None:
     assert text.endswith("exception: This message was not understood.")
 
 
+def test_equal_exceptions_are_told_once_and_briefly() -> None:
+    text, _ = table.result([arrived()], {"": ["No such column.\nLINE 1", "No such column.\nLINE 2"]})
+    assert text.endswith("exception: No such column. (2 times)")
+
+
 def test_no_orders_are_no_success() -> None:
     assert not table.result([], {})[1]
 

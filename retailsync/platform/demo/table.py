@@ -1,5 +1,6 @@
 """Judges what was seen and prints it. Pure: every count can fail, and says which orders failed it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import quantiles
 from typing import NamedTuple
@@ -132,12 +133,18 @@ def _troubles(wrong: Sequence[Seen], complaints: Mapping[str, Sequence[str]]) ->
         reference = seen.basket.reference
         said = "; ".join((*(f"not {name}" for name in lacks(seen)), *doubles(seen)))
         yield f"  {reference}: {said}"
-        yield from (f"      {words}" for words in complaints.get(reference, ["no open exception"]))
+        yield from (f"      {words}" for words in _brief(complaints.get(reference, ["no open exception"])))
     if len(wrong) > NAMED:
         yield f"  … and {len(wrong) - NAMED} more orders"
     named = {seen.basket.reference for seen in wrong}
     others = [words for reference, said in complaints.items() if reference not in named for words in said]
-    yield from (f"  exception: {words}" for words in others[:NAMED])
+    yield from (f"  exception: {words}" for words in _brief(others)[:NAMED])
+
+
+def _brief(said: Sequence[str]) -> list[str]:
+    """First lines, each once, with how often it was said."""
+    counted = Counter(words.partition("\n")[0] for words in said)
+    return [words if count == 1 else f"{words} ({count} times)" for words, count in counted.items()]
 
 
 def _times(orders: Sequence[Seen]) -> Iterator[tuple[str, str, str]]:
