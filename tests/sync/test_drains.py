@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_two_drains_of_one_inbox_work_each_message_once(scene: Scene, bells: list[tuple[str, int]]) -> None:
-    """Without the WHERE of leases._TAKE the second drain took the lease too, buried the first one's living batch and read its messages."""
+    """Without the WHERE of leases._TAKE the second drain took the lease too, began to bury the first one's living batch, and hung."""
     shop, gate, read = scene.world.shop.pk, Gate(), []
     scene.shop.reading = lambda envelope: (read.append(envelope.body), gate.stop())
     inbox.receive(shop, [heard(order(str(n))) for n in range(5)], door="webhook")
@@ -30,7 +30,7 @@ def test_two_drains_of_one_inbox_work_each_message_once(scene: Scene, bells: lis
 
 
 def test_two_drains_of_one_outbox_send_each_command_once(scene: Scene, bells: list[tuple[str, int]]) -> None:
-    """Without the WHERE of leases._TAKE the second drain went to work as well: it sent the warehouse's next orders meanwhile."""
+    """Without the WHERE of leases._TAKE the second drain went to work as well, and the first one's end was never reached."""
     scene.world.stock("JAR")
     partner, gate = scene.world.partners["W1"].pk, Gate()
     scene.world.tell(order("1"), order("2"))
