@@ -392,19 +392,17 @@ CALM: dict[str, Any] = {
 
 
 def unexplained() -> list[tuple[Any, ...]]:
-    """Subjects whose ledger has a gap, or whose last entry does not have the columns of their row as they are."""
+    """Subjects whose ledger has a gap, or whose last entry is not what their row says today."""
     found = rows(
         "SELECT subject_kind, subject_id, 'gap' FROM canonical_entry GROUP BY 1, 2"
         " HAVING max(version) <> count(*) OR min(version) <> 1"
     )
     for kind, subject in ledger.SUBJECTS.items():
-        image = ", ".join(f"'{column}', t.{column}" for column in subject.image)
+        image = subject.after_image
         found += rows(
-            f"SELECT '{kind}', t.id, e.state::text, jsonb_build_object({image})::text FROM {subject.table} t LEFT JOIN LATERAL"
-            " (SELECT (SELECT jsonb_object_agg(k, v) FROM jsonb_each(state) x(k, v) WHERE k = ANY(%s)) AS state FROM canonical_entry"
-            f"  WHERE subject_kind = '{kind}' AND subject_id = t.id ORDER BY version DESC LIMIT 1) e ON true"
-            f" WHERE e.state IS DISTINCT FROM jsonb_build_object({image})",
-            list(subject.image),
+            f"SELECT '{kind}', t.id, e.state::text, {image}::text FROM {subject.table} t LEFT JOIN LATERAL"
+            f" (SELECT state FROM canonical_entry WHERE subject_kind = '{kind}' AND subject_id = t.id ORDER BY version DESC LIMIT 1)"
+            f" e ON true WHERE e.state IS DISTINCT FROM {image}"
         )
     return found[:10]
 
