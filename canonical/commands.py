@@ -19,9 +19,14 @@ class Ref(NamedTuple):
 
 
 class Command(Value, tag=True):
-    """Base of all commands. `level` commands carry identity only and coalesce; the others keep content and order."""
+    """Base of all commands. `level` commands carry identity only and coalesce; the others keep content and order.
+
+    `stoppable` ones move an order on: they do not leave while the order is on hold, and while unsent they follow its edits. The others
+    tell of what has happened.
+    """
 
     level: ClassVar[bool] = False
+    stoppable: ClassVar[bool] = False
 
     @property
     def subject(self) -> Ref:
@@ -102,6 +107,7 @@ class OrderCharge(Value):
 class CreateOrder(Command):
     """Create the sales order in the ERP, unconfirmed. The receipt's amount is the total the ERP computed."""
 
+    stoppable: ClassVar[bool] = True
     order_id: int
     reference: str  # business reference people recognise, e.g. WEB-1042
     customer_id: int
@@ -131,6 +137,7 @@ class CreateOrder(Command):
 class AddRounding(Command):
     """Add one untaxed rounding line so that the ERP's total equals the shop's to the cent. Answers with the new total."""
 
+    stoppable: ClassVar[bool] = True
     order_id: int
     amount: Decimal
 
@@ -150,6 +157,7 @@ class AddRounding(Command):
 class ConfirmOrder(Command):
     """Confirm the ERP's sales order, so that it becomes binding there."""
 
+    stoppable: ClassVar[bool] = True
     order_id: int
 
     @property
@@ -210,6 +218,7 @@ class RequestLine(Value):
 class RequestFulfilment(Command):
     """Ask a warehouse to ship. `reference` is ours, unique for ever; the partner repeats it in everything it says."""
 
+    stoppable: ClassVar[bool] = True
     request_id: int
     order_id: int
     reference: str

@@ -149,7 +149,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# Tasks are bells: one that runs on without its broker does no harm, one that is killed leaves its requests in doubt.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 # A caller that rings the bell must not wait for a Redis that is away: the sweep finds its rows.
@@ -157,10 +158,11 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_TASK_DEFAULT_QUEUE = "inbox"
 CELERY_TASK_ROUTES = {
     "sync.drain_inbox": {"queue": "inbox"},
-    "sync.sweep": {"queue": "inbox"},
+    "sync.sweep": {"queue": "sweep"},  # alone: retries of all systems depend on it
     "sync.drain_outbox": {"queue": "send"},
     "sync.publish_*": {"queue": "stock"},
-    "sync.poll": {"queue": "polls"},
+    "sync.poll": {"queue": "sweep"},
+    "sync.poll_feed": {"queue": "polls"},
     "sync.release": {"queue": "replay"},
 }
 CELERY_TIMEZONE = TIME_ZONE

@@ -117,6 +117,7 @@ class Hold(models.Model):
         REJECTED = "rejected", "every warehouse rejected"
         SHORT = "short", "warehouse is short"
         COMPLETED_EARLY = "completed_in_shop", "completed in the shop before we shipped"
+        EDITED = "edited_after_release", "edited in the shop after release"
         STOPPED = "stopped_in_shop", "stopped in the shop after release"
         STATUS = "unknown_status", "unknown shop status"
         ERP_TOTAL = "erp_total", "ERP total differs"

@@ -1,11 +1,15 @@
 """Why an order may not go on: every check, whether or not a hold for it is open, and what makes holds come and go. Pure."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
+from canonical.commands import Command
 from canonical.rules import orders
-from retailsync.flows import reckoning
-from retailsync.flows.view import HoldView, OrderView
+from retailsync.flows import reckoning, wishes
+from retailsync.flows.view import HoldView, OrderView, RequestView
 
 #: Looked at again each time: such a hold lifts itself when its cause is gone, and comes back when lifted while the cause remains.
 RECHECKED = frozenset(
@@ -64,6 +68,7 @@ def checks(order: OrderView) -> Iterator[Check]:
     yield from _before_release(order)
     if order.released_at is not None:
         yield from _stopped(order)
+        yield from _edited(order)
         yield from _sourcing(order)
         yield from _shipping(order)
         yield from _unasked(order)
@@ -91,6 +96,30 @@ def _stopped(order: OrderView) -> Iterable[Check]:
         yield Check(
             "stopped_in_shop", status, f"The shop says “{status.replace('_', ' ')}” although the order was released."
         )
+
+
+def _edited(order: OrderView) -> Iterable[Check]:
+    """The shop changed what ERP or warehouse were already told: a person carries the change over, or lets it be."""
+    wanted: list[tuple[int | None, Command, str]] = (
+        [(order.erp_id, wishes.sales_order(order), "the ERP")] if order.told else []
+    )
+    wanted += [
+        (r.place.system_id, wishes.fulfilment(order, r), r.place.code)
+        for r in order.requests
+        if order.told and _open(r)
+    ]
+    for system, command, who in wanted:
+        told, now = order.told.get((system or 0, command.purpose)), msgspec.json.decode(msgspec.json.encode(command))
+        if told is not None and told != now:
+            fields = ", ".join(sorted(k.replace("_", " ") for k in {**told, **now} if told.get(k) != now.get(k)))
+            detail = hashlib.sha256(msgspec.json.encode(command)).hexdigest()[:12]
+            words = f"The shop changed the order after {who} was told ({fields})."
+            yield Check("edited_after_release", f"{command.purpose} {detail}", words)
+
+
+def _open(request: RequestView) -> bool:
+    """Whether the warehouse may still be told something about it."""
+    return request.answer != "rejected" and request.execution not in ("shipped", "short")
 
 
 def _sourcing(order: OrderView) -> Iterable[Check]:
@@ -136,6 +165,8 @@ def _erp(order: OrderView) -> Iterable[Check]:
     off = reckoning.erp_difference(order)
     if posting is None or posting.state != "created" or not off:
         return
+    if reckoning.overruled(order, None, "totals", f"{off.normalize():f}"):
+        return  # somebody accepted this very difference already
     rounded = order.posting(order.erp_id, "rounding", order.id) is not None
     if rounded or not reckoning.within_rounding(order, off):
         words = f"The ERP's total differs from the shop's by {off.normalize():f} {order.currency}."

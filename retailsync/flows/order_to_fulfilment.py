@@ -3,19 +3,10 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from canonical.commands import (
-    AddRounding,
-    ConfirmOrder,
-    CreateOrder,
-    OrderCharge,
-    OrderLine,
-    RequestFulfilment,
-    RequestLine,
-    UpsertCustomer,
-)  # fmt: skip
+from canonical.commands import AddRounding, ConfirmOrder, CreateOrder, UpsertCustomer
 from canonical.facts import HoldLifted, HoldPlaced, OrderReleased, RequestRaised
 from canonical.rules import orders
-from retailsync.flows import holds, reckoning
+from retailsync.flows import holds, reckoning, wishes
 from retailsync.flows.base import Flow, Step
 from retailsync.flows.view import OrderView, RequestView, gather
 
@@ -58,7 +49,7 @@ def _book(order: OrderView) -> Iterator[Step]:
         return
     posting = order.posting(erp, "sales_order", order.id)
     if posting is None:
-        yield from _once(order, erp, _customer(order), _order(order))
+        yield from _once(order, erp, wishes.customer(order), wishes.sales_order(order))
     elif posting.state == "created":
         off = reckoning.erp_difference(order)
         rounded = order.posting(erp, "rounding", order.id) is not None
@@ -76,26 +67,6 @@ def _once(
             yield Step(order.cause, system, command)
 
 
-def _customer(order: OrderView) -> UpsertCustomer:
-    return UpsertCustomer(
-        customer_id=order.customer_id, order_id=order.id, billing_id=order.billing_id, billing=order.billing,
-        shipping_id=order.shipping_id, shipping=order.shipping, email=order.email,
-    )  # fmt: skip
-
-
-def _order(order: OrderView) -> CreateOrder:
-    lines = [
-        OrderLine(line_id=x.id, sku_id=x.sku_id or 0, stated=reckoning.stated_line(x)) for x in order.lines if x.ordered
-    ]
-    charges = [OrderCharge(charge_id=c.id, stated=reckoning.stated_charge(c)) for c in order.charges]
-    return CreateOrder(
-        order_id=order.id, reference=order.reference, customer_id=order.customer_id, billing_id=order.billing_id,
-        shipping_id=order.shipping_id, placed_at=order.placed_at, currency=order.currency,
-        prices_include_tax=order.prices_include_tax, total=order.total, lines=tuple(lines), charges=tuple(charges),
-        note=order.note,
-    )  # fmt: skip
-
-
 # ---- the warehouses ---------------------------------------------------------------------------------------------------------
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
     """One request per location for the units not yet routed; after a rejection the next location of the list is asked."""
@@ -111,25 +82,11 @@ def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
 def _request(order: OrderView) -> Iterator[Step]:
     for request in order.requests:
         if request.answer == "unsubmitted" and (request.place.system_id, _purpose(request)) not in order.planned:
-            yield Step(order.cause, request.place.system_id, _fulfilment(order, request))
+            yield Step(order.cause, request.place.system_id, wishes.fulfilment(order, request))
 
 
 def _purpose(request: RequestView) -> str:
     return f"fulfilment_request:{request.id}"
-
-
-def _fulfilment(order: OrderView, request: RequestView) -> RequestFulfilment:
-    lines = [
-        RequestLine(line_id=x.id, sku=x.sku, name=x.name, units=request.units[x.id])
-        for x in order.lines
-        if x.id in request.units
-    ]
-    shipping = next((c for c in order.charges if c.kind == "shipping"), None)
-    return RequestFulfilment(
-        request_id=request.id, order_id=order.id, reference=request.reference, order_reference=order.reference,
-        location_code=request.place.code, ship_to=order.shipping, lines=tuple(lines), requested_at=request.requested_at,
-        shipping_method=shipping.code if shipping else "", note=order.note,
-    )  # fmt: skip
 
 
 FLOW = Flow(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -130,12 +130,17 @@ class OrderView:
     shipments: list[ShipmentView] = field(default_factory=list)
     postings: dict[tuple[int, str, int], PostingView] = field(default_factory=dict)  # (system, kind, subject id)
     planned: set[tuple[int, str]] = field(default_factory=set)  # (system, purpose)
+    told: dict[tuple[int, str], Any] = field(
+        default_factory=dict
+    )  # (system, purpose) → content; only when the shop just restated it
 
     def posting(self, system_id: int | None, kind: str, subject_id: int) -> PostingView | None:
         """What a system confirmed it holds of one subject, if anything."""
         return self.postings.get((system_id or 0, kind, subject_id))
 
 
+#: Events by which a shop changes what it stated before.
+_EDITS = frozenset({"restated", "dropped"})
 _addresses = msgspec.json.Decoder(Address)
 _taxes = msgspec.json.Decoder(tuple[Tax, ...])
 _units = msgspec.json.Decoder(tuple[Units, ...])
@@ -165,7 +170,8 @@ _SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, s.carrier
 _POSTINGS = (
     "SELECT order_id, system_id, kind, subject_id, state, amount FROM canonical_posting WHERE order_id = ANY(%s)"
 )
-_PLANNED = "SELECT order_id, system_id, purpose FROM sync_command WHERE order_id = ANY(%s)"
+_PLANNED = """SELECT order_id, system_id, purpose, stoppable AND state = 'waiting' AND sent_at IS NULL AND NOT doubtful,
+    CASE WHEN stoppable AND order_id = ANY(%s) THEN payload::text END FROM sync_command WHERE order_id = ANY(%s)"""
 _SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id FROM canonical_sourcing g
   JOIN canonical_location p ON p.id = g.location_id
   WHERE p.active AND g.channel_id = ANY(%s) AND (g.sku_id IS NULL OR g.sku_id = ANY(%s)) ORDER BY g.rank, g.id"""
@@ -187,9 +193,18 @@ def gather(entries: Sequence[Written]) -> list[OrderView]:
     _add_shipments(orders, ids)
     for id, system, kind, subject, state, amount in sql.fetch(_POSTINGS, (ids,)):
         orders[id].postings[system, kind, subject] = PostingView(state, amount)
-    for id, system, purpose in sql.fetch(_PLANNED, (ids,)):
-        orders[id].planned.add((system, purpose))
+    _add_planned(orders, ids, {e.order_id for e in entries if e.event in _EDITS})
     return list(orders.values())
+
+
+def _add_planned(orders: dict[int, OrderView], ids: Sequence[int], restated: set[int | None]) -> None:
+    """What was put out. Of an order the shop restated, what has not left is wanted anew (and takes over the edit), and what has left is
+    shown with its content, to be compared."""
+    for id, system, purpose, unsent, payload in sql.fetch(_PLANNED, (sorted(i for i in restated if i), ids)):
+        if payload is None or not unsent:
+            orders[id].planned.add((system, purpose))
+        if payload is not None and not unsent:
+            orders[id].told[system, purpose] = msgspec.json.decode(payload)
 
 
 def _order(id: int, cause: Cause, row: list) -> OrderView:  # type: ignore[type-arg]

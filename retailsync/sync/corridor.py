@@ -9,7 +9,7 @@ from django.db import transaction
 from canonical import sql
 from canonical.commands import Refresh
 from canonical.facts import Decision
-from canonical.ledger import Cause, Written
+from canonical.ledger import Written
 from canonical.record import Recorded, Stated, record
 from retailsync import flows
 from retailsync.sync import bell, cases, outbox
@@ -29,14 +29,6 @@ def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     cases.follow_holds(entries)
     _wake(recorded.appeared, now)
     return recorded
-
-
-def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:
-    """Plan orders anew although no fact about them came, e.g. after staff changed a rule they depend on."""
-    recorded = Recorded()
-    touched = [Written("order", id, "replanned", id, cause) for id in order_ids]
-    cases.follow_holds(_plan(0, touched, now, recorded))
-    _wake(recorded.appeared, now)
 
 
 def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Recorded) -> list[Written]:
@@ -75,7 +67,7 @@ def _wake(keys: set[str], now: datetime) -> None:
 def _wake_rows(kind: str, table: str, state: str, task: str, keys: set[str], now: datetime) -> None:
     rows = sql.fetch(
         f"UPDATE {table} SET state = %s, waits_for = '', not_before = %s"
-        " WHERE waits_for = ANY(%s) AND state IN ('waiting', 'parked') RETURNING id, system_id",
+        " WHERE waits_for = ANY(%s) AND waits_for <> '' AND state IN ('waiting', 'parked') RETURNING id, system_id",
         (state, now, sorted(keys)),
     )
     if rows:

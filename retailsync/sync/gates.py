@@ -47,25 +47,43 @@ def spare(system_id: int, count: int) -> None:
 
 
 def passed(system_id: int, now: datetime) -> None:
-    """The system answered: close the circuit, and the exception with it."""
+    """The system answered: close the circuit, and the exception with it. A pause it asked for goes on."""
     was = sql.fetch(
-        "UPDATE sync_gate g SET failures = 0, open_until = NULL, paused_until = NULL, last_ok_at = %s, words = ''"
+        "UPDATE sync_gate g SET failures = 0, open_until = NULL, last_ok_at = %s, words = ''"
         " FROM (SELECT failures FROM sync_gate WHERE system_id = %s FOR UPDATE) o WHERE g.system_id = %s RETURNING o.failures",
         (now, system_id, system_id),
     )
-    if was and was[0][0] >= TRIP:
+    if was and was[0][0] > 0:
         cases.close("system", [system_id])
 
 
-def failed(system_id: int, now: datetime, words: str, reason: str, after: float | None = None) -> None:
-    """The system as a whole did not serve us. From the third time on the circuit opens and one exception says so."""
+def tripped(system_id: int) -> bool:
+    """Whether the system as a whole is in trouble: then a failed try says nothing about the command that was tried."""
+    rows = sql.fetch("SELECT failures FROM sync_gate WHERE system_id = %s", (system_id,))
+    return bool(rows) and rows[0][0] >= TRIP
+
+
+def pause(system_id: int, seconds: float, now: datetime) -> None:
+    """The system asked us to wait."""
+    sql.fetch(
+        "UPDATE sync_gate SET paused_until = greatest(paused_until, %s) WHERE system_id = %s",
+        (now + timedelta(seconds=seconds), system_id),
+    )
+
+
+def failed(system_id: int, now: datetime, words: str, reason: str, *, whole: bool) -> None:
+    """A call was not served. `whole` = by its nature the whole system's trouble (unreachable, not accepted): nothing is sent for a
+    while at once. Otherwise, and for the exception, only the third failure in a row counts as one."""
+    sql.fetch("INSERT INTO sync_gate (system_id) VALUES (%s) ON CONFLICT DO NOTHING", (system_id,))
     ((failures,),) = sql.fetch(
         "UPDATE sync_gate SET failures = failures + 1, words = %s WHERE system_id = %s RETURNING failures",
         (words, system_id),
     )
-    pause = after if after is not None else min(_LONGEST, 2.0**failures) * random.uniform(0.5, 1.0)
-    column = "paused_until" if after is not None else "open_until"
-    sql.fetch(f"UPDATE sync_gate SET {column} = %s WHERE system_id = %s", (now + timedelta(seconds=pause), system_id))
+    if whole or failures >= TRIP:
+        seconds = min(_LONGEST, 2.0 ** min(failures, 20)) * random.uniform(0.5, 1.0)
+        sql.fetch(
+            "UPDATE sync_gate SET open_until = %s WHERE system_id = %s", (now + timedelta(seconds=seconds), system_id)
+        )
     if failures >= TRIP:
         cases.open_all([cases.Opening("system", system_id, system_id, None, "connection", "send", reason, "", words)])
 

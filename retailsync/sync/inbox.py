@@ -156,7 +156,10 @@ def work_batch(system_id: int, batch: int, ids: Sequence[int]) -> None:
         _log.warning("batch repeated one by one", exc_info=True, extra={"system": system_id, "messages": len(ids)})
         _singly(system_id, ids)
     sql.fetch("DELETE FROM sync_batch WHERE id = %s", (batch,))
-    sql.fetch("UPDATE sync_message SET batch_id = NULL WHERE batch_id = %s AND state = 'received'", (batch,))
+    sql.fetch(
+        "UPDATE sync_message SET batch_id = NULL WHERE id = ANY(%s) AND batch_id = %s AND state = 'received'",
+        (list(ids), batch),
+    )
 
 
 def _together(system_id: int, ids: Sequence[int], batch: int | None = None) -> None:
@@ -244,7 +247,7 @@ def _settle(system_id: int, steps: dict[int, work.Next], troubles: dict[int, str
     """Give messages their next states, and open or close their exceptions. They leave their batch: one that waits can be claimed again."""
     columns = {
         "id": "bigint", "batch_id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text",
-        "words": "text", "trouble": "text", "done_at": "timestamptz",
+        "words": "text", "trouble": "text", "done_at": "timestamptz", "attempts": "integer",
     }  # fmt: skip
     rows = [
         (
@@ -257,6 +260,7 @@ def _settle(system_id: int, steps: dict[int, work.Next], troubles: dict[int, str
             s.words,
             troubles.get(id, ""),
             s.not_before if s.state == "done" else None,
+            0,  # the try came back: only tries that took their worker along are counted
         )
         for id, s in sorted(steps.items())
     ]

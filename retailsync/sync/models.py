@@ -81,6 +81,7 @@ class Command(models.Model):
     subject_key = models.CharField(max_length=200)
     purpose = models.CharField(max_length=250)
     level = models.BooleanField(default=False)
+    stoppable = models.BooleanField(default=False, help_text="Does not leave while its order is on hold.")
     payload = models.JSONField()
     order_id = models.BigIntegerField(null=True, db_index=True)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_default="waiting")
@@ -212,6 +213,7 @@ class Case(models.Model):
         HOLD = "hold", "hold"
         COMMAND = "command", "command"
         SYSTEM = "system", "system"
+        CURSOR = "cursor", "feed"
 
     class Who(models.TextChoices):
         BACK_OFFICE = "back_office", "back office"

@@ -14,12 +14,14 @@ from django.db import transaction
 from canonical import commands, sql
 from canonical.commands import Command
 from canonical.ledger import Cause
-from retailsync.sync import bell
+from retailsync.sync import bell, cases
 
 TASK = "sync.drain_outbox"
+DEATHS = 5  # times a worker may die with a command in its hands
 KINDS: dict[str, type[Command]] = {c.__name__: c for c in commands.Command.__subclasses__()}
 _COLUMNS = {
     "system_id": "bigint", "kind": "text", "subject_kind": "text", "subject_key": "text", "purpose": "text", "level": "boolean",
+    "stoppable": "boolean",
     "payload": "jsonb", "order_id": "bigint", "cause_kind": "text", "cause_id": "bigint",
 }  # fmt: skip
 
@@ -32,19 +34,21 @@ class Order(NamedTuple):
     cause: Cause
 
 
+#: A command not yet sent takes over what is wanted now; one that left, or may have left, stays what it was.
+_FOLD = """ON CONFLICT (system_id, purpose) WHERE NOT level DO UPDATE SET payload = excluded.payload
+    WHERE sync_command.stoppable AND sync_command.state = 'waiting' AND sync_command.sent_at IS NULL AND NOT sync_command.doubtful
+      AND sync_command.payload <> excluded.payload"""
+
+
 def put(orders: Sequence[Order]) -> None:
-    """Put commands out in the caller's transaction. A purpose already put out stays as it is; a waiting level is merged into.
+    """Put commands out in the caller's transaction. A purpose already put out stays, with the newer content while it is unsent; a
+    waiting level is merged into.
 
     Levels go last and sorted by key: their update locks the waiting row, so that a concurrent sender cannot miss the change.
     """
-    queued = [o for o in orders if not o.command.level]
+    queued = list({(o.system_id, o.command.purpose): o for o in orders if not o.command.level}.values())
     levels = {(o.system_id, type(o.command).__name__, o.command.purpose): o for o in orders if o.command.level}
-    sql.insert(
-        "sync_command",
-        _COLUMNS,
-        [_row(o) for o in queued],
-        "ON CONFLICT (system_id, purpose) WHERE NOT level DO NOTHING",
-    )
+    sql.insert("sync_command", _COLUMNS, [_row(o) for o in queued], _FOLD)
     sql.insert(
         "sync_command", _COLUMNS, [_row(levels[key]) for key in sorted(levels)],
         "ON CONFLICT (system_id, kind, subject_kind, subject_key) WHERE level AND state = 'waiting'"
@@ -58,7 +62,7 @@ def _row(order: Order) -> tuple[Any, ...]:
     command = order.command
     kind, key = command.subject_key
     return (
-        order.system_id, type(command).__name__, kind, key, command.purpose, command.level,
+        order.system_id, type(command).__name__, kind, key, command.purpose, command.level, command.stoppable,
         msgspec.json.encode(command).decode(), getattr(command, "order_id", None), *order.cause,
     )  # fmt: skip
 
@@ -70,7 +74,7 @@ class Claimed(NamedTuple):
     id: int
     kind: str
     purpose: str
-    command: Command
+    command: Command | None  # None: its payload cannot be read by this program
     tries: int
     doubtful: bool
     since: datetime
@@ -87,7 +91,8 @@ WITH ready AS (
     AND (SELECT true FROM sync_command e WHERE e.system_id = c.system_id AND e.subject_kind = c.subject_kind
         AND e.subject_key = c.subject_key AND e.state IN ('waiting', 'sending', 'parked', 'in_doubt')
         AND (e.state = 'sending' OR (e.id < c.id AND NOT e.level AND NOT c.level)) LIMIT 1) IS NOT TRUE
-  ORDER BY c.system_id, c.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
+    AND (NOT c.stoppable OR (SELECT true FROM canonical_hold h WHERE h.order_id = c.order_id AND h.lifted_at IS NULL LIMIT 1) IS NOT TRUE)
+  ORDER BY c.system_id, {order} c.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
 heads AS (SELECT DISTINCT ON (subject_kind, subject_key) id FROM ready ORDER BY subject_kind, subject_key, id)
 UPDATE sync_command c SET state = 'sending', lease_token = %(token)s, sent_at = NULL,
   lease_until = clock_timestamp() + %(seconds)s * interval '1 second'
@@ -97,17 +102,30 @@ RETURNING c.id, c.kind, c.purpose, c.payload, c.attempts, c.doubtful, coalesce(c
 
 
 def claim(system_id: int, limit: int, seconds: float, now: datetime) -> tuple[uuid.UUID, list[Claimed]]:
-    """Claim up to `limit` commands that may go out now, oldest first, one per subject; committed before anything is sent."""
+    """Claim up to `limit` commands that may go out now, oldest first, one per subject; committed before anything is sent.
+
+    A single one is a probe of a system in trouble: the one tried least goes, lest one bad command is all the system ever sees.
+    """
     token = uuid.uuid4()
+    statement = _CLAIM.format(order="c.attempts," if limit == 1 else "")
     with transaction.atomic():
-        rows = sql.fetch(_CLAIM, {"system": system_id, "now": now, "limit": limit, "token": token, "seconds": seconds})
+        rows = sql.fetch(
+            statement, {"system": system_id, "now": now, "limit": limit, "token": token, "seconds": seconds}
+        )
     return token, [_claimed(row) for row in sorted(rows)]
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:
     id, kind, purpose, payload, tries, doubtful, since, cause_kind, cause_id = row
-    command = msgspec.json.decode(payload, type=KINDS[kind])
-    return Claimed(id, kind, purpose, command, tries, doubtful, since, Cause(cause_kind, cause_id))
+    return Claimed(id, kind, purpose, _readable(kind, payload), tries, doubtful, since, Cause(cause_kind, cause_id))
+
+
+def _readable(kind: str, payload: str) -> Command | None:
+    """The command, unless an older or newer program wrote something this one cannot read."""
+    try:
+        return msgspec.json.decode(payload, type=KINDS[kind])
+    except (KeyError, msgspec.DecodeError):
+        return None
 
 
 def hold_on(ids: Sequence[int], token: uuid.UUID, seconds: float) -> set[int]:
@@ -143,10 +161,24 @@ def reclaim(system_id: int, longest: float, now: datetime) -> int:
         """UPDATE sync_command SET state = 'waiting', lease_token = NULL, lease_until = NULL, attempts = attempts + 1,
              doubtful = doubtful OR sent_at IS NOT NULL,
              not_before = CASE WHEN sent_at IS NULL THEN %s ELSE %s + %s * interval '1 second' END
-           WHERE system_id = %s AND state = 'sending' AND lease_until < clock_timestamp() RETURNING id""",
+           WHERE system_id = %s AND state = 'sending' AND lease_until < clock_timestamp() RETURNING id, order_id, attempts""",
         (now, now, longest, system_id),
     )
+    _bury(system_id, [(id, order) for id, order, attempts in rows if attempts >= DEATHS])
     return len(rows)
+
+
+def _bury(system_id: int, rows: Sequence[tuple[int, int | None]]) -> None:
+    """Commands whose worker died each time they were sent are put aside."""
+    words = f"This command's worker stopped {DEATHS} times while sending it."
+    sql.fetch(
+        "UPDATE sync_command SET state = 'parked', reason = 'poison', words = %s WHERE id = ANY(%s)",
+        (words, [id for id, _ in rows]),
+    )
+    cases.open_all(
+        cases.Opening("command", id, system_id, order, "order_to_fulfilment", "send", "poison", "", words)
+        for id, order in rows
+    )
 
 
 def supersede(ids: Sequence[int], token: uuid.UUID | None) -> None:

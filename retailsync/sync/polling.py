@@ -7,7 +7,7 @@ from django.db import transaction
 
 from canonical import sql
 from connectors.errors import Misconfigured, Retry, SyncError
-from retailsync.sync import clock, gates, inbox, sending, systems
+from retailsync.sync import cases, clock, gates, inbox, sending, systems, transient
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.models import Cursor
 
@@ -16,25 +16,24 @@ DEADLINE = 60.0  # seconds for one page
 _log = logging.getLogger(__name__)
 
 
-def poll_due() -> int:
-    """Poll every feed that is due. Returns how many pages were read."""
+def due() -> list[int]:
+    """Cursors whose feed should be read now."""
     now = clock.now()
-    due = [c for c in Cursor.objects.select_related("system").filter(system__mode="live") if _due(c, now)]
-    return sum(poll(c.system_id, c.feed) for c in due)
-
-
-def _due(cursor: Cursor, now: object) -> bool:
-    return cursor.polled_at is None or cursor.polled_at + timedelta(seconds=cursor.every) <= now  # type: ignore[operator]
+    live = Cursor.objects.filter(system__mode="live")
+    return [c.pk for c in live if c.polled_at is None or c.polled_at + timedelta(seconds=c.every) <= now]
 
 
 def poll(system_id: int, feed: str) -> int:
-    """Read one feed from its cursor until it has no more. A failure is kept on the cursor and told to the gate."""
+    """Read one feed from its cursor until it has no more; returns how many pages. A failure is kept on the cursor, opens an exception,
+    and harms no other feed."""
     with lease(f"poll:{system_id}:{feed}", DEADLINE * 2) as held:
         if held is None or not gates.allow(system_id, 1, clock.now()):
             return 0
         try:
             return _pages(system_id, feed, held)
-        except SyncError as error:
+        except Exception as error:
+            if transient.passes(error):
+                raise
             _failed(system_id, feed, error)
             return 0
 
@@ -43,7 +42,7 @@ def _pages(system_id: int, feed: str, held: Held) -> int:
     visit = systems.visit(system_id)
     cursor = Cursor.objects.get(system_id=system_id, feed=feed)
     value, count = cursor.value, 0
-    while count < PAGES and held.renew(DEADLINE * 2):
+    while count < PAGES and held.renew(DEADLINE * 2) and (not count or gates.allow(system_id, 1, clock.now())):
         session, http = visit.session(DEADLINE)
         try:
             page = visit.connector.polls[feed](session, value)
@@ -57,16 +56,33 @@ def _pages(system_id: int, feed: str, held: Held) -> int:
                 (value, clock.now(), cursor.id),
             )
             gates.passed(system_id, clock.now())
+            if cursor.words:
+                cases.close("cursor", [cursor.pk])
         if not page.more:
             break
     return count
 
 
-def _failed(system_id: int, feed: str, error: SyncError) -> None:
+def _failed(system_id: int, feed: str, error: Exception) -> None:
+    """Trouble of the whole system is the gate's to tell; anything else is an exception of this feed."""
     now = clock.now()
+    words = error.words if isinstance(error, SyncError) else f"Our own fault: {type(error).__name__}: {error}"
     with transaction.atomic():
-        Cursor.objects.filter(system_id=system_id, feed=feed).update(polled_at=now, words=error.words)
+        cursor = Cursor.objects.get(system_id=system_id, feed=feed)
+        Cursor.objects.filter(pk=cursor.pk).update(polled_at=now, words=words)
+        if isinstance(error, Retry) and error.after:
+            gates.pause(system_id, error.after, now)
         if isinstance(error, Retry | Misconfigured):
             reason = "locked_out" if isinstance(error, Misconfigured) else "unreachable"
-            gates.failed(system_id, now, error.words, reason, getattr(error, "after", None))
-    _log.warning("poll failed", extra={"system": system_id, "feed": feed, "words": error.words})
+            whole = isinstance(error, Misconfigured) or error.down
+            gates.failed(system_id, now, words, reason, whole=whole)
+        else:
+            opening = cases.Opening(
+                "cursor", cursor.pk, system_id, None, "intake", "receive", "feed_failed", feed, words
+            )
+            cases.open_all([opening])
+    _log.warning(
+        "poll failed",
+        extra={"system": system_id, "feed": feed, "words": words},
+        exc_info=not isinstance(error, SyncError),
+    )

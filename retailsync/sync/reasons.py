@@ -74,6 +74,11 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "If it was not shipped by hand, release: it goes to the warehouse.",
     ),
+    "edited_after_release": Reason(
+        "Edited in the shop after release",
+        "back_office",
+        "Carry the change over in ERP or warehouse by hand; release once done.",
+    ),
     "stopped_in_shop": Reason(
         "Stopped in the shop after release",
         "back_office",
@@ -136,6 +141,11 @@ REASONS: dict[str, Reason] = {
         "The connector gave no receipt for this command; look in the target, then release.",
     ),
     # systems
+    "feed_failed": Reason(
+        "A feed cannot be read",
+        "developer",
+        "Read the words on the feed; correct its cursor or the connector. Release to read it again now.",
+    ),
     "unreachable": Reason(
         "System unreachable",
         "administrator",

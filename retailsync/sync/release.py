@@ -1,16 +1,23 @@
 """release: what a person puts right goes on. A message runs the corridor again, a hold is lifted and plans, a command waits again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 from django.db import transaction
 
 from canonical import sql
-from canonical.facts import HoldLifted
+from canonical.facts import HoldLifted, Posted
 from canonical.ledger import Cause
 from canonical.models import Hold
 from canonical.record import Stated
 from retailsync.sync import bell, cases, clock, corridor, gates, inbox, outbox, sending, transient
-from retailsync.sync.models import Action, Case
+from retailsync.sync.models import Action, Case, Command, Cursor
+
+#: Commands a person may settle by hand, and the state that stands for "done" in their posting.
+BY_HAND = {
+    "ConfirmOrder": "confirmed", "RequestFulfilment": "sent", "SendTracking": "sent", "PostGoodsIssue": "done",
+    "CompleteOrder": "done",
+}  # fmt: skip
 
 
 def release(case_ids: Sequence[int], who: str, why: str = "") -> int:
@@ -21,17 +28,54 @@ def release(case_ids: Sequence[int], who: str, why: str = "") -> int:
 def _release(case_ids: Sequence[int], who: str, why: str) -> int:
     with transaction.atomic():
         chosen = list(Case.objects.select_for_update().filter(pk__in=sorted(case_ids)).order_by("pk"))
-        Action.objects.bulk_create(
-            Action(who=who, what="release", target_kind=c.target_kind, target_id=c.target_id, why=why) for c in chosen
-        )
+        noted = Action.objects.bulk_create(_action(c, "release", who, why) for c in chosen)
+        actions = {c.pk: int(action.pk) for c, action in zip(chosen, noted, strict=True)}
         opened = [c for c in chosen if c.closed_at is None]
         for kind, releaser in _RELEASERS.items():
             if group := [c for c in opened if c.target_kind == kind]:
-                releaser(group, who)
+                releaser(group, who, actions)
     return len(opened)
 
 
-def _messages(chosen: Sequence[Case], who: str) -> None:
+def _action(case: Case, what: str, who: str, why: str) -> Action:
+    """Who did what to the target of an exception, and why."""
+    return Action(who=who, what=what, target_kind=case.target_kind, target_id=case.target_id, why=why)
+
+
+def settle_by_hand(case_id: int, who: str, why: str, external_id: str = "") -> bool:
+    """A person says that a command was carried out outside: it is confirmed on their word, and what follows is planned. False when
+    the exception is no longer open, is about something else, or others need an id only the target can give (create it there under
+    our reference and release: it is found, not created again)."""
+    return transient.repeat(lambda: _settle_by_hand(case_id, who, why, external_id))
+
+
+def _settle_by_hand(case_id: int, who: str, why: str, external_id: str) -> bool:
+    with transaction.atomic():
+        case = Case.objects.select_for_update().filter(pk=case_id, closed_at=None, target_kind="command").first()
+        row = Command.objects.select_for_update().filter(pk=case.target_id).first() if case else None
+        if case is None or row is None or row.kind not in BY_HAND or row.state not in ("parked", "in_doubt"):
+            return False
+        action = _action(case, "settle by hand", who, why)
+        action.save()
+        Command.objects.filter(pk=row.pk).update(
+            state="confirmed", settled_at=clock.now(), evidence=f"settled by {who}: {why}"
+        )
+        cases.close("command", [row.pk], who)
+        corridor.advance(row.system_id, [Stated(Cause("action", action.pk), _posted(row, external_id))], clock.now())
+    return True
+
+
+def _posted(row: Command, external_id: str) -> Posted:
+    """The receipt a person gives in the target's place."""
+    command = msgspec.convert(row.payload, outbox.KINDS[row.kind])
+    kind, subject = command.posts or ("", command.subject)
+    return Posted(
+        occurred_at=clock.now(), kind=kind, subject_kind=subject.entity, subject_id=subject.id, order_id=row.order_id,
+        state=BY_HAND[row.kind], external_id=external_id,
+    )  # fmt: skip
+
+
+def _messages(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
     ids = [c.target_id for c in chosen]
     rows = sql.fetch(
         "UPDATE sync_message SET state = 'received', batch_id = NULL, alone = true, attempts = 0, received_at = received_at,"
@@ -42,7 +86,7 @@ def _messages(chosen: Sequence[Case], who: str) -> None:
     _ring(inbox.TASK, rows)
 
 
-def _commands(chosen: Sequence[Case], who: str) -> None:
+def _commands(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
     ids = [c.target_id for c in chosen]
     outbox.supersede(ids, None)
     rows = sql.fetch(
@@ -54,17 +98,19 @@ def _commands(chosen: Sequence[Case], who: str) -> None:
     _ring(sending.TASK, rows)
 
 
-def _holds(chosen: Sequence[Case], who: str) -> None:
+def _holds(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
     now = clock.now()
-    action = Action.objects.filter(who=who).order_by("-id").values_list("id", flat=True)[0]
-    cause = Cause("action", action)
-    holds = Hold.objects.filter(pk__in=[c.target_id for c in chosen], lifted_at=None).order_by("order_id", "pk")
-    facts = [Stated(cause, HoldLifted(occurred_at=now, order_id=h.order_id, hold_id=h.pk, by=who)) for h in holds]
-    cases.close("hold", [c.target_id for c in chosen], who)
+    action = {c.target_id: actions[c.pk] for c in chosen}
+    holds = Hold.objects.filter(pk__in=list(action), lifted_at=None).order_by("order_id", "pk")
+    facts = [
+        Stated(Cause("action", action[h.pk]), HoldLifted(occurred_at=now, order_id=h.order_id, hold_id=h.pk, by=who))
+        for h in holds
+    ]
+    cases.close("hold", list(action), who)
     corridor.advance(0, facts, now)
 
 
-def _systems(chosen: Sequence[Case], who: str) -> None:
+def _systems(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
     ids = [c.target_id for c in chosen]
     for id in ids:
         gates.reset(id)
@@ -77,4 +123,10 @@ def _ring(task: str, rows: Sequence[tuple[int, ...]]) -> None:
         transaction.on_commit(lambda system=system: bell.ring(task, system))
 
 
-_RELEASERS = {"message": _messages, "hold": _holds, "command": _commands, "system": _systems}
+def _cursors(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
+    ids = [c.target_id for c in chosen]
+    Cursor.objects.filter(pk__in=ids).update(polled_at=None)
+    cases.close("cursor", ids, who)
+
+
+_RELEASERS = {"message": _messages, "hold": _holds, "command": _commands, "system": _systems, "cursor": _cursors}

@@ -273,7 +273,7 @@ def _settle_alone(system: int, token: uuid.UUID, outcome: Outcome, exchanges: Se
     about = [e for e in exchanges if outcome.claimed.id in e.jobs]
     try:
         transient.repeat(lambda: _confirm(system, token, [outcome], about))
-    except Exception as error:  # noqa: BLE001  the work state machine
+    except Exception as error:
         if transient.passes(error):  # says nothing about the command: its lease ends, and it is looked for
             raise
         found = outcome.receipt.external_id if outcome.receipt else ""

@@ -3,6 +3,7 @@
 from canonical import sql
 from retailsync.celery import app
 from retailsync.sync import bell, clock, inbox, polling, release, sending
+from retailsync.sync.models import Cursor
 
 
 @app.task(name=inbox.TASK)
@@ -19,8 +20,16 @@ def drain_outbox(system_id: int) -> None:
 
 @app.task(name="sync.poll")
 def poll() -> None:
-    """Poll every feed that is due."""
-    polling.poll_due()
+    """Ask for a poll of every feed that is due, each by itself: a slow one keeps no other waiting."""
+    for cursor in polling.due():
+        poll_feed.delay(cursor)
+
+
+@app.task(name="sync.poll_feed", expires=60)
+def poll_feed(cursor_id: int) -> None:
+    """Poll one feed."""
+    for system, feed in Cursor.objects.filter(pk=cursor_id).values_list("system_id", "feed"):
+        polling.poll(system, feed)
 
 
 @app.task(name="sync.sweep")

@@ -74,12 +74,12 @@ def test_two_failures_at_once_count_as_two() -> None:
 
     def fail() -> None:
         with transaction.atomic():
-            gates.failed(system, NOON, "down", "unreachable")
+            gates.failed(system, NOON, "down", "unreachable", whole=True)
             gate.stop()
 
     one = Worker(fail)
     gate.reached()
-    two = Worker(lambda: gates.failed(system, NOON, "down", "unreachable"))
+    two = Worker(lambda: gates.failed(system, NOON, "down", "unreachable", whole=True))
     assert blocked(two)
     gate.open()
     one.result()
@@ -90,7 +90,7 @@ def test_two_failures_at_once_count_as_two() -> None:
 def test_the_third_failure_opens_the_circuit_and_one_exception() -> None:
     system = _system()
     for _ in range(5):
-        gates.failed(system, NOON, "It does not answer.", "unreachable")
+        gates.failed(system, NOON, "It does not answer.", "unreachable", whole=True)
     assert gates.allow(system, 10, NOON) == 0
     assert rows("SELECT reason, words FROM sync_case WHERE closed_at IS NULL") == [
         ("unreachable", "It does not answer.")
@@ -103,9 +103,35 @@ def test_the_third_failure_opens_the_circuit_and_one_exception() -> None:
 
 def test_a_pause_the_system_asked_for_is_kept_to_the_second() -> None:
     system = _system()
-    gates.failed(system, NOON, "429", "unreachable", after=120)
+    gates.allow(system, 1, NOON)
+    gates.pause(system, 120, NOON)
     assert gates.allow(system, 1, NOON + timedelta(seconds=119)) == 0
     assert gates.allow(system, 1, NOON + timedelta(seconds=121)) == 1
+
+
+def test_an_answer_does_not_end_the_pause_the_system_asked_for() -> None:
+    """An answer to what was already under way used to wipe the pause."""
+    system = _system()
+    gates.allow(system, 1, NOON)
+    gates.pause(system, 120, NOON)
+    gates.passed(system, NOON)
+    assert gates.allow(system, 1, NOON + timedelta(seconds=119)) == 0
+
+
+def test_one_bad_answer_stops_nobody_else() -> None:
+    """Only what concerns the whole system by its nature closes the gate before the third time."""
+    system = _system()
+    gates.allow(system, 1, NOON)
+    gates.failed(system, NOON, "500 for one order", "unreachable", whole=False)
+    assert gates.allow(system, 10, NOON) == 10
+
+
+def test_years_of_failures_overflow_nothing() -> None:
+    system = _system()
+    gates.allow(system, 1, NOON)
+    rows("UPDATE sync_gate SET failures = 5000 RETURNING 1")
+    gates.failed(system, NOON, "down", "unreachable", whole=True)
+    assert gates.allow(system, 1, NOON + timedelta(seconds=301)) == 1
 
 
 def test_a_paused_system_is_not_spoken_to() -> None:
@@ -116,6 +142,7 @@ def test_a_paused_system_is_not_spoken_to() -> None:
 
 def test_a_person_may_reset_it() -> None:
     system = _system()
-    gates.failed(system, NOON, "429", "unreachable", after=120)
+    gates.allow(system, 1, NOON)
+    gates.pause(system, 120, NOON)
     gates.reset(system)
     assert gates.allow(system, 10, NOON) == 10

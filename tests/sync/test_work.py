@@ -23,7 +23,8 @@ from tests.facts import NOON
         (Retry("down", down=True), 99, "waiting", "", False, False),
         (Retry("busy"), work.TRIES - 1, "parked", "retries_exhausted", False, True),
         (Refused("no", reason="tax_mapping"), 0, "parked", "tax_mapping", False, True),
-        (Misconfigured("key"), 0, "parked", "misconfigured", False, True),
+        (Misconfigured("key"), 0, "waiting", "", False, True),
+        (Misconfigured("key"), work.MISCONFIGURED - 1, "parked", "misconfigured", False, True),
         (Malformed("field x"), 0, "parked", "malformed", False, True),
         (ZeroDivisionError("oops"), 0, "parked", "bug", True, True),
     ],
@@ -33,6 +34,12 @@ def test_an_error_decides_the_next_state(
 ) -> None:
     step = work.after(error, tries, NOON, NOON)
     assert (step.state, step.reason, step.doubtful, step.burns) == (state, reason, doubtful, burns)
+
+
+@pytest.mark.parametrize("error", [Retry("busy"), Misconfigured("key")])
+def test_no_try_counts_while_the_whole_system_is_in_trouble(error: Exception) -> None:
+    step = work.after(error, 99, NOON, NOON, tripped=True)
+    assert (step.state, step.burns) == ("waiting", False)
 
 
 def test_what_is_missing_waits_and_is_looked_for_again_until_its_bound() -> None:
