@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Iterator
 
 import pytest
+import redis
 from django.conf import settings
 
 SLOTS = 15  # Redis has databases 1..15 besides the product's own 0
@@ -39,6 +40,8 @@ def redis_url(slot: int) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def own_broker(redis_url: str) -> None:
     """No test rings a bell in a running product."""
-    from retailsync.celery import app  # imported late: it needs configured settings
+    from retailsync.celery import app  # imported late: they need configured settings
+    from retailsync.sync import bell
 
     app.conf.broker_url = redis_url
+    bell._client = redis.Redis.from_url(redis_url, socket_timeout=0.5)

@@ -121,13 +121,18 @@ def _short(known: Mapping[str, Request], stated: Sequence[Stated], recorded: Rec
         " WHERE t.request_id = v.r AND t.line_id = v.l AND t.short < v.n RETURNING t.request_id, t.line_id",
         ([r for r, _ in rows], [line for _, line in rows], [n for n, _ in rows.values()]),
     )
-    short = {request: rows[request, line][1] for request, line in changed}
-    sql.update(
-        "canonical_fulfilmentrequest",
-        {"id": "bigint", "reason": "text"},
-        [(id, s.fact.reason) for id, s in sorted(short.items())],
+    _reasons({known[s.fact.request].id: s for s in stated})
+    return {request: rows[request, line][1] for request, line in changed}
+
+
+def _reasons(last: Mapping[int, Stated]) -> None:
+    """Why units are missing, as the warehouse said last by its own clock (`last`: request id → its latest report)."""
+    sql.fetch(
+        "UPDATE canonical_fulfilmentrequest t SET short_reason = v.reason, short_at = v.at"
+        " FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) v(id, reason, at)"
+        " WHERE t.id = v.id AND (t.short_at IS NULL OR (t.short_at, t.short_reason) < (v.at, v.reason))",
+        (list(last), [s.fact.reason for s in last.values()], [s.fact.occurred_at for s in last.values()]),
     )
-    return short
 
 
 class _Content(NamedTuple):

@@ -137,9 +137,7 @@ def _shipping(order: OrderView) -> Iterable[Check]:
     for request in order.requests:
         for line_id, units in request.short.items():
             if units:
-                words = (
-                    f"{request.place.code} is short of {units} on request {request.reference}. {request.reason}".strip()
-                )
+                words = f"{request.place.code} is short of {units} on request {request.reference}. {request.short_reason}".strip()
                 yield Check("short", reckoning.short_detail(request, units), words, line_id)
     for line in order.lines:
         due = line.ordered - line.cancelled

@@ -73,6 +73,7 @@ class RequestView(NamedTuple):
     answer: str
     execution: str
     reason: str
+    short_reason: str
     requested_at: datetime
     units: dict[int, int]
     short: dict[int, int]
@@ -158,7 +159,7 @@ _CHARGES = """SELECT order_id, id, external_id, kind, code, title, total, taxes:
   WHERE order_id = ANY(%s) ORDER BY id"""
 _HOLDS = """SELECT order_id, id, line_id, reason, detail, lifted_at IS NULL, lifted_by FROM canonical_hold
   WHERE order_id = ANY(%s) ORDER BY id"""
-_REQUESTS = """SELECT r.order_id, r.id, r.reference, r.location_id, p.code, r.system_id, r.answer, r.execution, r.reason, r.requested_at,
+_REQUESTS = """SELECT r.order_id, r.id, r.reference, r.location_id, p.code, r.system_id, r.answer, r.execution, r.reason, r.short_reason, r.requested_at,
     l.line_id, l.units, l.short
   FROM canonical_fulfilmentrequest r JOIN canonical_location p ON p.id = r.location_id
   JOIN canonical_requestline l ON l.request_id = r.id WHERE r.order_id = ANY(%s) ORDER BY r.id, l.line_id"""
@@ -231,16 +232,15 @@ def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, in
 
 
 def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
-    seen: dict[int, RequestView] = {}
-    for id, request, reference, place, code, system, answer, execution, reason, at, line, units, short in sql.fetch(
+    for id, request, reference, *place, answer, execution, reason, missing, at, line, units, short in sql.fetch(
         _REQUESTS, (ids,)
     ):
-        if request not in seen:
-            view = RequestView(request, reference, Place(place, code, system), answer, execution, reason, at, {}, {})
-            seen[request] = view
-            orders[id].requests.append(view)
-        seen[request].units[line] = units
-        seen[request].short[line] = short
+        requests = orders[id].requests
+        if not requests or requests[-1].id != request:
+            where = Place(*place)
+            requests.append(RequestView(request, reference, where, answer, execution, reason, missing, at, {}, {}))
+        requests[-1].units[line] = units
+        requests[-1].short[line] = short
 
 
 def _add_shipments(orders: dict[int, OrderView], ids: Sequence[int]) -> None:

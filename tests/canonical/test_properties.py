@@ -213,7 +213,7 @@ STATE = {
     "payment": """SELECT o.external_id, p.method, p.transaction_id, p.amount, p.paid_at FROM canonical_payment p
         JOIN canonical_order o ON o.id = p.order_id""",
     "request": "SELECT reference, answer, execution, partner_ref, answered_at FROM canonical_fulfilmentrequest",
-    "reason": "SELECT reference, reason, executed_at FROM canonical_fulfilmentrequest",
+    "reason": "SELECT reference, reason, short_reason, short_at FROM canonical_fulfilmentrequest",
     "units": """SELECT r.reference, l.external_id, q.units, q.short, q.shipped FROM canonical_requestline q
         JOIN canonical_fulfilmentrequest r ON r.id = q.request_id JOIN canonical_orderline l ON l.id = q.line_id""",
     "shipment": """SELECT s.external_id, s.carrier, s.shipped_at, p.position, p.tracking, l.external_id, q.units FROM canonical_shipment s
