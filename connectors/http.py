@@ -1,11 +1,9 @@
 """The only way out: one process-wide pool of kept connections and, per call, a total deadline, a byte limit and a record.
 
-Knows no system and judges no status code. Uses urllib3's connections (TLS, framing, decompression) and drives them step by
+Knows no system and judges no status code. urllib3 opens connections (TLS, certificates); what is said on them is `wire`, step by
 step, because the difference between "never left" and "left, outcome unknown" lies between those steps.
 """
 
-import http.client
-import io
 import os
 import socket
 import ssl
@@ -15,15 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util.wait import wait_for_read
 
-from connectors import guard
+from connectors import guard, wire
 from connectors.base import Job, Response
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
 from connectors.masking import Mask
@@ -32,8 +28,6 @@ LIMIT = 20_000_000  # bytes of one answer, decompressed
 CONNECT = 5.0  # seconds for one address; the deadline may be shorter
 IDLE = 4.0  # seconds until a kept connection is dropped: Apache closes after 5, and a race lost is an unknown outcome
 KEPT = 16  # idle connections per target
-CHUNK = 65536
-RECORD = 16384  # bytes of one TLS record: a write that fails within the first has told the other side nothing
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 §9.2.1: asking twice changes nothing
 
 
@@ -52,58 +46,9 @@ class Exchange:
     jobs: tuple[int, ...] = ()
 
 
-class Unsent(Exception):
-    """Not one byte of the request left on this connection."""
-
-
-class TooLarge(Exception):
-    """The answer is larger than the limit."""
-
-
 # ---- connections ------------------------------------------------------------------------------------------------------------
-class _Reader(io.RawIOBase):
-    """Reads a socket until an instant: the time left is set before every read, so a trickle cannot outlive the deadline."""
-
-    def __init__(self, sock: socket.socket, ends: float) -> None:
-        self._sock, self._ends = sock, ends
-        self.ended = False
-        self._raw = sock.makefile(
-            "rb", buffering=0
-        )  # keeps the socket open until the answer is read, as http.client expects
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_left(self._ends))
-        count = self._raw.readinto(buffer)
-        self.ended = count == 0
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """http.client's answer, reading through `_Reader`. A connection that ends among the headers is no answer, though http.client
-    takes it for one with an empty body."""
-
-    def __init__(self, sock: socket.socket, *args: Any, ends: float, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self._reader = _Reader(sock, ends)
-        self.fp = io.BufferedReader(self._reader, CHUNK)
-
-    def begin(self) -> None:
-        super().begin()
-        if self._reader.ended:
-            raise http.client.IncompleteRead(b"")
-
-
 class _Steps(HTTPConnection):
-    """A connection to pinned addresses that only gathers what is to be sent; `flush` sends it."""
+    """A connection to pinned addresses: urllib3 opens it, `exchange` speaks on it."""
 
     places: Sequence[guard.Place] = ()
     ends = 0.0
@@ -116,46 +61,24 @@ class _Steps(HTTPConnection):
             sock = socket.socket(place.family, socket.SOCK_STREAM)
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(min(CONNECT, _left(self.ends)))
+                sock.settimeout(min(CONNECT, wire.left(self.ends)))
                 sock.connect(place.sockaddr)
             except OSError as error:
                 sock.close()
                 trouble = error
             else:
-                sock.settimeout(_left(self.ends))  # bounds the TLS handshake as a whole
+                sock.settimeout(wire.left(self.ends))  # bounds the TLS handshake as a whole
                 return sock
         raise trouble
 
-    def send(self, data: Any) -> None:
-        self._gathered += data
-
-    def exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, ends: float, limit: int
-    ) -> Response:
-        """One request, one whole answer. Raises Unsent, TooLarge or what the socket raised."""
-        self._gathered = bytearray()
-        self.timeout = _left(ends)
-        self.response_class = partial(_Answer, ends=ends)  # type: ignore[assignment]
-        self.request(method, path, body, headers, preload_content=False)
-        self._flush(ends)
-        answer = self.getresponse()
-        named = {name.lower(): value for name, value in answer.headers.itermerged()}
-        return Response(answer.status, named, _read(answer, limit))
-
-    def _flush(self, ends: float) -> None:
-        """Send what was gathered in as few packets as fit. A failure before the first byte is told apart from all others."""
-        rest = memoryview(self._gathered)
-        started = False
-        while rest:
-            self.sock.settimeout(_left(ends))
-            try:
-                sent = self.sock.send(rest[:RECORD])
-            except (ConnectionError, ssl.SSLError) as error:
-                if started:
-                    raise
-                raise Unsent(str(error)) from error
-            started = True
-            rest = rest[sent:]
+    def exchange(self, method: str, request: bytes, ends: float, limit: int) -> Response:
+        """One request, one whole answer. Raises what wire raises, and what the socket did."""
+        line = wire.Wire(self.sock, ends)
+        line.send(request)
+        response, kept = line.receive(method, limit)
+        if not kept:
+            self.close()
+        return response
 
 
 class _Plain(_Steps):
@@ -164,26 +87,6 @@ class _Plain(_Steps):
 
 class _Tls(_Steps, HTTPSConnection):
     """https with the certificate checked against the name, although the address is pinned."""
-
-
-def _left(ends: float) -> float:
-    """Seconds until an instant of the monotonic clock; TimeoutError when it has passed."""
-    left = ends - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left
-
-
-def _read(answer: Any, limit: int) -> bytes:
-    """The whole decompressed body. TooLarge as soon as it is known to be."""
-    whole = bytearray()
-    piece = b""
-    while len(whole) <= limit and (answer.length_remaining or 0) <= limit:
-        piece = answer.read(CHUNK)
-        whole += piece
-        if len(piece) < CHUNK and (not piece or answer.length_remaining == 0):
-            return bytes(whole)
-    raise TooLarge(f"more than {limit} bytes")
 
 
 # ---- the pool ---------------------------------------------------------------------------------------------------------------
@@ -305,39 +208,41 @@ class Http:
         """Try on a kept connection; where that one was dead and nothing can have happened, once more on a fresh one."""
         if self._ends <= time.monotonic():
             raise Retry("There was no time left for this request.")
+        try:
+            request = wire.request(method, _host(goal), goal.path, headers, body)
+        except wire.Unfit as error:
+            raise Misconfigured(
+                f"The request to {goal.host} has a character that is not allowed in {error}."
+            ) from error
         conn, used = self._pool.take(goal, self._loopback, self._ends)
         try:
-            return self._on(conn, method, goal, headers, body)
-        except Unsent as error:
+            return self._on(conn, method, goal, request)
+        except wire.Unsent as error:
             if not used:
                 raise Retry(f"{goal.host} closed the connection at once.", down=True, detail=str(error)) from error
-        except (http.client.RemoteDisconnected, ConnectionError) as error:
+        except ConnectionError as error:
             if not used or method not in SAFE:
                 raise _unknown(goal, error) from error
         conn, _ = self._pool.take(goal, self._loopback, self._ends, fresh=True)
         try:
-            return self._on(conn, method, goal, headers, body)
-        except Unsent as error:
+            return self._on(conn, method, goal, request)
+        except wire.Unsent as error:
             raise Retry(f"{goal.host} closed the connection at once.", down=True, detail=str(error)) from error
-        except (http.client.RemoteDisconnected, ConnectionError) as error:
+        except ConnectionError as error:
             raise _unknown(goal, error) from error
 
-    def _on(
-        self, conn: _Steps, method: str, goal: guard.Target, headers: Mapping[str, str], body: bytes | None
-    ) -> Response:
+    def _on(self, conn: _Steps, method: str, goal: guard.Target, request: bytes) -> Response:
         """One try on one connection, which is kept only after a complete answer."""
         complete = False
         try:
-            response = conn.exchange(method, goal.path, headers, body, self._ends, self._limit)
+            response = conn.exchange(method, request, self._ends, self._limit)
             complete = True
             return response
-        except http.client.InvalidURL as error:
-            raise Misconfigured(f"The address of this system is not a URL: {error}.") from error
-        except TooLarge as error:
+        except wire.TooLarge as error:
             raise Refused(f"{goal.host} answered with too much: {error}.", reason="too_large") from error
-        except (http.client.RemoteDisconnected, ConnectionError):
+        except ConnectionError:
             raise
-        except (OSError, http.client.HTTPException, HTTPError) as error:
+        except (OSError, wire.Broken) as error:
             raise _unknown(goal, error) from error
         finally:
             if complete:
@@ -370,6 +275,13 @@ class Http:
                 jobs=jobs,
             )
         )
+
+
+def _host(goal: guard.Target) -> str:
+    """The Host header: an IPv6 address in brackets, the port where it is not the usual one."""
+    host = goal.host.rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    return host if goal.port == guard.PORTS[goal.scheme] else f"{host}:{goal.port}"
 
 
 def _unknown(goal: guard.Target, error: Exception) -> Retry:

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors import guard, http
+from connectors import guard, http, masking
 from connectors.base import Job, Response
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
 from connectors.http import Http, Pool
+from connectors.masking import Mask
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -453,6 +456,10 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 # ---- the record -------------------------------------------------------------------------------------------------------------
 SECRETS = ("cs_literal_secret", "whsec_c2VjcmV0")
+PARTS = [
+    '"', '"', '"', ":", ":", " ", ",", "{", "}", "\\", "a", "-", "İ", "é", "=", "12", "token", "Order_Key", "secret", "PASSWORD", "api-key",
+    '"access_token":"', '"x":', '"note":"the token","',
+]  # fmt: skip
 
 
 def recorded(raw: bytes, path: str, headers: dict[str, str], body: bytes) -> http.Exchange:
@@ -487,6 +494,24 @@ def test_excerpts_are_bounded_and_a_secret_on_the_edge_stays_hidden() -> None:
     seen = recorded(OK, "/", {}, b"x" * 4090 + SECRETS[0].encode() + "é".encode() * 5000)
     assert len(seen.request.encode()) <= 4096
     assert "cs_l" not in seen.request
+
+
+def test_a_secret_cut_in_two_stays_hidden_though_masking_moved_it_into_the_excerpt() -> None:
+    """What the nets take out before it makes room for what was read beyond the excerpt, to its last character."""
+    secret = "s3cr3t" * 20
+    seen = Mask([secret]).message({}, b"x" * 2000 + f"{secret} ".encode() * 50)
+    assert seen.startswith("\n" + "x" * 1000)
+    assert "s3" not in seen
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join))
+def test_the_quick_net_for_json_catches_what_its_pattern_would_anywhere(text: str) -> None:
+    low = text.replace("İ", "I").lower()
+    assert masking._json(text, masking._places(low)) == masking._JSON.sub(rf'\1"{masking.MASK}"', text)
+
+
+def test_every_telling_word_has_a_root() -> None:
+    assert [w for w in masking.WORDS if not any(root in w for root in masking.ROOTS)] == []
 
 
 def test_a_nul_does_not_reach_the_record() -> None:
