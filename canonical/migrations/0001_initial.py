@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,517 +17,951 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=320, unique=True)),
-                ('email', models.CharField(blank=True, max_length=320)),
-                ('name', models.CharField(blank=True, help_text="As the shop's own customer record says; empty for guests.", max_length=300)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=320, unique=True)),
+                ("email", models.CharField(blank=True, max_length=320)),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True,
+                        help_text="As the shop's own customer record says; empty for guests.",
+                        max_length=300,
+                    ),
+                ),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='Location',
+            name="Location",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=30, unique=True)),
-                ('name', models.CharField(max_length=100)),
-                ('kind', models.CharField(choices=[('warehouse', 'warehouse'), ('store', 'store'), ('3pl', 'third-party warehouse'), ('virtual', 'virtual')], default='3pl', max_length=10)),
-                ('active', models.BooleanField(default=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.CharField(max_length=30, unique=True)),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("warehouse", "warehouse"),
+                            ("store", "store"),
+                            ("3pl", "third-party warehouse"),
+                            ("virtual", "virtual"),
+                        ],
+                        default="3pl",
+                        max_length=10,
+                    ),
+                ),
+                ("active", models.BooleanField(default=True)),
             ],
             options={
-                'ordering': ['code'],
+                "ordering": ["code"],
             },
         ),
         migrations.CreateModel(
-            name='Package',
+            name="Package",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
-                ('tracking', models.CharField(blank=True, db_index=True, max_length=100)),
-                ('tracking_url', models.CharField(blank=True, max_length=500)),
-                ('unknown', models.JSONField(db_default=[], default=list, help_text='Units the warehouse put in that were not asked for.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveSmallIntegerField()),
+                ("tracking", models.CharField(blank=True, db_index=True, max_length=100)),
+                ("tracking_url", models.CharField(blank=True, max_length=500)),
+                (
+                    "unknown",
+                    models.JSONField(
+                        db_default=[], default=list, help_text="Units the warehouse put in that were not asked for."
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=300)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=300)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='Address',
+            name="Address",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.BinaryField()),
-                ('content', models.JSONField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='addresses', to='canonical.customer')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.BinaryField()),
+                ("content", models.JSONField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="addresses", to="canonical.customer"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'addresses',
+                "verbose_name_plural": "addresses",
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject_kind', models.CharField(max_length=20)),
-                ('subject_id', models.BigIntegerField()),
-                ('version', models.IntegerField()),
-                ('event', models.CharField(max_length=30)),
-                ('state', models.JSONField()),
-                ('order_id', models.BigIntegerField(null=True)),
-                ('source_id', models.BigIntegerField(null=True)),
-                ('cause_kind', models.CharField(max_length=12)),
-                ('cause_id', models.BigIntegerField()),
-                ('occurred_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("subject_kind", models.CharField(max_length=20)),
+                ("subject_id", models.BigIntegerField()),
+                ("version", models.IntegerField()),
+                ("event", models.CharField(max_length=30)),
+                ("state", models.JSONField()),
+                ("order_id", models.BigIntegerField(null=True)),
+                ("source_id", models.BigIntegerField(null=True)),
+                ("cause_kind", models.CharField(max_length=12)),
+                ("cause_id", models.BigIntegerField()),
+                ("occurred_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField()),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'indexes': [models.Index(fields=['order_id', 'id'], name='canonical_e_order_i_5a7778_idx')],
-                'constraints': [models.UniqueConstraint(fields=('subject_kind', 'subject_id', 'version'), name='entry_versions_once_per_subject')],
+                "verbose_name_plural": "entries",
+                "indexes": [models.Index(fields=["order_id", "id"], name="canonical_e_order_i_5a7778_idx")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("subject_kind", "subject_id", "version"), name="entry_versions_once_per_subject"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=200)),
-                ('number', models.CharField(max_length=100)),
-                ('reference', models.CharField(help_text='Shop prefix and number: what people and other systems call it.', max_length=120)),
-                ('stage', models.CharField(choices=[('received', 'received'), ('on_hold', 'on hold'), ('accepted', 'accepted'), ('released', 'released'), ('in_fulfilment', 'in fulfilment'), ('completed', 'completed'), ('cancelled', 'cancelled')], default='received', max_length=20)),
-                ('shop_status', models.CharField(max_length=20)),
-                ('shop_status_text', models.CharField(blank=True, max_length=60)),
-                ('placed_at', models.DateTimeField()),
-                ('released_at', models.DateTimeField(blank=True, null=True)),
-                ('currency', models.CharField(max_length=3)),
-                ('prices_include_tax', models.BooleanField(default=False)),
-                ('total', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('total_tax', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('coupons', models.JSONField(default=list)),
-                ('note', models.TextField(blank=True)),
-                ('gone_at', models.DateTimeField(blank=True, help_text='When a read found it deleted in the shop.', null=True)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('billing', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='canonical.address')),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='canonical.customer')),
-                ('shipping', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='canonical.address')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=200)),
+                ("number", models.CharField(max_length=100)),
+                (
+                    "reference",
+                    models.CharField(
+                        help_text="Shop prefix and number: what people and other systems call it.", max_length=120
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("received", "received"),
+                            ("on_hold", "on hold"),
+                            ("accepted", "accepted"),
+                            ("released", "released"),
+                            ("in_fulfilment", "in fulfilment"),
+                            ("completed", "completed"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        default="received",
+                        max_length=20,
+                    ),
+                ),
+                ("shop_status", models.CharField(max_length=20)),
+                ("shop_status_text", models.CharField(blank=True, max_length=60)),
+                ("placed_at", models.DateTimeField()),
+                ("released_at", models.DateTimeField(blank=True, null=True)),
+                ("currency", models.CharField(max_length=3)),
+                ("prices_include_tax", models.BooleanField(default=False)),
+                ("total", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("total_tax", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("coupons", models.JSONField(default=list)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "gone_at",
+                    models.DateTimeField(blank=True, help_text="When a read found it deleted in the shop.", null=True),
+                ),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "billing",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="canonical.address"
+                    ),
+                ),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="canonical.customer"
+                    ),
+                ),
+                (
+                    "shipping",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="canonical.address"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='FulfilmentRequest',
+            name="FulfilmentRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=140, unique=True)),
-                ('purpose', models.CharField(default='original', max_length=10)),
-                ('attempt', models.PositiveSmallIntegerField(default=1)),
-                ('answer', models.CharField(choices=[('unsubmitted', 'not sent yet'), ('submitted', 'sent, not answered'), ('accepted', 'accepted'), ('rejected', 'rejected'), ('closed', 'closed')], default='unsubmitted', max_length=12)),
-                ('execution', models.CharField(choices=[('open', 'open'), ('picking', 'picking'), ('picked', 'picked'), ('packed', 'packed'), ('part_shipped', 'partly shipped'), ('shipped', 'shipped'), ('short', 'short')], default='open', max_length=12)),
-                ('reason', models.TextField(blank=True, help_text="Why it was rejected, in the warehouse's words.")),
-                ('short_reason', models.TextField(blank=True, db_default='', help_text='Why units are missing, as reported last.')),
-                ('short_at', models.DateTimeField(blank=True, null=True)),
-                ('partner_ref', models.CharField(blank=True, max_length=100)),
-                ('requested_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('executed_at', models.DateTimeField(blank=True, null=True)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('location', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='canonical.location')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='requests', to='canonical.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reference", models.CharField(max_length=140, unique=True)),
+                ("purpose", models.CharField(default="original", max_length=10)),
+                ("attempt", models.PositiveSmallIntegerField(default=1)),
+                (
+                    "answer",
+                    models.CharField(
+                        choices=[
+                            ("unsubmitted", "not sent yet"),
+                            ("submitted", "sent, not answered"),
+                            ("accepted", "accepted"),
+                            ("rejected", "rejected"),
+                            ("closed", "closed"),
+                        ],
+                        default="unsubmitted",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "execution",
+                    models.CharField(
+                        choices=[
+                            ("open", "open"),
+                            ("picking", "picking"),
+                            ("picked", "picked"),
+                            ("packed", "packed"),
+                            ("part_shipped", "partly shipped"),
+                            ("shipped", "shipped"),
+                            ("short", "short"),
+                        ],
+                        default="open",
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, help_text="Why it was rejected, in the warehouse's words.")),
+                (
+                    "short_reason",
+                    models.TextField(blank=True, db_default="", help_text="Why units are missing, as reported last."),
+                ),
+                ("short_at", models.DateTimeField(blank=True, null=True)),
+                ("partner_ref", models.CharField(blank=True, max_length=100)),
+                ("requested_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                ("executed_at", models.DateTimeField(blank=True, null=True)),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                ("location", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="canonical.location")),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="requests", to="canonical.order"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Charge',
+            name="Charge",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=100)),
-                ('kind', models.CharField(max_length=10)),
-                ('code', models.CharField(blank=True, max_length=100)),
-                ('title', models.CharField(blank=True, max_length=300)),
-                ('total', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('taxes', models.JSONField(default=list)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='charges', to='canonical.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=100)),
+                ("kind", models.CharField(max_length=10)),
+                ("code", models.CharField(blank=True, max_length=100)),
+                ("title", models.CharField(blank=True, max_length=300)),
+                ("total", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("taxes", models.JSONField(default=list)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="charges", to="canonical.order"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OrderLine',
+            name="OrderLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=100)),
-                ('sku_text', models.CharField(blank=True, max_length=200)),
-                ('variant_ref', models.CharField(blank=True, max_length=100)),
-                ('name', models.CharField(blank=True, max_length=500)),
-                ('requires_shipping', models.BooleanField(default=True)),
-                ('ordered', models.IntegerField()),
-                ('cancelled', models.IntegerField(db_default=0, default=0)),
-                ('routed', models.IntegerField(db_default=0, default=0)),
-                ('allocated', models.IntegerField(db_default=0, default=0)),
-                ('picked', models.IntegerField(db_default=0, default=0)),
-                ('shipped', models.IntegerField(db_default=0, default=0)),
-                ('subtotal', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('total', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('taxes', models.JSONField(default=list)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='canonical.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=100)),
+                ("sku_text", models.CharField(blank=True, max_length=200)),
+                ("variant_ref", models.CharField(blank=True, max_length=100)),
+                ("name", models.CharField(blank=True, max_length=500)),
+                ("requires_shipping", models.BooleanField(default=True)),
+                ("ordered", models.IntegerField()),
+                ("cancelled", models.IntegerField(db_default=0, default=0)),
+                ("routed", models.IntegerField(db_default=0, default=0)),
+                ("allocated", models.IntegerField(db_default=0, default=0)),
+                ("picked", models.IntegerField(db_default=0, default=0)),
+                ("shipped", models.IntegerField(db_default=0, default=0)),
+                ("subtotal", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("total", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("taxes", models.JSONField(default=list)),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="canonical.order"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Hold',
+            name="Hold",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(choices=[('sku_mapping', 'unknown SKU'), ('totals', 'totals do not add up'), ('no_location', 'no warehouse can ship this'), ('rejected', 'every warehouse rejected'), ('short', 'warehouse is short'), ('completed_in_shop', 'completed in the shop before we shipped'), ('edited_after_release', 'edited in the shop after release'), ('stopped_in_shop', 'stopped in the shop after release'), ('unknown_status', 'unknown shop status'), ('erp_total', 'ERP total differs'), ('over_routed', 'warehouses asked for more than ordered'), ('unknown_article', 'shipped something nobody asked for'), ('over_shipped', 'more shipped than ordered')], max_length=30)),
-                ('detail', models.CharField(blank=True, help_text='What exactly, e.g. the SKU; equal details are one cause.', max_length=300)),
-                ('words', models.TextField()),
-                ('placed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('lifted_at', models.DateTimeField(blank=True, null=True)),
-                ('lifted_by', models.CharField(blank=True, db_default='', help_text="A person's name, or empty when the cause went away.", max_length=150)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='holds', to='canonical.order')),
-                ('line', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='canonical.orderline')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("sku_mapping", "unknown SKU"),
+                            ("totals", "totals do not add up"),
+                            ("no_location", "no warehouse can ship this"),
+                            ("rejected", "every warehouse rejected"),
+                            ("short", "warehouse is short"),
+                            ("completed_in_shop", "completed in the shop before we shipped"),
+                            ("edited_after_release", "edited in the shop after release"),
+                            ("stopped_in_shop", "stopped in the shop after release"),
+                            ("unknown_status", "unknown shop status"),
+                            ("erp_total", "ERP total differs"),
+                            ("over_routed", "warehouses asked for more than ordered"),
+                            ("unknown_article", "shipped something nobody asked for"),
+                            ("over_shipped", "more shipped than ordered"),
+                        ],
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "detail",
+                    models.CharField(
+                        blank=True, help_text="What exactly, e.g. the SKU; equal details are one cause.", max_length=300
+                    ),
+                ),
+                ("words", models.TextField()),
+                ("placed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("lifted_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "lifted_by",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        help_text="A person's name, or empty when the cause went away.",
+                        max_length=150,
+                    ),
+                ),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="holds", to="canonical.order"
+                    ),
+                ),
+                (
+                    "line",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to="canonical.orderline"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PackageLine',
+            name="PackageLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('units', models.IntegerField()),
-                ('line', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.orderline')),
-                ('package', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='canonical.package')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("units", models.IntegerField()),
+                ("line", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.orderline")),
+                (
+                    "package",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="canonical.package"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RequestLine',
+            name="RequestLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('units', models.IntegerField()),
-                ('short', models.IntegerField(db_default=0, default=0)),
-                ('shipped', models.IntegerField(db_default=0, default=0)),
-                ('line', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.orderline')),
-                ('request', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='canonical.fulfilmentrequest')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("units", models.IntegerField()),
+                ("short", models.IntegerField(db_default=0, default=0)),
+                ("shipped", models.IntegerField(db_default=0, default=0)),
+                ("line", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.orderline")),
+                (
+                    "request",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="canonical.fulfilmentrequest",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Shipment',
+            name="Shipment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=200)),
-                ('carrier', models.CharField(blank=True, max_length=100)),
-                ('service', models.CharField(blank=True, max_length=100)),
-                ('shipped_at', models.DateTimeField()),
-                ('digest', models.BinaryField()),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shipments', to='canonical.order')),
-                ('request', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shipments', to='canonical.fulfilmentrequest')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=200)),
+                ("carrier", models.CharField(blank=True, max_length=100)),
+                ("service", models.CharField(blank=True, max_length=100)),
+                ("shipped_at", models.DateTimeField()),
+                ("digest", models.BinaryField()),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="shipments", to="canonical.order"
+                    ),
+                ),
+                (
+                    "request",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shipments",
+                        to="canonical.fulfilmentrequest",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='package',
-            name='shipment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='packages', to='canonical.shipment'),
+            model_name="package",
+            name="shipment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="packages", to="canonical.shipment"
+            ),
         ),
         migrations.CreateModel(
-            name='Sku',
+            name="Sku",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=100, unique=True)),
-                ('name', models.CharField(blank=True, max_length=300)),
-                ('gtin', models.CharField(blank=True, db_default='', max_length=14)),
-                ('requires_shipping', models.BooleanField(db_default=True, default=True)),
-                ('active', models.BooleanField(db_default=True, default=True)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('product', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='skus', to='canonical.product')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.CharField(max_length=100, unique=True)),
+                ("name", models.CharField(blank=True, max_length=300)),
+                ("gtin", models.CharField(blank=True, db_default="", max_length=14)),
+                ("requires_shipping", models.BooleanField(db_default=True, default=True)),
+                ("active", models.BooleanField(db_default=True, default=True)),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "product",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="skus",
+                        to="canonical.product",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'SKU',
-                'verbose_name_plural': 'SKUs',
-                'ordering': ['code'],
+                "verbose_name": "SKU",
+                "verbose_name_plural": "SKUs",
+                "ordering": ["code"],
             },
         ),
         migrations.AddField(
-            model_name='orderline',
-            name='sku',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='canonical.sku'),
+            model_name="orderline",
+            name="sku",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="canonical.sku",
+            ),
         ),
         migrations.CreateModel(
-            name='System',
+            name="System",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(help_text='Short name used in addresses and logs; never changes.', unique=True)),
-                ('name', models.CharField(max_length=100)),
-                ('connector', models.CharField(max_length=30)),
-                ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=10), default=list, size=None)),
-                ('mode', models.CharField(choices=[('live', 'live'), ('paused', 'paused')], default='live', max_length=10)),
-                ('settings', models.JSONField(blank=True, default=dict)),
-                ('prefix', models.CharField(blank=True, help_text="Put before this shop's order numbers to make them unique everywhere, e.g. WEB-.", max_length=10)),
-                ('rate_limit', models.FloatField(blank=True, help_text='Commands per second we may send; empty means no limit.', null=True)),
-                ('timezone', models.CharField(default='UTC', max_length=40)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('erp', models.ForeignKey(blank=True, help_text="The ERP that books this shop's orders.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='channels', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "slug",
+                    models.SlugField(help_text="Short name used in addresses and logs; never changes.", unique=True),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("connector", models.CharField(max_length=30)),
+                (
+                    "roles",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=10), default=list, size=None
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(choices=[("live", "live"), ("paused", "paused")], default="live", max_length=10),
+                ),
+                ("settings", models.JSONField(blank=True, default=dict)),
+                (
+                    "prefix",
+                    models.CharField(
+                        blank=True,
+                        help_text="Put before this shop's order numbers to make them unique everywhere, e.g. WEB-.",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "rate_limit",
+                    models.FloatField(
+                        blank=True, help_text="Commands per second we may send; empty means no limit.", null=True
+                    ),
+                ),
+                ("timezone", models.CharField(default="UTC", max_length=40)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "erp",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The ERP that books this shop's orders.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="channels",
+                        to="canonical.system",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['slug'],
+                "ordering": ["slug"],
             },
         ),
         migrations.CreateModel(
-            name='Sourcing',
+            name="Sourcing",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rank', models.PositiveSmallIntegerField(default=1, help_text='Lower is asked first.')),
-                ('location', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.location')),
-                ('sku', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='sourcing', to='canonical.sku')),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sourcing', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("rank", models.PositiveSmallIntegerField(default=1, help_text="Lower is asked first.")),
+                ("location", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.location")),
+                (
+                    "sku",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sourcing",
+                        to="canonical.sku",
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="sourcing", to="canonical.system"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'sourcing step',
-                'ordering': ['channel', 'sku', 'rank'],
+                "verbose_name": "sourcing step",
+                "ordering": ["channel", "sku", "rank"],
             },
         ),
         migrations.AddField(
-            model_name='sku',
-            name='authority',
-            field=models.ForeignKey(blank=True, help_text='Whose statements about this SKU are applied.', null=True, on_delete=django.db.models.deletion.PROTECT, to='canonical.system'),
+            model_name="sku",
+            name="authority",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Whose statements about this SKU are applied.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="canonical.system",
+            ),
         ),
         migrations.AddField(
-            model_name='shipment',
-            name='system',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='shipments', to='canonical.system'),
+            model_name="shipment",
+            name="system",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="shipments", to="canonical.system"
+            ),
         ),
         migrations.CreateModel(
-            name='Secret',
+            name="Secret",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40)),
-                ('sealed', models.TextField(help_text='Key id and ciphertext; opened by the top floor.')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('retired_at', models.DateTimeField(blank=True, null=True)),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='secrets', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=40)),
+                ("sealed", models.TextField(help_text="Key id and ciphertext; opened by the top floor.")),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("retired_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "system",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="secrets", to="canonical.system"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['system', 'name', '-id'],
+                "ordering": ["system", "name", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Posting',
+            name="Posting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=30)),
-                ('subject_kind', models.CharField(max_length=20)),
-                ('subject_id', models.BigIntegerField()),
-                ('state', models.CharField(max_length=20)),
-                ('external_id', models.CharField(blank=True, max_length=200)),
-                ('amount', models.DecimalField(blank=True, decimal_places=6, max_digits=20, null=True)),
-                ('occurred_at', models.DateTimeField()),
-                ('first_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='When the first receipt came.')),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='postings', to='canonical.order')),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='postings', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=30)),
+                ("subject_kind", models.CharField(max_length=20)),
+                ("subject_id", models.BigIntegerField()),
+                ("state", models.CharField(max_length=20)),
+                ("external_id", models.CharField(blank=True, max_length=200)),
+                ("amount", models.DecimalField(blank=True, decimal_places=6, max_digits=20, null=True)),
+                ("occurred_at", models.DateTimeField()),
+                (
+                    "first_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), help_text="When the first receipt came."
+                    ),
+                ),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="postings",
+                        to="canonical.order",
+                    ),
+                ),
+                (
+                    "system",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="postings", to="canonical.system"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('method', models.CharField(max_length=60)),
-                ('transaction_id', models.CharField(blank=True, max_length=200)),
-                ('kind', models.CharField(default='capture', max_length=10)),
-                ('amount', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('currency', models.CharField(max_length=3)),
-                ('paid_at', models.DateTimeField()),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='payments', to='canonical.order')),
-                ('source', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("method", models.CharField(max_length=60)),
+                ("transaction_id", models.CharField(blank=True, max_length=200)),
+                ("kind", models.CharField(default="capture", max_length=10)),
+                ("amount", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("currency", models.CharField(max_length=3)),
+                ("paid_at", models.DateTimeField()),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="payments", to="canonical.order"
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="canonical.system"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='order',
-            name='channel',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='canonical.system'),
+            model_name="order",
+            name="channel",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="canonical.system"
+            ),
         ),
         migrations.AddField(
-            model_name='location',
-            name='executor',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='locations', to='canonical.system'),
+            model_name="location",
+            name="executor",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="locations", to="canonical.system"
+            ),
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('entity', models.CharField(max_length=20)),
-                ('external_id', models.CharField(max_length=200)),
-                ('our_id', models.BigIntegerField()),
-                ('version', models.BigIntegerField(db_default=0, default=0)),
-                ('read_at', models.DateTimeField(blank=True, null=True)),
-                ('digest', models.BinaryField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("entity", models.CharField(max_length=20)),
+                ("external_id", models.CharField(max_length=200)),
+                ("our_id", models.BigIntegerField()),
+                ("version", models.BigIntegerField(db_default=0, default=0)),
+                ("read_at", models.DateTimeField(blank=True, null=True)),
+                ("digest", models.BinaryField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.system")),
             ],
         ),
         migrations.CreateModel(
-            name='HistoricalSystem',
+            name="HistoricalSystem",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('slug', models.SlugField(help_text='Short name used in addresses and logs; never changes.')),
-                ('name', models.CharField(max_length=100)),
-                ('connector', models.CharField(max_length=30)),
-                ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=10), default=list, size=None)),
-                ('mode', models.CharField(choices=[('live', 'live'), ('paused', 'paused')], default='live', max_length=10)),
-                ('settings', models.JSONField(blank=True, default=dict)),
-                ('prefix', models.CharField(blank=True, help_text="Put before this shop's order numbers to make them unique everywhere, e.g. WEB-.", max_length=10)),
-                ('rate_limit', models.FloatField(blank=True, help_text='Commands per second we may send; empty means no limit.', null=True)),
-                ('timezone', models.CharField(default='UTC', max_length=40)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('erp', models.ForeignKey(blank=True, db_constraint=False, help_text="The ERP that books this shop's orders.", null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.system')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("slug", models.SlugField(help_text="Short name used in addresses and logs; never changes.")),
+                ("name", models.CharField(max_length=100)),
+                ("connector", models.CharField(max_length=30)),
+                (
+                    "roles",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=10), default=list, size=None
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(choices=[("live", "live"), ("paused", "paused")], default="live", max_length=10),
+                ),
+                ("settings", models.JSONField(blank=True, default=dict)),
+                (
+                    "prefix",
+                    models.CharField(
+                        blank=True,
+                        help_text="Put before this shop's order numbers to make them unique everywhere, e.g. WEB-.",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "rate_limit",
+                    models.FloatField(
+                        blank=True, help_text="Commands per second we may send; empty means no limit.", null=True
+                    ),
+                ),
+                ("timezone", models.CharField(default="UTC", max_length=40)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "erp",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        help_text="The ERP that books this shop's orders.",
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="canonical.system",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical system',
-                'verbose_name_plural': 'historical systems',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical system",
+                "verbose_name_plural": "historical systems",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalSourcing',
+            name="HistoricalSourcing",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('rank', models.PositiveSmallIntegerField(default=1, help_text='Lower is asked first.')),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('location', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.location')),
-                ('sku', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.sku')),
-                ('channel', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.system')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("rank", models.PositiveSmallIntegerField(default=1, help_text="Lower is asked first.")),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "location",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="canonical.location",
+                    ),
+                ),
+                (
+                    "sku",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="canonical.sku",
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="canonical.system",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical sourcing step',
-                'verbose_name_plural': 'historical sourcing steps',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical sourcing step",
+                "verbose_name_plural": "historical sourcing steps",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalLocation',
+            name="HistoricalLocation",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('code', models.CharField(db_index=True, max_length=30)),
-                ('name', models.CharField(max_length=100)),
-                ('kind', models.CharField(choices=[('warehouse', 'warehouse'), ('store', 'store'), ('3pl', 'third-party warehouse'), ('virtual', 'virtual')], default='3pl', max_length=10)),
-                ('active', models.BooleanField(default=True)),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('executor', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.system')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("code", models.CharField(db_index=True, max_length=30)),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("warehouse", "warehouse"),
+                            ("store", "store"),
+                            ("3pl", "third-party warehouse"),
+                            ("virtual", "virtual"),
+                        ],
+                        default="3pl",
+                        max_length=10,
+                    ),
+                ),
+                ("active", models.BooleanField(default=True)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "executor",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="canonical.system",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical location',
-                'verbose_name_plural': 'historical locations',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical location",
+                "verbose_name_plural": "historical locations",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.AddField(
-            model_name='fulfilmentrequest',
-            name='system',
-            field=models.ForeignKey(help_text='Who was asked.', on_delete=django.db.models.deletion.PROTECT, related_name='requests', to='canonical.system'),
+            model_name="fulfilmentrequest",
+            name="system",
+            field=models.ForeignKey(
+                help_text="Who was asked.",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="requests",
+                to="canonical.system",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='address',
-            constraint=models.UniqueConstraint(fields=('customer', 'digest'), name='address_content_once_per_customer'),
+            model_name="address",
+            constraint=models.UniqueConstraint(fields=("customer", "digest"), name="address_content_once_per_customer"),
         ),
         migrations.AddConstraint(
-            model_name='charge',
-            constraint=models.UniqueConstraint(fields=('order', 'kind', 'external_id'), name='charge_once_per_order'),
+            model_name="charge",
+            constraint=models.UniqueConstraint(fields=("order", "kind", "external_id"), name="charge_once_per_order"),
         ),
         migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(condition=models.Q(('lifted_at', None)), fields=['reason', 'detail'], name='hold_open_by_cause'),
+            model_name="hold",
+            index=models.Index(
+                condition=models.Q(("lifted_at", None)), fields=["reason", "detail"], name="hold_open_by_cause"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.UniqueConstraint(condition=models.Q(('lifted_at', None)), fields=('order', 'line', 'reason'), name='hold_one_open_per_reason', nulls_distinct=False),
+            model_name="hold",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("lifted_at", None)),
+                fields=("order", "line", "reason"),
+                name="hold_one_open_per_reason",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='packageline',
-            constraint=models.UniqueConstraint(fields=('package', 'line'), name='package_line_once'),
+            model_name="packageline",
+            constraint=models.UniqueConstraint(fields=("package", "line"), name="package_line_once"),
         ),
         migrations.AddConstraint(
-            model_name='requestline',
-            constraint=models.UniqueConstraint(fields=('request', 'line'), name='request_line_once'),
+            model_name="requestline",
+            constraint=models.UniqueConstraint(fields=("request", "line"), name="request_line_once"),
         ),
         migrations.AddConstraint(
-            model_name='package',
-            constraint=models.UniqueConstraint(fields=('shipment', 'position'), name='package_once_per_position'),
+            model_name="package",
+            constraint=models.UniqueConstraint(fields=("shipment", "position"), name="package_once_per_position"),
         ),
         migrations.AddIndex(
-            model_name='orderline',
-            index=models.Index(condition=models.Q(('sku', None)), fields=['sku_text'], name='line_waiting_for_sku'),
+            model_name="orderline",
+            index=models.Index(condition=models.Q(("sku", None)), fields=["sku_text"], name="line_waiting_for_sku"),
         ),
         migrations.AddIndex(
-            model_name='orderline',
-            index=models.Index(condition=models.Q(('sku', None)), fields=['variant_ref'], name='line_waiting_for_variant'),
+            model_name="orderline",
+            index=models.Index(
+                condition=models.Q(("sku", None)), fields=["variant_ref"], name="line_waiting_for_variant"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderline',
-            constraint=models.UniqueConstraint(fields=('order', 'external_id'), name='line_once_per_order'),
+            model_name="orderline",
+            constraint=models.UniqueConstraint(fields=("order", "external_id"), name="line_once_per_order"),
         ),
         migrations.AddConstraint(
-            model_name='sourcing',
-            constraint=models.UniqueConstraint(fields=('channel', 'sku', 'location'), name='sourcing_location_once_per_list', nulls_distinct=False),
+            model_name="sourcing",
+            constraint=models.UniqueConstraint(
+                fields=("channel", "sku", "location"), name="sourcing_location_once_per_list", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='shipment',
-            constraint=models.UniqueConstraint(fields=('system', 'external_id'), name='shipment_once_per_partner_id'),
+            model_name="shipment",
+            constraint=models.UniqueConstraint(fields=("system", "external_id"), name="shipment_once_per_partner_id"),
         ),
         migrations.AddConstraint(
-            model_name='posting',
-            constraint=models.UniqueConstraint(fields=('system', 'kind', 'subject_kind', 'subject_id'), name='posting_once_per_purpose'),
+            model_name="posting",
+            constraint=models.UniqueConstraint(
+                fields=("system", "kind", "subject_kind", "subject_id"), name="posting_once_per_purpose"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(fields=('order', 'source', 'kind'), name='payment_once_per_statement'),
+            model_name="payment",
+            constraint=models.UniqueConstraint(fields=("order", "source", "kind"), name="payment_once_per_statement"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['reference'], name='canonical_o_referen_a42cf2_idx'),
+            model_name="order",
+            index=models.Index(fields=["reference"], name="canonical_o_referen_a42cf2_idx"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['number'], name='canonical_o_number_a16c97_idx'),
+            model_name="order",
+            index=models.Index(fields=["number"], name="canonical_o_number_a16c97_idx"),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('channel', 'external_id'), name='order_once_per_channel'),
+            model_name="order",
+            constraint=models.UniqueConstraint(fields=("channel", "external_id"), name="order_once_per_channel"),
         ),
         migrations.AddConstraint(
-            model_name='link',
-            constraint=models.UniqueConstraint(fields=('system', 'entity', 'external_id'), name='link_one_ours_per_external'),
+            model_name="link",
+            constraint=models.UniqueConstraint(
+                fields=("system", "entity", "external_id"), name="link_one_ours_per_external"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='link',
-            constraint=models.UniqueConstraint(fields=('system', 'entity', 'our_id'), name='link_one_external_per_ours'),
+            model_name="link",
+            constraint=models.UniqueConstraint(
+                fields=("system", "entity", "our_id"), name="link_one_external_per_ours"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='fulfilmentrequest',
-            constraint=models.UniqueConstraint(fields=('order', 'location', 'purpose', 'attempt'), name='request_once_per_location_and_attempt'),
+            model_name="fulfilmentrequest",
+            constraint=models.UniqueConstraint(
+                fields=("order", "location", "purpose", "attempt"), name="request_once_per_location_and_attempt"
+            ),
         ),
     ]

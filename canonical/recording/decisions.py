@@ -35,11 +35,16 @@ def postings(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
                    AND excluded.amount IS NOT NULL AND excluded.occurred_at > canonical_posting.occurred_at)
             RETURNING id, kind, subject_kind, subject_id, xmax = 0""",
     )  # fmt: skip
-    fresh = [ours(source, best[k, sk, i], id, best[k, sk, i].fact.state) for id, k, sk, i, new in written if new]
-    known = [ours(source, best[k, sk, i], id, best[k, sk, i].fact.state) for id, k, sk, i, new in written if not new]
+    fresh = [_posted(source, best[k, sk, i], id) for id, k, sk, i, new in written if new]
+    known = [_posted(source, best[k, sk, i], id) for id, k, sk, i, new in written if not new]
     recorded.entries += ledger.opened("posting", fresh) + ledger.changed("posting", known)
     _link(source, stated, recorded)
     return [s.fact.order_id for s in stated if s.fact.order_id]
+
+
+def _posted(source: int, stated: Stated, posting_id: int) -> Change:
+    """The event names the posting's kind, so that a flow can tell which receipts move it."""
+    return ours(source, stated, posting_id, f"{stated.fact.kind} {stated.fact.state}")
 
 
 def _sql_states() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from canonical.ledger import Written
 from retailsync.flows import order_to_fulfilment, shipments
@@ -11,8 +12,15 @@ FLOWS: tuple[Flow, ...] = (order_to_fulfilment.FLOW, shipments.FLOW)
 
 
 def plan(entries: Sequence[Written], now: datetime) -> list[Step]:
-    """What every flow wants to do about these entries."""
-    if not entries:
-        return []
-    views = {gather: gather(entries) for gather in {flow.gather for flow in FLOWS}}
-    return [step for flow in FLOWS for step in flow.plan(views[flow.gather], now)]
+    """What every flow wants to do about these entries. Flows that are moved about the same orders share one view."""
+    views: dict[tuple[Any, frozenset[int]], Any] = {}
+    steps: list[Step] = []
+    for flow in FLOWS:
+        moving = [e for e in entries if e.order_id and (e.subject_kind, e.event) not in flow.unmoved_by]
+        if not moving:
+            continue
+        key = flow.gather, frozenset(e.order_id for e in moving if e.order_id)
+        if key not in views:
+            views[key] = flow.gather(moving)
+        steps += flow.plan(views[key], now)
+    return steps

@@ -20,7 +20,11 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One workflow. `gather` reads (set-wise), `plan` thinks (pure). `runbook` is the page people turn to."""
+    """One workflow. `gather` reads (set-wise), `plan` thinks (pure). `runbook` is the page people turn to.
+
+    `unmoved_by` names (subject kind, event) of entries that cannot change what this flow wants: most receipts only say that a wish came
+    true, and gathering an order costs more than everything else its receipt does.
+    """
 
     name: str
     owner: str
@@ -28,3 +32,4 @@ class Flow:
     runbook: str
     gather: Callable[[Sequence[Written]], Any]
     plan: Callable[[Any, datetime], Iterable[Step]]
+    unmoved_by: frozenset[tuple[str, str]] = frozenset()

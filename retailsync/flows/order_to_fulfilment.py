@@ -96,4 +96,18 @@ FLOW = Flow(
     runbook="docs/runbook.md#order-to-fulfilment",
     gather=gather,
     plan=plan,
+    unmoved_by=frozenset(
+        {
+            ("posting", event)
+            for event in (
+                "customer done",
+                "fulfilment_request sent",
+                "sales_order confirmed",
+                "tracking sent",
+                "completion done",
+                "goods_issue done",
+            )
+        }
+        | {("fulfilment_request", "submitted"), ("payment", "stated"), ("payment", "restated")}
+    ),
 )

@@ -67,4 +67,22 @@ FLOW = Flow(
     runbook="docs/runbook.md#shipments",
     gather=gather,
     plan=plan,
+    unmoved_by=frozenset(
+        {
+            ("posting", event)
+            for event in (
+                "customer done",
+                "fulfilment_request sent",
+                "sales_order created",
+                "rounding done",
+                "completion done",
+                "goods_issue done",
+            )
+        }
+        | {
+            ("fulfilment_request", event)
+            for event in ("raised", "submitted", "accepted", "picking", "picked", "packed")
+        }
+        | {("order_line", "stated"), ("payment", "stated"), ("payment", "restated"), ("hold", "placed")}
+    ),
 )

@@ -159,8 +159,8 @@ _CHARGES = """SELECT order_id, id, external_id, kind, code, title, total, taxes:
   WHERE order_id = ANY(%s) ORDER BY id"""
 _HOLDS = """SELECT order_id, id, line_id, reason, detail, lifted_at IS NULL, lifted_by FROM canonical_hold
   WHERE order_id = ANY(%s) ORDER BY id"""
-_REQUESTS = """SELECT r.order_id, r.id, r.reference, r.location_id, p.code, r.system_id, r.answer, r.execution, r.reason, r.short_reason, r.requested_at,
-    l.line_id, l.units, l.short
+_REQUESTS = """SELECT r.order_id, r.id, r.reference, r.location_id, p.code, r.system_id, r.answer, r.execution, r.reason,
+    r.short_reason, r.requested_at, l.line_id, l.units, l.short
   FROM canonical_fulfilmentrequest r JOIN canonical_location p ON p.id = r.location_id
   JOIN canonical_requestline l ON l.request_id = r.id WHERE r.order_id = ANY(%s) ORDER BY r.id, l.line_id"""
 _SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, s.carrier, s.shipped_at, p.tracking, p.tracking_url,

@@ -15,11 +15,13 @@ from canonical.models import System
 from connectors.base import BadSignature, Delivery, Door
 from connectors.errors import Misconfigured
 from connectors.registry import CONNECTORS
-from retailsync.sync import inbox, systems
+from retailsync.sync import bell, inbox, systems
 
 PREFIX = "/hooks/"
 LIMIT = 5_000_000  # bytes; the largest order seen with 1,000 lines is under 2 MB
-_SLUG = re.compile(r"[-\w]{1,50}", re.ASCII)  # anything else is no system's name, and may be no text for the database (NUL)
+_SLUG = re.compile(
+    r"[-\w]{1,50}", re.ASCII
+)  # anything else is no system's name, and may be no text for the database (NUL)
 _TRUST = 5.0  # seconds a system's secrets are kept in memory, so that rotating one takes effect soon
 
 StartResponse = Callable[..., Any]
@@ -77,7 +79,7 @@ def _stored(slug: str, delivery: Delivery) -> tuple[str, bytes]:
     except BadSignature:
         return "401 Unauthorized", b"not signed by a system known here"
     if heard is not None:
-        inbox.receive(entrance.system_id, [heard], door="webhook")
+        inbox.receive(entrance.system_id, [heard], door="webhook", ring=bell.ringer.soon)
     return "200 OK", b"received"
 
 

@@ -1,6 +1,7 @@
 """The bell: tells a worker that rows wait. Only ever a hint: rows are the truth, and a sweep finds what no bell rang for."""
 
 import logging
+import threading
 import time
 
 import redis
@@ -26,6 +27,44 @@ def ring(task: str, system_id: int) -> None:
     except (redis.RedisError, OperationalError) as error:
         _state["silent_until"] = time.monotonic() + _QUIET
         _log.warning("bell silent", extra={"task": task, "error": type(error).__name__})
+
+
+class Ringer:
+    """Rings from a thread of its own, for a door that must not wait for Redis (170 µs a delivery): each bell at most once per pause,
+    and always once after the last call."""
+
+    PAUSE = 0.02  # seconds
+
+    def __init__(self) -> None:
+        self._wanted: set[tuple[str, int]] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.idle = threading.Event()
+        self.idle.set()
+
+    def soon(self, task: str, system_id: int) -> None:
+        """Ring within the next pause."""
+        with self._changed:
+            self.idle.clear()
+            self._wanted.add((task, system_id))
+            if self._thread is None or not self._thread.is_alive():  # none yet, or left behind by a fork
+                self._thread = threading.Thread(target=self._run, daemon=True, name="bell")
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._wanted:
+                    self.idle.set()
+                    self._changed.wait()
+                wanted, self._wanted = self._wanted, set()  # taken before ringing: who comes now is rung for again
+            for task, system_id in sorted(wanted):
+                ring(task, system_id)
+            time.sleep(self.PAUSE)
+
+
+ringer = Ringer()
 
 
 def answered(task: str, system_id: int) -> None:

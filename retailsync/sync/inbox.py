@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -36,13 +36,15 @@ _COLUMNS = {
 
 
 # ---- receive ----------------------------------------------------------------------------------------------------------------
-def receive(system_id: int, heard: Sequence[Heard], *, door: str) -> list[bool]:
-    """Store what was said and commit (unless the caller holds a transaction open). True per item that was not here before."""
+def receive(
+    system_id: int, heard: Sequence[Heard], *, door: str, ring: Callable[[str, int], None] = bell.ring
+) -> list[bool]:
+    """Store what was said and commit (unless the caller holds a transaction open), then ring. True per item that was not here before."""
     rows = [(system_id, h.topic, h.key, door, h.body, h.asked_at) for h in sorted(heard, key=lambda h: h.key)]
     fresh = sql.insert(
         "sync_message", _COLUMNS, rows, "ON CONFLICT (system_id, dedup_key) DO NOTHING RETURNING dedup_key"
     )
-    transaction.on_commit(lambda: bell.ring(TASK, system_id))
+    transaction.on_commit(lambda: ring(TASK, system_id))
     keys = {bytes(key) for (key,) in fresh}
     return [h.key in keys for h in heard]
 

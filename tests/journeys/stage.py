@@ -26,7 +26,7 @@ from retailsync.celery import app
 from retailsync.hooks import door
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import seal
-from retailsync.sync import inbox, polling, release, sending, tasks
+from retailsync.sync import bell, inbox, polling, release, sending, tasks
 from retailsync.sync.models import Case, Cursor
 from tests.world import make_world, rows
 
@@ -250,6 +250,7 @@ class Stage:
     def answer_bells(self) -> int:
         """What a worker does: take every task out of the broker and carry it out. Returns how many there were."""
         count = 0
+        assert bell.ringer.idle.wait(5)
         with app.connection_for_read() as connection:
             queues = [queue.bind(connection.default_channel) for queue in _queues()]
             while taken := [m for queue in queues if (m := queue.get(no_ack=True))]:

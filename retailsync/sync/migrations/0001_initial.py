@@ -8,186 +8,351 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('canonical', '0001_initial'),
+        ("canonical", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Action',
+            name="Action",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('who', models.CharField(max_length=150)),
-                ('what', models.CharField(max_length=40)),
-                ('target_kind', models.CharField(max_length=20)),
-                ('target_id', models.BigIntegerField()),
-                ('why', models.TextField(blank=True)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("who", models.CharField(max_length=150)),
+                ("what", models.CharField(max_length=40)),
+                ("target_kind", models.CharField(max_length=20)),
+                ("target_id", models.BigIntegerField()),
+                ("why", models.TextField(blank=True)),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('token', models.UUIDField(null=True)),
-                ('until', models.DateTimeField(null=True)),
-                ('wanted', models.BooleanField(db_default=False, default=False, help_text='Somebody came while it was held.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True)),
+                ("token", models.UUIDField(null=True)),
+                ("until", models.DateTimeField(null=True)),
+                (
+                    "wanted",
+                    models.BooleanField(db_default=False, default=False, help_text="Somebody came while it was held."),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('worker', models.CharField(max_length=100)),
-                ('message_ids', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("worker", models.CharField(max_length=100)),
+                (
+                    "message_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
+                ),
+                ("started_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.system")),
             ],
             options={
-                'verbose_name_plural': 'batches',
+                "verbose_name_plural": "batches",
             },
         ),
         migrations.CreateModel(
-            name='Gate',
+            name="Gate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('failures', models.PositiveIntegerField(db_default=0, default=0)),
-                ('open_until', models.DateTimeField(help_text='The circuit is open: nothing is sent before this.', null=True)),
-                ('paused_until', models.DateTimeField(help_text='The system asked us to wait until then.', null=True)),
-                ('allowance', models.FloatField(db_default=0, default=0, help_text='Commands the rate limit still allows.')),
-                ('allowance_at', models.DateTimeField(null=True)),
-                ('last_ok_at', models.DateTimeField(null=True)),
-                ('words', models.TextField(blank=True, db_default='')),
-                ('system', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='gate', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("failures", models.PositiveIntegerField(db_default=0, default=0)),
+                (
+                    "open_until",
+                    models.DateTimeField(help_text="The circuit is open: nothing is sent before this.", null=True),
+                ),
+                ("paused_until", models.DateTimeField(help_text="The system asked us to wait until then.", null=True)),
+                (
+                    "allowance",
+                    models.FloatField(db_default=0, default=0, help_text="Commands the rate limit still allows."),
+                ),
+                ("allowance_at", models.DateTimeField(null=True)),
+                ("last_ok_at", models.DateTimeField(null=True)),
+                ("words", models.TextField(blank=True, db_default="")),
+                (
+                    "system",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="gate", to="canonical.system"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('method', models.CharField(max_length=7)),
-                ('url', models.TextField()),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('request', models.TextField(blank=True)),
-                ('response', models.TextField(blank=True)),
-                ('error', models.TextField(blank=True)),
-                ('started_at', models.DateTimeField()),
-                ('seconds', models.FloatField()),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("method", models.CharField(max_length=7)),
+                ("url", models.TextField()),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("request", models.TextField(blank=True)),
+                ("response", models.TextField(blank=True)),
+                ("error", models.TextField(blank=True)),
+                ("started_at", models.DateTimeField()),
+                ("seconds", models.FloatField()),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.system")),
             ],
             options={
-                'indexes': [models.Index(fields=['system', '-id'], name='sync_attemp_system__f7c727_idx')],
+                "indexes": [models.Index(fields=["system", "-id"], name="sync_attemp_system__f7c727_idx")],
             },
         ),
         migrations.CreateModel(
-            name='Case',
+            name="Case",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('target_kind', models.CharField(choices=[('message', 'message'), ('hold', 'hold'), ('command', 'command'), ('system', 'system'), ('cursor', 'feed')], max_length=10)),
-                ('target_id', models.BigIntegerField()),
-                ('order_id', models.BigIntegerField(db_index=True, null=True)),
-                ('workflow', models.CharField(max_length=30)),
-                ('stage', models.CharField(max_length=10)),
-                ('reason', models.CharField(max_length=30)),
-                ('detail', models.CharField(blank=True, max_length=300)),
-                ('cause', models.CharField(db_index=True, max_length=64)),
-                ('words', models.TextField()),
-                ('who', models.CharField(choices=[('back_office', 'back office'), ('partner', 'the warehouse'), ('administrator', 'administrator'), ('developer', 'developer')], max_length=15)),
-                ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('closed_by', models.CharField(blank=True, db_default='', max_length=150)),
-                ('system', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "target_kind",
+                    models.CharField(
+                        choices=[
+                            ("message", "message"),
+                            ("hold", "hold"),
+                            ("command", "command"),
+                            ("system", "system"),
+                            ("cursor", "feed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("target_id", models.BigIntegerField()),
+                ("order_id", models.BigIntegerField(db_index=True, null=True)),
+                ("workflow", models.CharField(max_length=30)),
+                ("stage", models.CharField(max_length=10)),
+                ("reason", models.CharField(max_length=30)),
+                ("detail", models.CharField(blank=True, max_length=300)),
+                ("cause", models.CharField(db_index=True, max_length=64)),
+                ("words", models.TextField()),
+                (
+                    "who",
+                    models.CharField(
+                        choices=[
+                            ("back_office", "back office"),
+                            ("partner", "the warehouse"),
+                            ("administrator", "administrator"),
+                            ("developer", "developer"),
+                        ],
+                        max_length=15,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("closed_by", models.CharField(blank=True, db_default="", max_length=150)),
+                (
+                    "system",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="canonical.system"),
+                ),
             ],
             options={
-                'verbose_name': 'exception',
-                'indexes': [models.Index(condition=models.Q(('closed_at', None)), fields=['-id'], name='case_open')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('closed_at', None)), fields=('target_kind', 'target_id'), name='case_one_open_per_target')],
+                "verbose_name": "exception",
+                "indexes": [models.Index(condition=models.Q(("closed_at", None)), fields=["-id"], name="case_open")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("closed_at", None)),
+                        fields=("target_kind", "target_id"),
+                        name="case_one_open_per_target",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Command',
+            name="Command",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=30)),
-                ('subject_kind', models.CharField(max_length=20)),
-                ('subject_key', models.CharField(max_length=200)),
-                ('purpose', models.CharField(max_length=250)),
-                ('level', models.BooleanField(default=False)),
-                ('stoppable', models.BooleanField(default=False, help_text='Does not leave while its order is on hold.')),
-                ('payload', models.JSONField()),
-                ('order_id', models.BigIntegerField(db_index=True, null=True)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('sending', 'sending'), ('confirmed', 'confirmed'), ('parked', 'parked'), ('in_doubt', 'in doubt'), ('superseded', 'superseded')], db_default='waiting', default='waiting', max_length=10)),
-                ('not_before', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('waits_for', models.CharField(blank=True, db_default='', max_length=250)),
-                ('waiting_since', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0)),
-                ('doubtful', models.BooleanField(db_default=False, default=False, help_text='An earlier try may have been carried out.')),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('reason', models.CharField(blank=True, db_default='', max_length=30)),
-                ('words', models.TextField(blank=True, db_default='')),
-                ('trouble', models.TextField(blank=True, db_default='')),
-                ('evidence', models.TextField(blank=True, db_default='')),
-                ('exchanges', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), db_default=[], default=list, size=None)),
-                ('cause_kind', models.CharField(max_length=12)),
-                ('cause_id', models.BigIntegerField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('sent_at', models.DateTimeField(help_text='When the last request for it left.', null=True)),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='commands', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=30)),
+                ("subject_kind", models.CharField(max_length=20)),
+                ("subject_key", models.CharField(max_length=200)),
+                ("purpose", models.CharField(max_length=250)),
+                ("level", models.BooleanField(default=False)),
+                (
+                    "stoppable",
+                    models.BooleanField(default=False, help_text="Does not leave while its order is on hold."),
+                ),
+                ("payload", models.JSONField()),
+                ("order_id", models.BigIntegerField(db_index=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("sending", "sending"),
+                            ("confirmed", "confirmed"),
+                            ("parked", "parked"),
+                            ("in_doubt", "in doubt"),
+                            ("superseded", "superseded"),
+                        ],
+                        db_default="waiting",
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("waits_for", models.CharField(blank=True, db_default="", max_length=250)),
+                ("waiting_since", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                (
+                    "doubtful",
+                    models.BooleanField(
+                        db_default=False, default=False, help_text="An earlier try may have been carried out."
+                    ),
+                ),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("reason", models.CharField(blank=True, db_default="", max_length=30)),
+                ("words", models.TextField(blank=True, db_default="")),
+                ("trouble", models.TextField(blank=True, db_default="")),
+                ("evidence", models.TextField(blank=True, db_default="")),
+                (
+                    "exchanges",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), db_default=[], default=list, size=None
+                    ),
+                ),
+                ("cause_kind", models.CharField(max_length=12)),
+                ("cause_id", models.BigIntegerField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("sent_at", models.DateTimeField(help_text="When the last request for it left.", null=True)),
+                ("settled_at", models.DateTimeField(null=True)),
+                (
+                    "system",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="commands", to="canonical.system"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'waiting')), fields=['system', 'id'], name='command_to_claim'), models.Index(condition=models.Q(('state__in', ('waiting', 'sending', 'parked', 'in_doubt'))), fields=['system', 'subject_kind', 'subject_key', 'id'], name='command_unsettled'), models.Index(condition=models.Q(('waits_for', ''), _negated=True), fields=['waits_for'], name='command_waits_for'), models.Index(condition=models.Q(('state', 'sending')), fields=['system', 'lease_until'], name='command_leases'), django.contrib.postgres.indexes.GinIndex(fields=['exchanges'], name='command_exchanges')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('level', False)), fields=('system', 'purpose'), name='command_once_per_purpose'), models.UniqueConstraint(condition=models.Q(('level', True), ('state', 'waiting')), fields=('system', 'kind', 'subject_kind', 'subject_key'), name='command_one_waiting_level'), models.UniqueConstraint(condition=models.Q(('state', 'sending')), fields=('system', 'subject_kind', 'subject_key'), name='command_one_in_flight_per_subject')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "waiting")), fields=["system", "id"], name="command_to_claim"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ("waiting", "sending", "parked", "in_doubt"))),
+                        fields=["system", "subject_kind", "subject_key", "id"],
+                        name="command_unsettled",
+                    ),
+                    models.Index(
+                        condition=models.Q(("waits_for", ""), _negated=True),
+                        fields=["waits_for"],
+                        name="command_waits_for",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "sending")),
+                        fields=["system", "lease_until"],
+                        name="command_leases",
+                    ),
+                    django.contrib.postgres.indexes.GinIndex(fields=["exchanges"], name="command_exchanges"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("level", False)),
+                        fields=("system", "purpose"),
+                        name="command_once_per_purpose",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("level", True), ("state", "waiting")),
+                        fields=("system", "kind", "subject_kind", "subject_key"),
+                        name="command_one_waiting_level",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "sending")),
+                        fields=("system", "subject_kind", "subject_key"),
+                        name="command_one_in_flight_per_subject",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Cursor',
+            name="Cursor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('feed', models.CharField(max_length=40)),
-                ('value', models.TextField(blank=True)),
-                ('every', models.PositiveIntegerField(default=60, help_text='Seconds between two polls.')),
-                ('polled_at', models.DateTimeField(null=True)),
-                ('words', models.TextField(blank=True, help_text='Why the last poll failed; empty when it went well.')),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("feed", models.CharField(max_length=40)),
+                ("value", models.TextField(blank=True)),
+                ("every", models.PositiveIntegerField(default=60, help_text="Seconds between two polls.")),
+                ("polled_at", models.DateTimeField(null=True)),
+                ("words", models.TextField(blank=True, help_text="Why the last poll failed; empty when it went well.")),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.system")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('system', 'feed'), name='cursor_once_per_feed')],
+                "constraints": [models.UniqueConstraint(fields=("system", "feed"), name="cursor_once_per_feed")],
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('topic', models.CharField(max_length=60)),
-                ('dedup_key', models.BinaryField()),
-                ('door', models.CharField(help_text='webhook, poll, refresh or partner', max_length=10)),
-                ('body', models.BinaryField()),
-                ('state', models.CharField(choices=[('received', 'received'), ('waiting', 'waits for something missing'), ('done', 'done'), ('parked', 'parked')], db_default='received', default='received', max_length=10)),
-                ('batch_id', models.BigIntegerField(null=True)),
-                ('alone', models.BooleanField(db_default=False, default=False, help_text='Was in a batch that died: runs by itself.')),
-                ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0)),
-                ('not_before', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('waits_for', models.CharField(blank=True, db_default='', max_length=250)),
-                ('reason', models.CharField(blank=True, db_default='', max_length=30)),
-                ('words', models.TextField(blank=True, db_default='')),
-                ('trouble', models.TextField(blank=True, db_default='', help_text='The traceback, for a developer.')),
-                ('asked_at', models.DateTimeField(null=True)),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('done_at', models.DateTimeField(null=True)),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='canonical.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("topic", models.CharField(max_length=60)),
+                ("dedup_key", models.BinaryField()),
+                ("door", models.CharField(help_text="webhook, poll, refresh or partner", max_length=10)),
+                ("body", models.BinaryField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "received"),
+                            ("waiting", "waits for something missing"),
+                            ("done", "done"),
+                            ("parked", "parked"),
+                        ],
+                        db_default="received",
+                        default="received",
+                        max_length=10,
+                    ),
+                ),
+                ("batch_id", models.BigIntegerField(null=True)),
+                (
+                    "alone",
+                    models.BooleanField(
+                        db_default=False, default=False, help_text="Was in a batch that died: runs by itself."
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("waits_for", models.CharField(blank=True, db_default="", max_length=250)),
+                ("reason", models.CharField(blank=True, db_default="", max_length=30)),
+                ("words", models.TextField(blank=True, db_default="")),
+                ("trouble", models.TextField(blank=True, db_default="", help_text="The traceback, for a developer.")),
+                ("asked_at", models.DateTimeField(null=True)),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("done_at", models.DateTimeField(null=True)),
+                (
+                    "system",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="messages", to="canonical.system"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'received')), fields=['system', 'id'], name='message_to_claim'), models.Index(condition=models.Q(('state', 'waiting')), fields=['system', 'not_before'], name='message_waiting'), models.Index(condition=models.Q(('alone', True), ('state', 'received')), fields=['system', 'id'], name='message_alone'), models.Index(condition=models.Q(('batch_id__isnull', False)), fields=['batch_id'], name='message_in_batch'), models.Index(condition=models.Q(('waits_for', ''), _negated=True), fields=['waits_for'], name='message_waits_for'), models.Index(condition=models.Q(('state', 'parked')), fields=['-id'], name='message_parked')],
-                'constraints': [models.UniqueConstraint(fields=('system', 'dedup_key'), name='message_once_per_delivery')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "received")), fields=["system", "id"], name="message_to_claim"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "waiting")),
+                        fields=["system", "not_before"],
+                        name="message_waiting",
+                    ),
+                    models.Index(
+                        condition=models.Q(("alone", True), ("state", "received")),
+                        fields=["system", "id"],
+                        name="message_alone",
+                    ),
+                    models.Index(
+                        condition=models.Q(("batch_id__isnull", False)), fields=["batch_id"], name="message_in_batch"
+                    ),
+                    models.Index(
+                        condition=models.Q(("waits_for", ""), _negated=True),
+                        fields=["waits_for"],
+                        name="message_waits_for",
+                    ),
+                    models.Index(condition=models.Q(("state", "parked")), fields=["-id"], name="message_parked"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("system", "dedup_key"), name="message_once_per_delivery")
+                ],
             },
         ),
     ]
