@@ -151,6 +151,7 @@ class Attempt(models.Model):
     seconds = models.FloatField()
 
     class Meta:
+        verbose_name = "exchange"
         indexes = [models.Index(fields=["system", "-id"])]
 
     def __str__(self) -> str:
@@ -261,6 +262,7 @@ class Action(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["target_kind", "target_id"], name="action_target")]
 
     def __str__(self) -> str:
         return f"{self.who}: {self.what} {self.target_kind} {self.target_id}"
