@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from kombu.exceptions import OperationalError
@@ -19,10 +21,13 @@ from retailsync.celery import app
 from retailsync.console import gather, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.sync import cases, release
-from retailsync.sync.models import Action, Attempt, Case, Command, Gate, Message
+from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Message
 from retailsync.sync.reasons import reason
 
 AT_ONCE = 200  # more than these are released by a worker, not while somebody waits for the page
+#: What may be closed without release: nothing behind these blocks an order. Holds are released, commands released or settled by hand.
+CLOSABLE = (Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM)
+KEPT_OPEN = "holds are released, commands are released or settled by hand. Closing these would only hide what still blocks an order."
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -68,6 +73,19 @@ class ReasonFilter(admin.SimpleListFilter):
         return queryset.filter(reason=self.value()) if self.value() else queryset
 
 
+class AboutFilter(admin.SimpleListFilter):
+    """What kind of thing an exception points at."""
+
+    title = "about"
+    parameter_name = "about"
+
+    def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
+        return [(kind, label.capitalize()) for kind, label in Case.Target.choices]
+
+    def queryset(self, request: Request, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        return queryset.filter(target_kind=self.value()) if self.value() else queryset
+
+
 @admin.register(Case)
 class CaseAdmin(ReadOnly):
     """The home of the work."""
@@ -75,12 +93,12 @@ class CaseAdmin(ReadOnly):
     page_template = "console/case.html"
     list_display = ["what", "order", "system", "title", "who_can", "since", "together"]
     list_display_links = ["what"]
-    list_filter = [StateFilter, ReasonFilter, "system", "who"]
+    list_filter = [StateFilter, ReasonFilter, AboutFilter, "system", "who"]
     list_select_related = ["system"]
     search_fields = ["words"]
     search_help_text = "Order number or words"
     ordering = ["-pk"]
-    actions = ["release_selected"]
+    actions = ["release_selected", "close_selected"]
     empty = (
         "Nothing needs you. New exceptions appear here by themselves; choose “Closed” above to see what was settled."
     )
@@ -134,15 +152,19 @@ class CaseAdmin(ReadOnly):
 
     def page(self, request: Request, row: Case) -> dict[str, Any]:
         self.complete([row])
+        target = _target(row)
         return {
-            "title": reason(row.reason).title, "reason": reason(row.reason), "target": _target(row),
-            "may_work": self.has_work_permission(request) and row.closed_at is None,
+            "title": reason(row.reason).title, "reason": reason(row.reason), "target": target,
+            "may_work": self.has_work_permission(request) and row.closed_at is None, "may_close": row.target_kind in CLOSABLE,
             "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
+            **_by_hand(target.get("command")),
         }  # fmt: skip
 
     # ---- what people press ----
     def get_urls(self) -> list[URLPattern]:
-        own = {"release": self.release_one, "release-group": self.release_group, "close": self.close_one}
+        own = {
+            "release": self.release_one, "release-group": self.release_group, "settle": self.settle_one, "close": self.close_one,
+        }  # fmt: skip
         return [
             path(
                 f"<int:pk>/{name}/",
@@ -179,21 +201,80 @@ class CaseAdmin(ReadOnly):
         self._release(request, list(alike), _why(request))
         return self.back(request)
 
+    def settle_one(self, request: Request, pk: int) -> HttpResponse:
+        """A person says that the command was carried out. Needs a reason for the record."""
+        case = self._case(request, pk)
+        why = _why(request)
+        if not why:
+            messages.error(request, "Say how you know that it was done; nothing was changed.")
+            return self.back(request)
+        what = Command.objects.select_related("system").filter(pk=case.target_id).first()
+        try:
+            done = release.settle_by_hand(
+                case.pk, request.user.get_username(), why, _typed(request, "external_id", 200)
+            )
+        except msgspec.ValidationError:  # stored by another version of the program
+            messages.error(request, "Nothing was changed: the command's content cannot be read. A developer must look.")
+            return self.back(request)
+        if done:
+            text = f"{words.plain(what.kind)} #{what.pk} counts as done in {what.system.name} on your word"
+            messages.success(request, f"{text}: it is not sent, and what waited for it goes on.")
+        else:
+            text = "this is settled already, or of a kind that cannot be settled by hand."
+            messages.error(request, f"Nothing was changed: {text}")
+        return self.back(request)
+
+    @action(description="Close selected without release", permissions=["work"])
+    def close_selected(self, request: Request, queryset: QuerySet[Case]) -> HttpResponse | None:
+        """Close what was ticked and may be closed; the reason for the record is asked for first."""
+        rows = list(queryset.filter(closed_at=None).order_by().values_list("pk", "target_kind"))
+        ids = [pk for pk, kind in rows if kind in CLOSABLE]
+        kept = len(rows) - len(ids)
+        why = _why(request)
+        if ids and not why:
+            if "why" in request.POST:
+                messages.error(request, "Say why they can be closed; nothing was changed.")
+            return self._ask_why(request, len(ids), kept)
+        self._close(request, ids, why)
+        if kept:
+            messages.warning(request, f"{kept} left alone: {KEPT_OPEN}")
+        return None
+
     def close_one(self, request: Request, pk: int) -> HttpResponse:
         """Mark as handled without doing anything to the row it points at. Needs a reason for the record."""
         case = self._case(request, pk)
         why = _why(request)
-        if not why:
+        if case.target_kind not in CLOSABLE:
+            messages.error(request, f"Nothing was changed: {KEPT_OPEN}")
+        elif not why:
             messages.error(request, "Say why it can be closed; nothing was changed.")
-            return self.back(request)
+        else:
+            self._close(request, [case.pk], why)
+        return self.back(request)
+
+    def _ask_why(self, request: Request, count: int, kept: int) -> HttpResponse:
+        """One page between ticking and closing. It asks for the same list action again, with a reason."""
+        context = {
+            **self.admin_site.each_context(request), "opts": self.opts, "title": "Close without release", "is_fullwidth": "1",
+            "count": count, "kept": kept, "kept_open": KEPT_OPEN, "list_url": request.get_full_path(),
+            "chosen": request.POST.getlist("_selected_action"), "across": request.POST.get("select_across", "0"),
+        }  # fmt: skip
+        return TemplateResponse(request, "console/close.html", context)
+
+    def _close(self, request: Request, ids: Sequence[int], why: str) -> None:
         who = request.user.get_username()
         with transaction.atomic():
-            Action.objects.create(
-                who=who, what="close", target_kind=case.target_kind, target_id=case.target_id, why=why
+            opened = Case.objects.select_for_update().filter(pk__in=ids, closed_at=None, target_kind__in=CLOSABLE)
+            rows = list(opened.order_by("pk"))
+            Action.objects.bulk_create(
+                Action(who=who, what="close", target_kind=c.target_kind, target_id=c.target_id, why=why) for c in rows
             )
-            cases.close(case.target_kind, [case.target_id], who)
-        messages.success(request, "Closed without release.")
-        return self.back(request)
+            for kind in CLOSABLE:
+                cases.close(kind, [c.target_id for c in rows if c.target_kind == kind], who)
+        if rows:
+            messages.success(request, f"{len(rows)} exception{'s' if len(rows) > 1 else ''} closed without release.")
+        else:
+            messages.info(request, "None of these could be closed; nothing was changed.")
 
     def _case(self, request: Request, pk: int) -> Case:
         if not self.has_work_permission(request):
@@ -235,7 +316,12 @@ def _came_back(ids: Sequence[int]) -> int:
 
 
 def _why(request: Request) -> str:
-    return request.POST.get("why", "").strip()[:2000]
+    return _typed(request, "why", 2000)
+
+
+def _typed(request: Request, name: str, longest: int) -> str:
+    """What somebody typed; PostgreSQL's text has no NUL."""
+    return request.POST.get(name, "").replace("\0", "").strip()[:longest]
 
 
 def _actions(case: Case) -> list[Action]:
@@ -257,11 +343,30 @@ def _command(case: Case) -> dict[str, Any]:
     return {"command": command, "exchanges": list(exchanges)}
 
 
+def _by_hand(command: Command | None) -> dict[str, Any]:
+    """Whether a person may say that this command was done; where not, one sentence why."""
+    if command is None:
+        return {}
+    if command.kind in release.BY_HAND:
+        return {"by_hand": True}
+    if command.level:
+        return {"not_by_hand": "A read cannot be settled by hand: release it, and it is read again."}
+    words_ = (
+        "This kind cannot be settled by hand, because what follows needs the id only the target can give: create it there under our"
+        " external id and release, then it is found, not created again (an order number alone is not enough)."
+    )
+    return {"not_by_hand": words_}
+
+
 def _system(case: Case) -> dict[str, Any]:
     return {"gate": Gate.objects.filter(system_id=case.target_id).first()}
 
 
-_TARGETS = {"message": _message, "hold": _hold, "command": _command, "system": _system}
+def _cursor(case: Case) -> dict[str, Any]:
+    return {"cursor": Cursor.objects.select_related("system").filter(pk=case.target_id).first()}
+
+
+_TARGETS = {"message": _message, "hold": _hold, "command": _command, "system": _system, "cursor": _cursor}
 
 
 def _target(case: Case) -> dict[str, Any]:

@@ -21,7 +21,8 @@ HEARD = 5_000  # messages looked at for when a system was last heard
 _CASES = "SELECT reason, who, count(*), min(opened_at) FROM sync_case WHERE closed_at IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1"
 _SYSTEMS = f"""
 SELECT s.id, s.name, s.mode, g.failures, g.open_until, g.paused_until, g.last_ok_at, coalesce(g.words, ''),
-  coalesce(m.count, 0), coalesce(c.count, 0), least(m.oldest, c.oldest), greatest(h.at, g.last_ok_at, p.at)
+  coalesce(m.count, 0), coalesce(c.count, 0), least(m.oldest, c.oldest), greatest(h.at, g.last_ok_at, p.at),
+  coalesce(f.count, 0)
 FROM canonical_system s LEFT JOIN sync_gate g ON g.system_id = s.id
 LEFT JOIN (SELECT system_id, count(*), min(received_at) AS oldest FROM sync_message
   WHERE (state = 'received' AND batch_id IS NULL) OR state = 'waiting' GROUP BY 1) m ON m.system_id = s.id
@@ -30,6 +31,8 @@ LEFT JOIN (SELECT system_id, count(*), min(created_at) AS oldest FROM sync_comma
 LEFT JOIN (SELECT system_id, max(received_at) AS at FROM
   (SELECT system_id, received_at FROM sync_message ORDER BY id DESC LIMIT {HEARD}) n GROUP BY 1) h ON h.system_id = s.id
 LEFT JOIN (SELECT system_id, max(polled_at) AS at FROM sync_cursor WHERE words = '' GROUP BY 1) p ON p.system_id = s.id
+LEFT JOIN (SELECT system_id, count(*) FROM sync_case
+  WHERE closed_at IS NULL AND target_kind = 'cursor' GROUP BY 1) f ON f.system_id = s.id
 ORDER BY s.name
 """
 _ORDERS = f"""
@@ -65,7 +68,7 @@ def _systems() -> list[dict[str, Any]]:
 
 def _system(
     id: int, name: str, mode: str, failures: int | None, open_until: Any, paused_until: Any, ok: Any, words: str,
-    messages: int, commands: int, oldest: Any, heard: Any,
+    messages: int, commands: int, oldest: Any, heard: Any, feeds: int,
 ) -> dict[str, Any]:  # fmt: skip
     gate = (
         None
@@ -75,7 +78,10 @@ def _system(
     state, tone = ("paused", "warn") if mode == System.Mode.PAUSED else connection(gate)
     return {
         "id": id, "name": name, "state": state, "tone": tone, "words": words, "messages": messages, "commands": commands,
-        "oldest": oldest, "heard": heard, "commands_url": _url("sync_command", system__id__exact=id, state__exact="waiting"),
+        "oldest": oldest, "heard": heard,
+        "feeds": f"{feeds} feed{'s' if feeds > 1 else ''} cannot be read" if feeds else "",
+        "feeds_url": _url("sync_case", about="cursor", system__id__exact=id),
+        "commands_url": _url("sync_command", system__id__exact=id, state__exact="waiting"),
         "messages_url": _url("sync_message", system__id__exact=id, state__in="received,waiting"),
     }  # fmt: skip
 

@@ -30,10 +30,11 @@ from canonical.models import Secret, System
 from connectors.base import Connector
 from connectors.registry import CONNECTORS
 from retailsync.console import words
-from retailsync.console.base import Lists, Request
+from retailsync.console.base import Lists, Permissions, Request
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import seal
-from retailsync.sync.models import Action, Cursor, Gate
+from retailsync.sync import bell, cases, gates, sending
+from retailsync.sync.models import Action, Case, Cursor, Gate
 
 ROLES = ("channel", "erp", "wms", "3pl", "carrier", "payment")
 KEPT = 2  # values of one secret that stay valid while the other side changes over
@@ -185,6 +186,8 @@ class SystemAdmin(SimpleHistoryAdmin, Lists):
             plain, retire = form.cleaned_data.get(f"secret_{name}"), form.cleaned_data.get(f"retire_{name}")
             if plain or retire:
                 keep_secret(obj, name, plain or "", bool(retire), request.user.get_username())
+        if change and _corrects(form):
+            try_again(obj, request.user.get_username())
 
     def response_add(self, request: Request, obj: System, post_url_continue: str | None = None) -> HttpResponse:
         """On to the secrets."""
@@ -251,6 +254,22 @@ class SystemAdmin(SimpleHistoryAdmin, Lists):
         return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[pk]))
 
 
+# ---- a corrected set-up -----------------------------------------------------------------------------------------------------
+def _corrects(form: Any) -> bool:
+    """Whether what was saved may be what lets us in again: other settings, or a new secret."""
+    given = form.cleaned_data
+    return given["settings"] != form.initial["settings"] or any(v for n, v in given.items() if n.startswith("secret_"))
+
+
+def try_again(system: System, who: str) -> None:
+    """Speak with the system at once: its circuit and pause end, its failed feeds are due, and who corrected it closed its exception."""
+    with transaction.atomic():
+        gates.reset(system.pk)
+        Cursor.objects.filter(system=system).exclude(words="").update(polled_at=None)
+        cases.close("system", [system.pk], who)
+        transaction.on_commit(lambda: bell.ring(sending.TASK, system.pk))
+
+
 # ---- secrets ----------------------------------------------------------------------------------------------------------------
 def keep_secret(system: System, name: str, plain: str, retire: bool, who: str) -> None:
     """Seal a new value, end older ones: all of them when asked, else all but the one before. Empty: only end older ones."""
@@ -306,9 +325,11 @@ def _state(request: Request, system: System | None) -> dict[str, Any]:
         return {}
     gate = Gate.objects.filter(system=system).first()
     partner = system.connector == "partner" and request.user.has_perm("partners.view_partnerkey")
+    troubles = Case.objects.filter(system=system, closed_at=None, target_kind__in=("system", "cursor"))
     actions: QuerySet[Action] = Action.objects.filter(target_kind="system", target_id=system.pk)
     return {
         "gate": gate, "gate_words": words.badge(*connection(gate)), "cursors": list(Cursor.objects.filter(system=system).order_by("feed")),
         "keys": list(PartnerKey.objects.filter(system=system)) if partner else None, "actions": list(actions[:20]), "system": system,
+        "cases": list(troubles.order_by("-pk")[:50]), "may": Permissions(request),
         "may_issue": request.user.has_perm("partners.add_partnerkey"), "may_revoke": request.user.has_perm("partners.change_partnerkey"),
     }  # fmt: skip

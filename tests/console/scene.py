@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django.db import transaction
 
+from canonical import commands
 from canonical.facts import Fact, OrderStated, RequestAnswered, ShipmentStated
 from canonical.ledger import Cause
 from canonical.models import FulfilmentRequest, Location, Order, Product, Sku, Sourcing, System
 from canonical.record import Stated
 from canonical.types import Address, Charge, Line, Parcel, PaymentStatement, Tax, Units
-from retailsync.sync import cases, clock, corridor
+from retailsync.sync import cases, clock, corridor, gates
 from retailsync.sync.models import Attempt, Case, Command, Cursor, Gate, Message
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -87,6 +89,37 @@ class Scene:
             "Tax 21 % is archived",
             words,
         )
+
+    def confirming(self, order: Order, state: str = "parked", reason: str = "refused") -> Case:
+        """The ERP holds the order; confirming it is what a person must look at."""
+        command = commands.ConfirmOrder(order_id=order.pk)
+        row = Command.objects.create(
+            system=self.erp, kind="ConfirmOrder", subject_kind="order", subject_key=str(order.pk), purpose=command.purpose,
+            payload=msgspec.to_builtins(command), order_id=order.pk, state=state, reason=reason, words="Not confirmed.",
+            attempts=1, cause_kind="message", cause_id=1,
+        )  # fmt: skip
+        rest = ("order_to_fulfilment", "send", reason, "", "Odoo did not confirm the order.")
+        return self.case("command", row.pk, self.erp, order.pk, *rest)
+
+    def unread(self, feed: str = "stock") -> Case:
+        """A feed of the shop that cannot be read."""
+        words = "Our own fault: KeyError: 'items'"
+        cursor = Cursor.objects.create(
+            system=self.shop,
+            feed=feed,
+            value="2026-11-23T06:00:00|page=7",
+            every=300,
+            polled_at=clock.now(),
+            words=words,
+        )
+        return self.case("cursor", cursor.pk, self.shop, None, "intake", "receive", "feed_failed", feed, words)
+
+    def down(self) -> Case:
+        """The warehouse's system does not answer."""
+        gates.failed(self.warehouse.pk, clock.now(), "Connection refused.", "unreachable", whole=True)
+        Gate.objects.filter(system=self.warehouse).update(failures=4)
+        rest = ("connection", "send", "unreachable", "", "Connection refused.")
+        return self.case("system", self.warehouse.pk, self.warehouse, None, *rest)
 
     def case(self, kind: str, id: int, system: System, order: int | None, *rest: str) -> Case:
         """Open one exception."""
@@ -175,6 +208,7 @@ def morning() -> Scene:
     scene.parked(scene.orders[2])
     scene.parked(scene.orders[3], "in_doubt", "in_doubt")
     scene.malformed()
+    scene.unread()
     scene.malformed(f'{{"note": "{HOSTILE}"}}'.encode())
     scene.case("system", scene.warehouse.pk, scene.warehouse, None, "connection", "send", "unreachable", "", words)
     scene.message("product.updated", b'{"id": 12}', "received")

@@ -8,6 +8,7 @@ from django.test import Client
 
 from canonical.models import System
 from retailsync.sync.models import Gate
+from tests.console.conftest import person
 from tests.console.scene import Scene, morning
 
 
@@ -29,6 +30,8 @@ def test_every_number_leads_to_so_many_rows(boss: Client, db: None) -> None:
     context = boss.get("/admin/").context
     pairs = [(row["url"], row["count"]) for row in (*context["cases"], *context["stages"])]
     for system in context["systems"]:
+        if system["feeds"]:
+            pairs.append((system["feeds_url"], 1))
         pairs += [(system["messages_url"], system["messages"]), (system["commands_url"], system["commands"])]
     assert len(pairs) > 15
     for url, count in pairs:
@@ -42,6 +45,20 @@ def test_systems_say_how_they_are(boss: Client, db: None) -> None:
     assert states == {"Northpick": "does not answer", "Odoo": "paused", "Web shop": "up"}
     Gate.objects.all().delete()
     assert "not spoken to yet" in boss.get("/admin/").content.decode()
+
+
+def test_a_feed_that_cannot_be_read_shows_at_its_system(scene: Scene, boss: Client, viewer: Client) -> None:
+    scene.unread("stock")
+    scene.unread("orders")
+    answer = viewer.get("/admin/")
+    (reason,) = answer.context["cases"]
+    assert (reason["reason"].title, reason["who"], reason["count"]) == ("A feed cannot be read", "developer", 2)
+    assert {s["name"]: s["feeds"] for s in answer.context["systems"]} == {
+        "Northpick": "", "Odoo": "", "Web shop": "2 feeds cannot be read",
+    }  # fmt: skip
+    assert "2 feeds cannot be read" in answer.content.decode()
+    page = person("narrow", "view_system").get("/admin/").content.decode()
+    assert "2 feeds cannot be read" in page and "about=cursor" not in page
 
 
 def test_a_zone_that_is_none_does_no_harm(scene: Scene, boss: Client) -> None:

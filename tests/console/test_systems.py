@@ -1,5 +1,6 @@
 """Set-up: settings checked in words, secrets that never come out, keys shown once, history kept."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from canonical.ledger import history
 from canonical.models import Secret, Sku, Sourcing, System
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import unseal
-from retailsync.sync.models import Action
+from retailsync.sync import clock
+from retailsync.sync.models import Action, Case, Cursor, Gate
 from tests.console.conftest import person
 from tests.console.scene import Scene
 
@@ -78,6 +80,40 @@ def test_an_empty_secret_changes_nothing(scene: Scene, boss: Client) -> None:
     save(boss, scene.shop, secret_webhook="one")
     save(boss, scene.shop)
     assert Secret.objects.filter(retired_at=None).count() == 1
+
+
+WHOLE = '{"url": "https://northpick.example.com/new"}'
+
+
+@pytest.mark.parametrize("change", [{"settings": WHOLE}, {"secret_webhook": "new"}], ids=["settings", "secret"])
+def test_a_corrected_set_up_is_tried_at_once(change: dict[str, str], scene: Scene, boss: Client) -> None:
+    case = scene.down()
+    late = Cursor.objects.create(
+        system=scene.warehouse, feed="x", every=3600, polled_at=clock.now(), words="Not let in."
+    )
+    well = Cursor.objects.create(system=scene.warehouse, feed="y", every=3600, polled_at=clock.now())
+    answer = save(boss, scene.warehouse, **{"settings": json.dumps(scene.warehouse.settings), **change})
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    gate = Gate.objects.get(system=scene.warehouse)
+    assert (gate.failures, gate.open_until, gate.paused_until, gate.words) == (0, None, None, "")
+    assert Case.objects.get(pk=case.pk).closed_by == "boss"
+    assert (
+        Cursor.objects.get(pk=late.pk).polled_at is None and Cursor.objects.get(pk=well.pk).polled_at == well.polled_at
+    )
+
+
+def test_saving_something_else_leaves_the_gate_alone(scene: Scene, boss: Client) -> None:
+    scene.down()
+    save(boss, scene.warehouse, settings=json.dumps(scene.warehouse.settings), name="Northpick BV")
+    assert System.objects.get(pk=scene.warehouse.pk).name == "Northpick BV"
+    assert Gate.objects.get(system=scene.warehouse).failures == 4 and Case.objects.get().closed_at is None
+
+
+def test_a_system_shows_its_exceptions_and_those_of_its_feeds(scene: Scene, boss: Client) -> None:
+    for case in (scene.unread(), scene.down()):
+        link = reverse("admin:sync_case_change", args=[case.pk])
+        assert link in boss.get(page(case.system)).content.decode()
+    assert link not in person("narrow", "view_system").get(page(scene.warehouse)).content.decode()
 
 
 def test_two_secrets_are_valid_while_changing_over(scene: Scene, boss: Client) -> None:
