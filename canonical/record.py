@@ -68,8 +68,8 @@ def _lock(source: int, groups: dict[type[Fact], list[Stated]]) -> None:
     All in one statement: two sets of orders locked one after the other meet another transaction's set the wrong way round.
     """
     ours = (*facts.Decision.__subclasses__(), facts.Posted)
-    ids = {s.fact.order_id for kind in ours for s in groups.get(kind, ()) if s.fact.order_id}
-    if asked := {s.fact.request for kind in _BY_REQUEST for s in groups.get(kind, ())}:
+    ids = {s.fact.order_id for kind in ours for s in groups.get(kind, []) if s.fact.order_id}
+    if asked := {s.fact.request for kind in _BY_REQUEST for s in groups.get(kind, [])}:
         query = "SELECT order_id FROM canonical_fulfilmentrequest WHERE system_id = %s AND reference = ANY(%s)"
         ids |= {order for (order,) in sql.fetch(query, (source, sorted(asked)))}
     if ids:
