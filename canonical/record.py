@@ -5,7 +5,6 @@ from datetime import datetime
 
 from canonical import facts, sql
 from canonical.facts import Fact
-from canonical.ledger import Cause
 from canonical.recording import catalog, decisions, derived, fulfilment, orders, parties
 from canonical.recording.work import Recorded, Stated
 
@@ -58,7 +57,7 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     for kind, recorder in _RECORDERS.items():
         if kind in groups:
             touched += recorder(source, groups[kind], recorded) or ()
-    _derive(touched, any(kind in groups for kind in _COUNTED), now, recorded)
+    _derive(touched, groups, now, recorded)
     return recorded
 
 
@@ -67,19 +66,18 @@ def _lock(source: int, groups: dict[type[Fact], list[Stated]]) -> None:
 
     All in one statement: two sets of orders locked one after the other meet another transaction's set the wrong way round.
     """
-    ours = (*facts.Decision.__subclasses__(), facts.Posted)
-    ids = {s.fact.order_id for kind in ours for s in groups.get(kind, ()) if s.fact.order_id}
-    if asked := {s.fact.request for kind in _BY_REQUEST for s in groups.get(kind, ())}:
+    ours: tuple[type[Fact], ...] = (*facts.Decision.__subclasses__(), facts.Posted)
+    ids = {s.fact.order_id for kind in ours for s in groups.get(kind, []) if s.fact.order_id}
+    if asked := {s.fact.request for kind in _BY_REQUEST for s in groups.get(kind, [])}:
         query = "SELECT order_id FROM canonical_fulfilmentrequest WHERE system_id = %s AND reference = ANY(%s)"
         ids |= {order for (order,) in sql.fetch(query, (source, sorted(asked)))}
     if ids:
         sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(ids),))
 
 
-def _derive(touched: Sequence[int], counters: bool, now: datetime, recorded: Recorded) -> None:
+def _derive(touched: Sequence[int], groups: dict[type[Fact], list[Stated]], now: datetime, recorded: Recorded) -> None:
     """A stage follows from every kind of row but postings, which the outside world's receipts bring in great numbers."""
-    causes: dict[int, Cause] = {
-        e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind != "posting"
-    }
+    causes = {s.fact.order_id: s.cause for s in groups.get(facts.OrderReleased, [])}
+    causes |= {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind != "posting"}
     ids = [id for id in {*touched, *causes} if id in causes]
-    derived.refresh(ids, causes, now, recorded, counters)
+    derived.refresh(ids, causes, now, recorded, any(kind in groups for kind in _COUNTED))

@@ -94,14 +94,13 @@ def holds_lifted(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
 
 
 def released(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
-    """Release orders; said once."""
+    """Release orders; said once. The stage that follows writes the entry: it always changes with a release."""
     facts = {s.fact.order_id: s for s in stated}
     rows = sql.fetch(
         """UPDATE canonical_order t SET released_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at)
            WHERE t.id = v.id AND t.released_at IS NULL RETURNING t.id""",
         (list(facts), [s.fact.occurred_at for s in facts.values()]),
     )
-    recorded.entries += ledger.changed("order", [ours(None, facts[id], id, "released") for (id,) in rows])
     return [id for (id,) in rows]
 
 

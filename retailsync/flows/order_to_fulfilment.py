@@ -29,6 +29,8 @@ def _plan(order: OrderView, now: datetime) -> Iterator[Step]:
         yield from _request(order)
     elif orders.may_release(order.shop_status, order.gone):
         yield Step(order.cause, order.channel_id, OrderReleased(occurred_at=now, order_id=order.id))
+        if not reckoning.routes(order)[1]:  # else the next round finds what no warehouse can ship, and holds the order
+            yield from _raise(order, now)
 
 
 def _hold(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step]:

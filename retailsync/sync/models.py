@@ -28,7 +28,7 @@ class Message(models.Model):
         DONE = "done", "done"
         PARKED = "parked", "parked"
 
-    system = models.ForeignKey("canonical.System", models.PROTECT, related_name="messages")
+    system = models.ForeignKey("canonical.System", models.PROTECT, related_name="messages", db_index=False)
     topic = models.CharField(max_length=60)
     dedup_key = models.BinaryField()
     door = models.CharField(max_length=10, help_text="webhook, poll, refresh or partner")
@@ -75,7 +75,7 @@ class Command(models.Model):
     #: States in which a fact-command still stands before the later ones of its subject.
     UNSETTLED = ("waiting", "sending", "parked", "in_doubt")
 
-    system = models.ForeignKey("canonical.System", models.PROTECT, related_name="commands")
+    system = models.ForeignKey("canonical.System", models.PROTECT, related_name="commands", db_index=False)
     kind = models.CharField(max_length=30)
     subject_kind = models.CharField(max_length=20)
     subject_key = models.CharField(max_length=200)
@@ -129,7 +129,7 @@ class Command(models.Model):
                 name="command_unsettled",
             ),
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="command_waits_for"),
-            models.Index(fields=["system", "lease_until"], condition=Q(state="sending"), name="command_leases"),
+            models.Index(fields=["system"], condition=Q(state="sending"), name="command_leases"),
             GinIndex(fields=["exchanges"], name="command_exchanges"),
         ]
 

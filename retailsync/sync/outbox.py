@@ -19,6 +19,7 @@ from retailsync.sync import bell, cases
 TASK = "sync.drain_outbox"
 DEATHS = 5  # times a worker may die with a command in its hands
 KINDS: dict[str, type[Command]] = {c.__name__: c for c in commands.Command.__subclasses__()}
+LEVELS = frozenset(name for name, kind in KINDS.items() if kind.level)
 _COLUMNS = {
     "system_id": "bigint", "kind": "text", "subject_kind": "text", "subject_key": "text", "purpose": "text", "level": "boolean",
     "stoppable": "boolean",

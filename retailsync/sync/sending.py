@@ -321,7 +321,11 @@ def _longest(system_id: int, outcome: Outcome) -> timedelta:
 
 def _write(token: uuid.UUID, outcomes: Sequence[Outcome], steps: dict[int, work.Next], now: datetime) -> set[int]:
     """Compare-and-set on the lease token: a late completion changes nothing. Returns the ids that were still ours."""
-    outbox.supersede([id for id, s in steps.items() if s.state == "waiting"], token)
+    again = [
+        o.claimed.id for o in outcomes if steps[o.claimed.id].state == "waiting" and o.claimed.kind in outbox.LEVELS
+    ]
+    if again:
+        outbox.supersede(again, token)
     columns = {
         "id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text", "words": "text",
         "trouble": "text", "evidence": "text", "doubtful": "boolean", "burns": "integer", "exchanges": "text", "settled": "boolean",
