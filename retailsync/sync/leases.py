@@ -1,6 +1,5 @@
 """Leases on names: at most one drain per name at a time. Database time; the token makes a late holder harmless."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,17 +21,10 @@ class Held:
 
     def __init__(self, name: str, token: uuid.UUID) -> None:
         self.name, self.token, self.wanted = name, token, False
-        self._ours_until = 0.0  # our own clock, never later than the database's end of the lease
 
     def renew(self, seconds: float) -> bool:
-        """Keep it for about so many seconds from now; False when it was lost meanwhile (another holder may be at work). Asked again
-        while most of it is left, it answers without a question: nobody takes a lease before its end."""
-        now = time.monotonic()
-        if self._ours_until - now > seconds * 0.9:
-            return True
-        kept = bool(sql.fetch(_RENEW, (seconds, self.name, self.token)))
-        self._ours_until = now + seconds if kept else 0.0
-        return kept
+        """Keep it for so many seconds from now; False when it was lost meanwhile (another holder may be at work)."""
+        return bool(sql.fetch(_RENEW, (seconds, self.name, self.token)))
 
 
 @contextmanager
