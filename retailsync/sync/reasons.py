@@ -123,7 +123,7 @@ REASONS: dict[str, Reason] = {
     "unsupported": Reason(
         "The system cannot do this",
         "administrator",
-        "Choose another system for this, or handle it by hand and close.",
+        "Choose another system for this, or do it by hand and say “It was done”.",
     ),
     "retries_exhausted": Reason(
         "Tried too often",
@@ -133,7 +133,7 @@ REASONS: dict[str, Reason] = {
     "in_doubt": Reason(
         "Outcome unknown",
         "back_office",
-        "Look in the target whether it was carried out. Release only if it was not.",
+        "Look in the target. Was it carried out: say “It was done”. Was it not: release, and it is sent again.",
     ),
     "no_receipt": Reason(
         "No receipt came",
