@@ -28,10 +28,18 @@ class Command(Value, tag=True):
     level: ClassVar[bool] = False
     stoppable: ClassVar[bool] = False
 
+    #: (entity, field) of what the command is about: commands of one system and subject go out one at a time, in order.
+    subject_of: ClassVar[tuple[Entity, str]] = ("order", "order_id")
+    #: The purpose key ({0} = the command): at most one command per system and purpose is ever planned.
+    purpose_of: ClassVar[str] = ""
+    #: The kind of what the target holds once this is confirmed; empty for a read. `posting_of`: its subject, where it is another one.
+    posting: ClassVar[str] = ""
+    posting_of: ClassVar[tuple[Entity, str] | None] = None
+
     @property
     def subject(self) -> Ref:
-        """What this command is about: commands of one system and subject go out one at a time, in order."""
-        raise TypeError(f"{type(self).__name__} names no subject")
+        """What this command is about."""
+        return self._ref(self.subject_of)
 
     @property
     def subject_key(self) -> tuple[str, str]:
@@ -40,19 +48,24 @@ class Command(Value, tag=True):
 
     @property
     def purpose(self) -> str:
-        """The purpose key: at most one command per system and purpose is ever planned."""
-        raise TypeError(f"{type(self).__name__} names no purpose")
+        """This command's purpose key, stable over every retry."""
+        return self.purpose_of.format(self)
 
     @property
     def posts(self) -> tuple[str, Ref] | None:
         """What the target holds once this is confirmed: (posting kind, subject). None for a read."""
-        return None
+        return (self.posting, self._ref(self.posting_of or self.subject_of)) if self.posting else None
+
+    def _ref(self, named: tuple[Entity, str]) -> Ref:
+        entity, field = named
+        return Ref(entity, getattr(self, field))
 
 
 class Refresh(Command):
     """Read one subject again at its source. `external_id` because the subject may be unknown to us; a level: it coalesces."""
 
     level: ClassVar[bool] = True
+    purpose_of: ClassVar[str] = "refresh:{0.entity}:{0.external_id}"
     entity: Entity
     external_id: str
 
@@ -60,14 +73,13 @@ class Refresh(Command):
     def subject_key(self) -> tuple[str, str]:
         return self.entity, f"external:{self.external_id}"
 
-    @property
-    def purpose(self) -> str:
-        return f"refresh:{self.entity}:{self.external_id}"
-
 
 class UpsertCustomer(Command):
     """Make a customer and the addresses of one order known to the ERP. Ids are ours; links come back for each of them."""
 
+    subject_of: ClassVar[tuple[Entity, str]] = ("customer", "customer_id")
+    purpose_of: ClassVar[str] = "customer:{0.customer_id}:{0.billing_id}:{0.shipping_id}"
+    posting: ClassVar[str] = "customer"
     customer_id: int
     order_id: int  # the order that made us do it
     billing_id: int
@@ -75,18 +87,6 @@ class UpsertCustomer(Command):
     shipping_id: int
     shipping: Address
     email: str = ""
-
-    @property
-    def subject(self) -> Ref:
-        return Ref("customer", self.customer_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"customer:{self.customer_id}:{self.billing_id}:{self.shipping_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "customer", self.subject
 
 
 class OrderLine(Value):
@@ -108,6 +108,8 @@ class CreateOrder(Command):
     """Create the sales order in the ERP, unconfirmed. The receipt's amount is the total the ERP computed."""
 
     stoppable: ClassVar[bool] = True
+    purpose_of: ClassVar[str] = "sales_order:{0.order_id}"
+    posting: ClassVar[str] = "sales_order"
     order_id: int
     reference: str  # business reference people recognise, e.g. WEB-1042
     customer_id: int
@@ -121,56 +123,24 @@ class CreateOrder(Command):
     charges: tuple[OrderCharge, ...] = ()
     note: str = ""
 
-    @property
-    def subject(self) -> Ref:
-        return Ref("order", self.order_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"sales_order:{self.order_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "sales_order", self.subject
-
 
 class AddRounding(Command):
     """Add one untaxed rounding line so that the ERP's total equals the shop's to the cent. Answers with the new total."""
 
     stoppable: ClassVar[bool] = True
+    purpose_of: ClassVar[str] = "rounding:{0.order_id}"
+    posting: ClassVar[str] = "rounding"
     order_id: int
     amount: Decimal
-
-    @property
-    def subject(self) -> Ref:
-        return Ref("order", self.order_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"rounding:{self.order_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "rounding", self.subject
 
 
 class ConfirmOrder(Command):
     """Confirm the ERP's sales order, so that it becomes binding there."""
 
     stoppable: ClassVar[bool] = True
+    purpose_of: ClassVar[str] = "confirm:{0.order_id}"
+    posting: ClassVar[str] = "sales_order"
     order_id: int
-
-    @property
-    def subject(self) -> Ref:
-        return Ref("order", self.order_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"confirm:{self.order_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "sales_order", self.subject
 
 
 class IssueLine(Value):
@@ -184,6 +154,9 @@ class IssueLine(Value):
 class PostGoodsIssue(Command):
     """Book a shipment out of the ERP's stock. `final` means nothing more will ship on this order: no backorder is kept."""
 
+    purpose_of: ClassVar[str] = "goods_issue:{0.shipment_id}"
+    posting: ClassVar[str] = "goods_issue"
+    posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
     shipment_id: int
     order_id: int
     location_id: int
@@ -192,18 +165,6 @@ class PostGoodsIssue(Command):
     tracking: str = ""  # all tracking numbers of the shipment, comma separated
     carrier: str = ""
     final: bool = False
-
-    @property
-    def subject(self) -> Ref:
-        return Ref("order", self.order_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"goods_issue:{self.shipment_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "goods_issue", Ref("shipment", self.shipment_id)
 
 
 class RequestLine(Value):
@@ -219,6 +180,9 @@ class RequestFulfilment(Command):
     """Ask a warehouse to ship. `reference` is ours, unique for ever; the partner repeats it in everything it says."""
 
     stoppable: ClassVar[bool] = True
+    subject_of: ClassVar[tuple[Entity, str]] = ("fulfilment_request", "request_id")
+    purpose_of: ClassVar[str] = "fulfilment_request:{0.request_id}"
+    posting: ClassVar[str] = "fulfilment_request"
     request_id: int
     order_id: int
     reference: str
@@ -230,22 +194,13 @@ class RequestFulfilment(Command):
     shipping_method: str = ""
     note: str = ""
 
-    @property
-    def subject(self) -> Ref:
-        return Ref("fulfilment_request", self.request_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"fulfilment_request:{self.request_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "fulfilment_request", self.subject
-
 
 class SendTracking(Command):
     """Show the customer a shipment in the shop: carrier, tracking numbers, what is inside. Lines carry the *shop's* line ids."""
 
+    purpose_of: ClassVar[str] = "tracking:{0.shipment_id}"
+    posting: ClassVar[str] = "tracking"
+    posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
     shipment_id: int
     order_id: int
     reference: str  # our shipment reference; stored with the shop's record so that it is found again
@@ -254,32 +209,10 @@ class SendTracking(Command):
     lines: tuple[Units, ...]
     shipped_at: datetime
 
-    @property
-    def subject(self) -> Ref:
-        return Ref("order", self.order_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"tracking:{self.shipment_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "tracking", Ref("shipment", self.shipment_id)
-
 
 class CompleteOrder(Command):
     """Set the shop's order to completed: everything that ships has shipped, and the shop knows its tracking."""
 
+    purpose_of: ClassVar[str] = "complete:{0.order_id}"
+    posting: ClassVar[str] = "completion"
     order_id: int
-
-    @property
-    def subject(self) -> Ref:
-        return Ref("order", self.order_id)
-
-    @property
-    def purpose(self) -> str:
-        return f"complete:{self.order_id}"
-
-    @property
-    def posts(self) -> tuple[str, Ref]:
-        return "completion", self.subject
