@@ -144,7 +144,6 @@ class Migration(migrations.Migration):
                         choices=[
                             ("received", "received"),
                             ("on_hold", "on hold"),
-                            ("accepted", "accepted"),
                             ("released", "released"),
                             ("in_fulfilment", "in fulfilment"),
                             ("completed", "completed"),

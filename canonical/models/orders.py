@@ -12,7 +12,6 @@ class Order(models.Model):
     class Stage(models.TextChoices):
         RECEIVED = "received", "received"
         ON_HOLD = "on_hold", "on hold"
-        ACCEPTED = "accepted", "accepted"
         RELEASED = "released", "released"
         IN_FULFILMENT = "in_fulfilment", "in fulfilment"
         COMPLETED = "completed", "completed"
