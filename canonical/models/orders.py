@@ -7,7 +7,7 @@ MONEY = {"max_digits": 20, "decimal_places": 6}
 
 
 class Order(models.Model):
-    """One order. `shop_status` is the shop's statement; `stage` is derived from facts by rules.orders.stage."""
+    """One order. `shop_status` is the shop's statement; `stage` follows from facts (recording.derived)."""
 
     class Stage(models.TextChoices):
         RECEIVED = "received", "received"
