@@ -7,7 +7,7 @@ from django.db import transaction
 
 from canonical import sql
 from connectors.errors import Misconfigured, Retry, SyncError
-from retailsync.sync import cases, clock, gates, inbox, sending, systems, transient
+from retailsync.sync import cases, clock, confirming, gates, inbox, systems, transient
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.models import Cursor
 
@@ -47,7 +47,7 @@ def _pages(system_id: int, feed: str, held: Held) -> int:
         try:
             page = visit.connector.polls[feed](session, value)
         finally:
-            sending.store_exchanges(system_id, http.exchanges)
+            confirming.store_exchanges(system_id, http.exchanges)
         value, count = page.cursor, count + 1
         with transaction.atomic():
             inbox.receive(system_id, page.heard, door="poll")

@@ -43,9 +43,11 @@ def _action(case: Case, what: str, who: str, why: str) -> Action:
 
 
 def settle_by_hand(case_id: int, who: str, why: str, external_id: str = "") -> bool:
-    """A person says that a command was carried out outside: it is confirmed on their word, and what follows is planned. False when
-    the exception is no longer open, is about something else, or others need an id only the target can give (release it: it is looked for under
-    our external id, and not created again)."""
+    """A person says that a command was carried out outside: it is confirmed on their word, and what follows is planned.
+
+    False when the exception is no longer open, is about something else, or others need an id only the target can give (release it: it is
+    looked for under our external id, and not created again).
+    """
     return transient.repeat(lambda: _settle_by_hand(case_id, who, why, external_id))
 
 

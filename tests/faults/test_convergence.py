@@ -19,7 +19,7 @@ from canonical.facts import Fact, RequestAnswered, ShipmentStated
 from canonical.types import Parcel, Units
 from connectors.errors import Retry
 from connectors.registry import CONNECTORS
-from retailsync.sync import bell, inbox, outbox, sending, systems, tasks
+from retailsync.sync import bell, confirming, inbox, outbox, sending, systems, tasks
 from tests.canonical.test_properties import explained
 from tests.facts import NOON, line, order, sku
 from tests.sync.pretend import Killed, Target, heard
@@ -185,7 +185,7 @@ def play(
             target.after = lambda jobs: (chaos.at("carried out"), chaos.at("answer lost"))
         p.setattr(outbox, "claim", around(chaos, "", outbox.claim, "claimed"))
         p.setattr(outbox, "hold_on", around(chaos, "held on", outbox.hold_on))
-        p.setattr(sending, "_confirm", around(chaos, "confirming", sending._confirm))
+        p.setattr(confirming, "_confirm", around(chaos, "confirming", confirming._confirm))
         p.setattr(inbox, "_settle", around(chaos, "", inbox._settle, "batch done"))
         world = make_world()
         world.stock("MUG")

@@ -11,8 +11,9 @@ from django.db.utils import IntegrityError
 from canonical import sql
 from canonical.commands import AddRounding, Command, ConfirmOrder, Ref, Refresh
 from canonical.ledger import Cause
+from connectors.base import Receipt
 from connectors.errors import Missing, Refused, Retry
-from retailsync.sync import clock, gates, outbox, release, sending
+from retailsync.sync import calling, clock, confirming, gates, outbox, release, sending
 from retailsync.sync.outbox import Order
 from tests.facts import order
 from tests.sync.conftest import Scene
@@ -195,8 +196,8 @@ def _retried(scene: Scene) -> None:
     ((token,),) = rows("SELECT lease_token FROM sync_command WHERE state = 'sending'")
     ((id, since),) = rows("SELECT id, created_at FROM sync_command WHERE state = 'sending'")
     claimed = outbox.Claimed(id, "Refresh", "", refresh(), 0, False, since, CAUSE)
-    sending._settle(
-        sending.systems.visit(scene.world.shop.pk), token, [sending.Outcome(claimed, error=Retry("later"))], []
+    confirming.settle(
+        sending.systems.visit(scene.world.shop.pk), token, [calling.Outcome(claimed, error=Retry("later"))], []
     )
 
 
@@ -227,7 +228,7 @@ def test_a_late_completion_does_not_settle_the_level_another_worker_sends(scene:
     assert claim(shop) == ["refresh:order:1"]
     put(shop, refresh())
     visit = sending.systems.visit(shop)
-    sending._settle(visit, token, [sending.Outcome(claimed, error=Retry("late"))], [])
+    confirming.settle(visit, token, [calling.Outcome(claimed, error=Retry("late"))], [])
     assert states() == [("refresh:order:1", "sending"), ("refresh:order:1", "waiting")]
 
 
@@ -312,7 +313,7 @@ def test_what_may_have_left_is_doubtful_and_not_looked_for_before_the_target_can
 @pytest.mark.parametrize("protection", ["native_unique", "search_then_create"])
 def test_a_frozen_worker_completes_too_late(scene: Scene, protection: str) -> None:
     """The worker freezes while its request is under way; its lease ends; another one looks first, finds the effect and confirms. The
-    late completion is refused. Without the token in sending._write the late answer settled the command again and was recorded."""
+    late completion is refused. Without the token in confirming._write the late answer settled the command again and was recorded."""
     scene.protect(protection, longest=0.0)  # type: ignore[arg-type]
     erp, gate = scene.world.erp.pk, Gate()
     scene.world.tell(order())
@@ -356,7 +357,7 @@ def test_a_lost_answer_of_an_unprotected_target_is_found_and_not_created_again(s
 
 
 def test_what_cannot_be_found_in_an_unprotected_target_is_in_doubt_and_never_repeated(scene: Scene) -> None:
-    """Without the `safe` of sending._look it was sent again."""
+    """Without the `safe` of calling._look it was sent again."""
     scene.protect("search_then_create", longest=0.0)
     erp = scene.world.erp.pk
     put(erp, rounding(1))
@@ -374,7 +375,7 @@ def test_what_cannot_be_found_in_an_unprotected_target_is_in_doubt_and_never_rep
 
 
 def test_after_a_lost_answer_nobody_looks_before_the_target_can_be_done(scene: Scene) -> None:
-    """Without `longest` in sending._next it was looked for a second later, not found and put in doubt."""
+    """Without `longest` in confirming._next it was looked for a second later, not found and put in doubt."""
     scene.protect("search_then_create", longest=60.0)
     erp = scene.world.erp.pk
     put(erp, rounding(1))
@@ -402,18 +403,18 @@ def test_doubt_outlives_something_missing(scene: Scene) -> None:
 def test_a_command_waits_for_a_link_and_a_missed_wake_up_is_made_good(scene: Scene) -> None:
     """The link commits while the command's own transaction still says "missing". Without the re-check (RECHECK of a year) it waited
     for ever."""
-    erp, gate, write = scene.world.erp.pk, Gate(), sending._write
+    erp, gate, write = scene.world.erp.pk, Gate(), confirming._write
     (id,) = placed(scene, 1)
     put(erp, rounding(id))
     scene.erp.needs = lambda command: [Ref("customer", 7)]
-    scene.patch.setattr(sending, "_write", lambda *given: (write(*given), gate.stop())[0])
+    scene.patch.setattr(confirming, "_write", lambda *given: (write(*given), gate.stop())[0])
     looking = Worker(lambda: sending.drain(erp))
     gate.reached()
     sql.fetch(
         "INSERT INTO canonical_link (system_id, entity, external_id, our_id) VALUES (%s, 'customer', 'c7', 7)", (erp,)
     )
     with transaction.atomic():
-        sending.corridor._wake({f"customer:7@{erp}"}, clock.now())
+        confirming.corridor._wake({f"customer:7@{erp}"}, clock.now())
     gate.open()
     looking.result()
     assert rows("SELECT state, waits_for FROM sync_command") == [("waiting", f"customer:7@{erp}")]
@@ -434,7 +435,7 @@ def test_one_failing_item_of_a_chunk_is_retried_alone(scene: Scene) -> None:
     def partly(session: object, jobs: list, native: bool) -> list:  # type: ignore[type-arg]
         bad = [j for j in jobs if j.key == f"rounding:{b}"]
         good = carry_out(session, [j for j in jobs if j not in bad], native)  # type: ignore[arg-type]
-        return good + [sending.Receipt(job=j.id, error=Retry("busy", after=0.0)) for j in bad]
+        return good + [Receipt(job=j.id, error=Retry("busy", after=0.0)) for j in bad]
 
     scene.patch.setattr(scene.erp, "carry_out", partly)
     sending.drain(erp)
