@@ -18,6 +18,13 @@ class TooLarge(exceptions.APIException):
     default_detail = "The message is too large."
 
 
+class LengthRequired(exceptions.APIException):
+    """A message of unknown length: WSGI gives us nothing of it, and an empty message would mean "nothing to add"."""
+
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Send the message with a Content-Length."
+
+
 def handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook. What it does not know stays an error of ours and becomes a 500."""
     if isinstance(error, Wrong):

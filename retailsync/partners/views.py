@@ -89,6 +89,8 @@ class Say(PartnerView):
 
 def _body(request: Request) -> bytes:
     """The raw message, bounded. An empty one says: nothing to add."""
+    if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+        raise problems.LengthRequired
     if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
         raise problems.TooLarge
     return request._request.body or b"{}"

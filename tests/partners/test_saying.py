@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import connection
+from django.test import Client
 
 from canonical.models import FulfilmentRequest
 from connectors.base import Envelope
@@ -126,3 +127,11 @@ def test_too_much_is_a_problem(partner: Partner) -> None:
     assert (answer.status_code, answer["Content-Type"], answer.json()["detail"]) == (
         413, "application/problem+json", "The message is too large.",
     )  # fmt: skip
+
+
+def test_a_message_of_unknown_length_is_not_taken_for_an_empty_one(partner: Partner) -> None:
+    """Chunked, without a length: it was read as nothing and stored as "accepted"."""
+    headers = {**partner.headers(), "Transfer-Encoding": "chunked"}
+    answer = Client().generic("POST", "/api/v1/fulfilment-requests/F-1/accept", b"", headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (411, "Send the message with a Content-Length.")
+    assert not Message.objects.exists()
