@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.db import transaction
-from django.db.utils import IntegrityError
+from django.db.utils import DatabaseError, IntegrityError
 
 from canonical import sql
 from canonical.facts import Fact, HoldPlaced
@@ -143,7 +143,7 @@ def test_versions_run_from_one_to_n_under_four_writers() -> None:
 
 
 def test_an_entry_version_exists_once() -> None:
-    """By force: the constraint says no. Without it one version had two contents."""
+    """By force: the constraint says no. Without it nothing was raised."""
     told(make_world(), order())()
     columns = "subject_kind, subject_id, version, event, state, cause_kind, cause_id, occurred_at, recorded_at"
     with pytest.raises(IntegrityError, match="entry_versions_once_per_subject"):
@@ -154,7 +154,8 @@ def test_an_entry_version_exists_once() -> None:
     ("mine", "yours"), [(("X", 1), ("X", 2)), (("X", 1), ("Y", 1))], ids=["one external id", "one of ours"]
 )
 def test_a_link_is_unique_both_ways(mine: tuple[str, int], yours: tuple[str, int]) -> None:
-    """Two writers claim it at once: one gets it. Without either constraint both did, and the world had two truths."""
+    """Two writers claim it at once: one gets it. Without link_one_ours_per_external (one external id) or
+    link_one_external_per_ours (one of ours) both did."""
     shop = make_world().shop.pk
 
     def claim(link: tuple[str, int]) -> Callable[[], int]:
@@ -179,7 +180,7 @@ def test_one_hold_is_open_per_reason() -> None:
 
 
 def test_two_writers_of_many_subjects_never_wait_in_a_circle() -> None:
-    """Facts in opposite order: rows are locked in one order. Without the sorting in by_ref the two deadlocked."""
+    """Facts in opposite order. Whether two such writers meet is chance: the next test sees to it that they do."""
     world = make_world()
     told(world, *[order(str(n)) for n in range(20)])()
 
@@ -190,6 +191,58 @@ def test_two_writers_of_many_subjects_never_wait_in_a_circle() -> None:
         both(restate(version, 1), restate(version + 1, -1))
     assert rows("SELECT DISTINCT note FROM canonical_order") == [("21",)]
     gapless()
+
+
+def _orders(world: World, refs: str) -> None:
+    record(world.shop.pk, [Stated(Cause("message", 1), order(ref)) for ref in refs], NOON)
+
+
+def _restated(world: World, refs: str) -> None:
+    record(world.shop.pk, [Stated(Cause("message", 1), order(ref, version=9, note=refs)) for ref in refs], NOON)
+
+
+def _claimed(world: World, refs: str) -> None:
+    links.claim([(world.shop.pk, "sku", ref, int(ref), 0, None, None) for ref in refs], Recorded())
+
+
+def _remembered(world: World, refs: str) -> None:
+    links.remember([(world.shop.pk, "sku", ref, int(ref), 0, None, None) for ref in refs], Recorded())
+
+
+@pytest.mark.parametrize(("known", "bring"), [("0", _orders), ("123", _restated), ("0", _claimed), ("0", _remembered)])
+def test_rows_are_taken_in_one_order(known: str, bring: Callable[[World, str], None]) -> None:
+    """Two writers bring the same three in opposite order, and both come to the one in the middle, which a third has and gives up.
+    Without the sorting in work.by_ref (new orders), in links.claim and in links.remember the two deadlocked (40P01); over known
+    orders they did once links.known, too, locked them in the order given."""
+    world, gate = make_world(), Gate()
+    told(world, *[order(ref) for ref in known])()  # whose customer is everybody's
+
+    def do(refs: str, then: Callable[[], object] = lambda: None) -> Callable[[], str]:
+        def bringing() -> str:
+            try:
+                with transaction.atomic():
+                    bring(world, refs)
+                    then()
+            except DatabaseError as error:
+                return getattr(error.__cause__, "pgcode", "")
+            return ""
+
+        return bringing
+
+    def give_up() -> None:
+        gate.stop()
+        transaction.set_rollback(True)
+
+    third = Worker(do("2", give_up))
+    gate.reached()
+    one = Worker(do("123"))
+    assert blocked(one)
+    two = Worker(do("321"))
+    assert blocked(two, waiting=2)
+    gate.open()
+    third.result()
+    assert {one.result(), two.result()} <= {"", "23505"}  # 23505 passes: who repeats it finds the rows
+    assert rows("SELECT count(*) FROM canonical_link WHERE external_id IN ('1', '2', '3')") == [(3,)]
 
 
 def test_skus_and_orders_recorded_at_once_find_each_other() -> None:

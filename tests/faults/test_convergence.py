@@ -277,7 +277,8 @@ def test_an_undisturbed_run_completes_every_order_once(monkeypatch: pytest.Monke
 def test_a_death_at_any_step_changes_nothing_in_the_end(
     step: str, monkeypatch: pytest.MonkeyPatch, undisturbed: dict[str, Any]
 ) -> None:
-    """Seen without the protections: no `doubtful` → sales orders created twice; no batch row → messages never worked again."""
+    """Without `doubtful` in calling.carry_out a customer was created twice (carried out, confirming, answer lost); without inbox._bury a
+    message stayed received for ever (read, batch done)."""
     wanted = expected(undisturbed, monkeypatch)
     for moment in (1, 2):
         assert play(monkeypatch, story(), {(step, moment)}) == wanted

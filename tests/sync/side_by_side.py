@@ -65,13 +65,15 @@ class Gate:
         self._on.set()
 
 
-def blocked(worker: Worker[Any], seconds: float = 1.5) -> bool:
-    """Whether the worker comes to wait for a lock somebody holds; False when it ended or ran on instead."""
+def blocked(worker: Worker[Any], seconds: float = 1.5, waiting: int = 1) -> bool:
+    """Whether the worker comes to wait for a lock somebody holds, and with it so many wait; False when it ended or ran on instead."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and not worker.done:
-        if sql.fetch(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()"
-        ):
+        ((found,),) = sql.fetch(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            " AND pid <> pg_backend_pid()"
+        )
+        if found >= waiting:
             return True
         time.sleep(0.01)
     return False

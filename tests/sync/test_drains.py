@@ -95,7 +95,7 @@ def test_a_lost_lease_is_not_given_back_for_its_new_holder() -> None:
 
 
 def test_a_drain_that_lost_its_lease_sends_nothing_more(scene: Scene) -> None:
-    """Without `held.renew` in sending._work it sent its second chunk beside the new holder."""
+    """Without `held.renew` in sending._work it sent everything else too: six requests instead of one."""
     scene.protect("native_unique", batch=1)
     scene.world.tell(order("1"), order("2", email="b@example.com"))
     erp = scene.world.erp.pk

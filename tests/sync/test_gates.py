@@ -88,6 +88,7 @@ def test_two_failures_at_once_count_as_two() -> None:
 
 
 def test_the_third_failure_opens_the_circuit_and_one_exception() -> None:
+    """Without case_one_open_per_target (and with a plain INSERT) three exceptions were open."""
     system = _system()
     for _ in range(5):
         gates.failed(system, NOON, "It does not answer.", "unreachable", whole=True)

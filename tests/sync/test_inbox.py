@@ -14,6 +14,7 @@ from canonical.ledger import Cause
 from canonical.record import Stated
 from connectors.base import Envelope
 from retailsync.sync import clock, corridor, inbox, tasks, transient
+from retailsync.sync.leases import lease
 from tests.facts import NOON, order
 from tests.sync.conftest import Scene
 from tests.sync.pretend import Killed, heard
@@ -36,7 +37,7 @@ def _kill(*refs: str) -> Any:
 
 
 def test_one_delivery_said_twice_at_once_is_one_message(scene: Scene) -> None:
-    """Without the constraint both were stored."""
+    """Without message_once_per_delivery (and with a plain INSERT) both were stored."""
     shop = scene.world.shop.pk
     said = both(*[lambda: inbox.receive(shop, [heard(order())], door="webhook")] * 2)
     assert sorted(said) == [[False], [True]]
@@ -222,11 +223,16 @@ def test_something_that_never_comes_is_told_to_a_person(scene: Scene) -> None:
     assert rows("SELECT words FROM sync_case") == [("Fulfilment request “F-never” is not known here.",)]
 
 
-def test_a_frozen_worker_that_wakes_late_does_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batch was buried and worked meanwhile. Without the batch in `_rows` and `state = 'received'` the message was read twice."""
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_frozen_worker_that_wakes_late_does_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """The message was worked meanwhile. Without `state = 'received'` in inbox._rows the one that ran alone was read twice, without the
+    batch there as well the other one too."""
     shop, gate, together, read = scene.world.shop.pk, Gate(), inbox._together, []
     scene.shop.reading = lambda envelope: read.append(envelope.body)
     inbox.receive(shop, [heard(order(total=Decimal("31")))], door="webhook")
+    sql.fetch("UPDATE sync_message SET alone = %s", (alone,))
     monkeypatch.setattr(inbox, "_together", lambda *given: (gate.stop(), together(*given)))
     frozen = Worker(lambda: inbox.drain(shop))
     gate.reached()
@@ -237,3 +243,22 @@ def test_a_frozen_worker_that_wakes_late_does_nothing(scene: Scene, monkeypatch:
     frozen.result()
     assert len(read) == 1
     assert rows(STATES) == [("done", "", True, 1)]
+
+
+def test_a_frozen_worker_leaves_a_buried_message_to_the_new_holder(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch was buried, and its message is still to be worked, alone. Without the batch in inbox._rows the frozen worker read it."""
+    shop, gate, together, read = scene.world.shop.pk, Gate(), inbox._together, []
+    scene.shop.reading = lambda envelope: read.append(envelope.body)
+    inbox.receive(shop, [heard(order())], door="webhook")
+    monkeypatch.setattr(inbox, "_together", lambda *given: (gate.stop(), together(*given)))
+    frozen = Worker(lambda: inbox.drain(shop))
+    gate.reached()
+    sql.fetch("UPDATE sync_lease SET until = clock_timestamp() - interval '1 second'")
+    with lease(f"inbox:{shop}", 30):
+        inbox._bury(shop)
+        gate.open()
+        frozen.result()
+    assert read == []
+    assert rows(STATES) == [("received", "", True, 1)]

@@ -59,7 +59,7 @@ def states() -> list[tuple[str, str]]:
 
 # ---- one purpose, one subject, one order ------------------------------------------------------------------------------------
 def test_two_planners_put_one_purpose_out_once(scene: Scene) -> None:
-    """Without the unique purpose (and with a plain INSERT) the order was put out twice and the ERP was asked to create it twice."""
+    """Without command_once_per_purpose (and with a plain INSERT) the second did not wait, and the confirmation was put out twice."""
     gate, erp = Gate(), scene.world.erp.pk
 
     def first() -> None:
@@ -70,11 +70,12 @@ def test_two_planners_put_one_purpose_out_once(scene: Scene) -> None:
     one = Worker(first)
     gate.reached()
     two = Worker(lambda: put(erp, ConfirmOrder(order_id=1)))
-    assert blocked(two)
+    waits = blocked(two)
     gate.open()
     one.result()
     two.result()
     assert states() == [("confirm:1", "waiting")]
+    assert waits
 
 
 @pytest.mark.parametrize("state", ["waiting", "sending", "parked", "in_doubt"])
@@ -100,15 +101,25 @@ def test_a_settled_command_blocks_nothing(scene: Scene, state: str) -> None:
 
 
 def test_one_claim_takes_one_command_per_subject(scene: Scene) -> None:
-    """Without DISTINCT ON in outbox._CLAIM both went out in one chunk, in any order."""
+    """The earlier one blocks the later one: DISTINCT ON in outbox._CLAIM is not needed for it, see the next test."""
     erp = scene.world.erp.pk
     put(erp, rounding(1), ConfirmOrder(order_id=1), rounding(2))
     assert claim(erp) == ["rounding:1", "rounding:2"]
     assert claim(erp) == []
 
 
+def test_one_claim_takes_a_command_or_a_level_of_one_subject(scene: Scene) -> None:
+    """By force, as no level of today shares its subject with a command: nothing earlier blocks a level. Without DISTINCT ON in
+    outbox._CLAIM the claim took both, and command_one_in_flight_per_subject refused it: nothing could be claimed."""
+    erp = scene.world.erp.pk
+    put(erp, rounding(1), refresh())
+    sql.fetch("UPDATE sync_command SET subject_kind = 'order', subject_key = '1'")
+    assert claim(erp) == ["rounding:1"]
+    assert claim(erp) == []
+
+
 def test_two_commands_of_one_subject_are_never_in_flight_together(scene: Scene) -> None:
-    """By force: the constraint says no. Without it both rows were sending."""
+    """By force: the constraint says no. Without it nothing was raised."""
     put(scene.world.erp.pk, rounding(1), ConfirmOrder(order_id=1))
     with pytest.raises(IntegrityError, match="command_one_in_flight_per_subject"):
         sql.fetch("UPDATE sync_command SET state = 'sending'")
@@ -137,7 +148,7 @@ def test_two_claims_at_once_share_nothing(scene: Scene) -> None:
 
 # ---- levels -----------------------------------------------------------------------------------------------------------------
 def test_equal_levels_wait_as_one(scene: Scene) -> None:
-    """Without ON CONFLICT the second one failed on command_one_waiting_level."""
+    """Without ON CONFLICT the second one failed on command_one_waiting_level; without that as well, each of them waited."""
     shop = scene.world.shop.pk
     put(shop, refresh("1"))
     put(shop, refresh("1"), refresh("2"), refresh("2"))
@@ -369,8 +380,8 @@ def test_what_cannot_be_found_in_an_unprotected_target_is_in_doubt_and_never_rep
     sending.drain(erp)
     sql.fetch(NOW)
     sending.drain(erp)
-    assert states() == [("rounding:1", "in_doubt")]
     assert scene.erp.requests == ["rounding:1"]
+    assert states() == [("rounding:1", "in_doubt")]
     assert rows("SELECT target_kind, reason FROM sync_case WHERE closed_at IS NULL") == [("command", "in_doubt")]
 
 
@@ -451,7 +462,7 @@ def test_one_failing_item_of_a_chunk_is_retried_alone(scene: Scene) -> None:
 
 
 def test_a_receipt_nobody_can_record_parks_one_command_and_keeps_its_answer(scene: Scene) -> None:
-    """Its neighbour in the chunk is confirmed. Without _settle_alone neither was, and both stayed in flight until reclaimed."""
+    """Its neighbour in the chunk is confirmed. Without _settle_alone the error ended the drain before either was settled."""
     erp = scene.world.erp.pk
     (id,) = placed(scene, 1)
     put(erp, ConfirmOrder(order_id=404), ConfirmOrder(order_id=id))  # no order has the number 404
