@@ -43,7 +43,9 @@ def carry_out(session: object, send: Send, work_: Sequence[tuple[Claimed, Job]])
         outcomes += found
         fresh += absent
     if fresh:
-        outcomes += _call(send.send, session, fresh)
+        outcomes += [
+            _answered(o.claimed, o.receipt) if o.error is None else o for o in _call(send.send, session, fresh)
+        ]
     return outcomes
 
 
