@@ -33,24 +33,25 @@ class Opening(NamedTuple):
 def open_all(openings: Iterable[Opening]) -> None:
     """Open exceptions; a target that already has an open one keeps it, with the newer words."""
     rows = [
-        (*o._replace(detail=o.detail[:300], words=""), o.words)
-        for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
+        _row(o._replace(detail=o.detail[:300])) for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
     ]
-    full = [(*row[:8], _cause(row), row[-1], reason(row[6]).who) for row in rows]
     sql.insert(
-        "sync_case", _COLUMNS, full,
+        "sync_case", _COLUMNS, rows,
         "ON CONFLICT (target_kind, target_id) WHERE closed_at IS NULL DO UPDATE SET reason = excluded.reason, detail = excluded.detail,"
         " cause = excluded.cause, words = excluded.words, who = excluded.who, stage = excluded.stage",
     )  # fmt: skip
 
 
-def _cause(row: Sequence[object]) -> str:
-    """Equal for one workflow, system, stage, reason and detail with its numbers taken out."""
-    _, _, system, _, workflow, stage, code, detail, *_ = row
-    text = "|".join(
-        (workflow, str(system), stage, code, _NUMBERS.sub("#", str(detail)) if code == "malformed" else str(detail))
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+def _row(o: Opening) -> tuple[object, ...]:
+    """In the order of _COLUMNS."""
+    *head, words = o
+    return (*head, _cause(o), words, reason(o.reason).who)
+
+
+def _cause(o: Opening) -> str:
+    """Equal for one workflow, system, stage, reason and detail; of a message not understood the numbers in it do not count."""
+    detail = _NUMBERS.sub("#", o.detail) if o.reason == "malformed" else o.detail
+    return hashlib.sha256("|".join((o.workflow, str(o.system_id), o.stage, o.reason, detail)).encode()).hexdigest()
 
 
 def close(target_kind: str, target_ids: Sequence[int], by: str = "") -> None:
