@@ -19,14 +19,6 @@ def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tupl
         return cursor.fetchall() if cursor.description else []
 
 
-def fetch_dicts(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
-    """Run one statement and return its rows as dicts by column name."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        names = [c.name for c in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def new_ids(table: str, count: int) -> list[int]:
     """Reserve `count` ids from a table's sequence, so that parents and children can be inserted without reading back."""
     if not count:
