@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 import msgspec
 from django.db import transaction
 
-from canonical import commands, sql
-from canonical.commands import Command
+from canonical import sql
+from canonical.commands import KINDS, Command
 from canonical.ledger import Cause
 from retailsync.sync import bell, cases
 
 TASK = "sync.drain_outbox"
 DEATHS = 5  # times a worker may die with a command in its hands
-KINDS: dict[str, type[Command]] = {c.__name__: c for c in commands.Command.__subclasses__()}
 LEVELS = frozenset(name for name, kind in KINDS.items() if kind.level)
 _COLUMNS = {
     "system_id": "bigint", "kind": "text", "subject_kind": "text", "subject_key": "text", "purpose": "text", "level": "boolean",
