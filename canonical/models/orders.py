@@ -46,7 +46,6 @@ class Order(models.Model):
     payment_method = models.CharField(max_length=100, blank=True, db_default="")
     payment_title = models.CharField(max_length=200, blank=True, db_default="")
     gone_at = models.DateTimeField(null=True, blank=True, help_text="When a read found it deleted in the shop.")
-    status_at = models.DateTimeField(null=True, blank=True, help_text="When the shop's status became what it is.")
     restated_at = models.DateTimeField(
         null=True, blank=True, help_text="When the shop last said something new of it: what was told may have to be told anew."
     )
@@ -181,6 +180,8 @@ class Hold(models.Model):
         max_length=300, blank=True, help_text="What exactly, e.g. the SKU; equal details are one cause."
     )
     words = models.TextField()
+    blocks = models.BooleanField(default=True, db_default=True, help_text="Keeps the order where it is.")
+    quiet = models.BooleanField(default=False, db_default=False, help_text="Nobody has to act: no exception.")
     placed_by = models.CharField(max_length=150, blank=True, db_default="", help_text="A person's name, or empty.")
     placed_at = models.DateTimeField(db_default=Now())
     lifted_at = models.DateTimeField(null=True, blank=True)
