@@ -52,9 +52,11 @@ _LINES = """SELECT l.order_id, l.id, l.external_id, l.sku_id, coalesce(k.code, l
     CASE WHEN l.abandoned > 0 THEN array(SELECT a.why FROM canonical_abandonment a WHERE a.line_id = l.id ORDER BY a.id)
          ELSE '{}'::text[] END,
     CASE WHEN l.refunded > 0 THEN (SELECT coalesce(sum(x.total), 0)
-      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0 AND r.gone_at IS NULL) ELSE 0 END,
+      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0
+        AND r.gone_at IS NULL) ELSE 0 END,
     CASE WHEN l.refunded > 0 THEN (SELECT coalesce(sum(x.tax), 0)
-      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0 AND r.gone_at IS NULL) ELSE 0 END,
+      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0
+        AND r.gone_at IS NULL) ELSE 0 END,
     l.subtotal, l.total, l.taxes::text
   FROM canonical_orderline l LEFT JOIN canonical_sku k ON k.id = l.sku_id WHERE l.order_id = ANY(%s) ORDER BY l.id"""
 _CHARGES = """SELECT order_id, id, external_id, kind, code, title, total, taxes::text FROM canonical_charge

@@ -61,12 +61,13 @@ def _reduced(taxes: tuple[Tax, ...], by: Decimal, currency: str) -> Iterator[Tax
         yield Tax(code=tax.code, rate=tax.rate, amount=tax.amount - part, erp=tax.erp)
 
 
+_MAY_PAY = ("fee",)
+
+
 def paying(order: OrderView, charge: ChargeView) -> bool:
     """Whether a fee is in truth money of another kind: a plugin's gift card shown as a negative fee. Raises Unmapped."""
-    if charge.kind != "fee":
-        return False
-    meaning = order.tables.line_kind(charge.title)
-    return meaning is not None and meaning.kind != "fee"
+    meaning = order.tables.line_kind(charge.title) if charge.kind in _MAY_PAY else None
+    return meaning is not None and meaning.kind not in _MAY_PAY
 
 
 def paid(order: OrderView) -> Decimal:
