@@ -8,384 +8,720 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('canonical', '0001_initial'),
+        ("canonical", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Abandonment',
+            name="Abandonment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('units', models.IntegerField()),
-                ('why', models.CharField(max_length=300)),
-                ('by', models.CharField(blank=True, max_length=150)),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("units", models.IntegerField()),
+                ("why", models.CharField(max_length=300)),
+                ("by", models.CharField(blank=True, max_length=150)),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Booking',
+            name="Booking",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('attempt', models.PositiveSmallIntegerField(default=1)),
-                ('reference', models.CharField(max_length=140)),
-                ('raised_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, help_text='When the ERP confirmed that it is cancelled.', null=True)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("attempt", models.PositiveSmallIntegerField(default=1)),
+                ("reference", models.CharField(max_length=140)),
+                ("raised_at", models.DateTimeField()),
+                (
+                    "ended_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When the ERP confirmed that it is cancelled.", null=True
+                    ),
+                ),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='HistoricalMapping',
+            name="HistoricalMapping",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('shipping_method', 'shipping method'), ('payment_method', 'payment method'), ('tax', 'tax'), ('place', 'country or state'), ('shop_status', 'shop status'), ('line_kind', 'kind of line'), ('meta', 'meta key')], max_length=20)),
-                ('key', models.CharField(help_text="The shop's word, e.g. flat_rate:3, bacs, DE:BE.", max_length=200)),
-                ('value', models.JSONField(default=dict)),
-                ('version', models.PositiveIntegerField(db_default=1, default=1, editable=False)),
-                ('changed_at', models.DateTimeField(blank=True, editable=False)),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("shipping_method", "shipping method"),
+                            ("payment_method", "payment method"),
+                            ("tax", "tax"),
+                            ("place", "country or state"),
+                            ("shop_status", "shop status"),
+                            ("line_kind", "kind of line"),
+                            ("meta", "meta key"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("key", models.CharField(help_text="The shop's word, e.g. flat_rate:3, bacs, DE:BE.", max_length=200)),
+                ("value", models.JSONField(default=dict)),
+                ("version", models.PositiveIntegerField(db_default=1, default=1, editable=False)),
+                ("changed_at", models.DateTimeField(blank=True, editable=False)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
             ],
             options={
-                'verbose_name': 'historical mapping',
-                'verbose_name_plural': 'historical mappings',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical mapping",
+                "verbose_name_plural": "historical mappings",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalShopPolicy',
+            name="HistoricalShopPolicy",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('on_short', models.CharField(choices=[('ask', 'ask a person'), ('ship_available', 'ship what is there, the rest later'), ('ship_complete', 'ship all together or not at all'), ('cancel_remainder', 'ship what is there, cancel the rest')], default='ask', max_length=20)),
-                ('on_amendment_refused', models.CharField(choices=[('ask', 'ask a person'), ('recreate', 'cancel the request and make a new one')], default='recreate', max_length=10)),
-                ('erp_acceptance', models.CharField(choices=[('no', 'no: warehouse and ERP are told at once'), ('yes', 'yes: the warehouse is told once the ERP confirmed'), ('after', 'for so many minutes: then the warehouse is told all the same')], default='no', max_length=10)),
-                ('erp_minutes', models.PositiveIntegerField(default=30, help_text='Where the warehouse waits for the ERP: how long.')),
-                ('guests', models.CharField(choices=[('per_email', 'one contact per e-mail'), ('per_order', 'one contact per order'), ('collective', 'one collective account')], default='per_email', max_length=12)),
-                ('notice_hours', models.PositiveIntegerField(default=24, help_text='News for customers older than this waits for a person.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(8760)])),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                (
+                    "on_short",
+                    models.CharField(
+                        choices=[
+                            ("ask", "ask a person"),
+                            ("ship_available", "ship what is there, the rest later"),
+                            ("ship_complete", "ship all together or not at all"),
+                            ("cancel_remainder", "ship what is there, cancel the rest"),
+                        ],
+                        default="ask",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "on_amendment_refused",
+                    models.CharField(
+                        choices=[("ask", "ask a person"), ("recreate", "cancel the request and make a new one")],
+                        default="recreate",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "erp_acceptance",
+                    models.CharField(
+                        choices=[
+                            ("no", "no: warehouse and ERP are told at once"),
+                            ("yes", "yes: the warehouse is told once the ERP confirmed"),
+                            ("after", "for so many minutes: then the warehouse is told all the same"),
+                        ],
+                        default="no",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "erp_minutes",
+                    models.PositiveIntegerField(
+                        default=30, help_text="Where the warehouse waits for the ERP: how long."
+                    ),
+                ),
+                (
+                    "guests",
+                    models.CharField(
+                        choices=[
+                            ("per_email", "one contact per e-mail"),
+                            ("per_order", "one contact per order"),
+                            ("collective", "one collective account"),
+                        ],
+                        default="per_email",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "notice_hours",
+                    models.PositiveIntegerField(
+                        default=24,
+                        help_text="News for customers older than this waits for a person.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(8760),
+                        ],
+                    ),
+                ),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
             ],
             options={
-                'verbose_name': 'historical shop policy',
-                'verbose_name_plural': 'historical shop policies',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical shop policy",
+                "verbose_name_plural": "historical shop policies",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='Mapping',
+            name="Mapping",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('shipping_method', 'shipping method'), ('payment_method', 'payment method'), ('tax', 'tax'), ('place', 'country or state'), ('shop_status', 'shop status'), ('line_kind', 'kind of line'), ('meta', 'meta key')], max_length=20)),
-                ('key', models.CharField(help_text="The shop's word, e.g. flat_rate:3, bacs, DE:BE.", max_length=200)),
-                ('value', models.JSONField(default=dict)),
-                ('version', models.PositiveIntegerField(db_default=1, default=1, editable=False)),
-                ('changed_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("shipping_method", "shipping method"),
+                            ("payment_method", "payment method"),
+                            ("tax", "tax"),
+                            ("place", "country or state"),
+                            ("shop_status", "shop status"),
+                            ("line_kind", "kind of line"),
+                            ("meta", "meta key"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("key", models.CharField(help_text="The shop's word, e.g. flat_rate:3, bacs, DE:BE.", max_length=200)),
+                ("value", models.JSONField(default=dict)),
+                ("version", models.PositiveIntegerField(db_default=1, default=1, editable=False)),
+                ("changed_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['kind', 'channel', 'key'],
+                "ordering": ["kind", "channel", "key"],
             },
         ),
         migrations.CreateModel(
-            name='Refund',
+            name="Refund",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=100)),
-                ('amount', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('reason', models.TextField(blank=True)),
-                ('refunded_at', models.DateTimeField()),
-                ('gone_at', models.DateTimeField(blank=True, help_text="When the shop's statement no longer named it.", null=True)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=100)),
+                ("amount", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("reason", models.TextField(blank=True)),
+                ("refunded_at", models.DateTimeField()),
+                (
+                    "gone_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When the shop's statement no longer named it.", null=True
+                    ),
+                ),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='RefundLine',
+            name="RefundLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('units', models.IntegerField()),
-                ('total', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('tax', models.DecimalField(decimal_places=6, max_digits=20)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("units", models.IntegerField()),
+                ("total", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("tax", models.DecimalField(decimal_places=6, max_digits=20)),
             ],
         ),
         migrations.CreateModel(
-            name='RequestChange',
+            name="RequestChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField()),
-                ('kind', models.CharField(max_length=10)),
-                ('lines', models.JSONField(default=dict, help_text='Our line id → units as they should be.')),
-                ('answer', models.CharField(choices=[('asked', 'asked, not answered'), ('accepted', 'accepted'), ('rejected', 'rejected'), ('moot', 'overtaken')], db_default='asked', default='asked', max_length=10)),
-                ('reason', models.TextField(blank=True, db_default='')),
-                ('asked_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('ledger_version', models.IntegerField(db_default=0, default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                ("kind", models.CharField(max_length=10)),
+                ("lines", models.JSONField(default=dict, help_text="Our line id → units as they should be.")),
+                (
+                    "answer",
+                    models.CharField(
+                        choices=[
+                            ("asked", "asked, not answered"),
+                            ("accepted", "accepted"),
+                            ("rejected", "rejected"),
+                            ("moot", "overtaken"),
+                        ],
+                        db_default="asked",
+                        default="asked",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, db_default="")),
+                ("asked_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                ("ledger_version", models.IntegerField(db_default=0, default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='ShopPolicy',
+            name="ShopPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('on_short', models.CharField(choices=[('ask', 'ask a person'), ('ship_available', 'ship what is there, the rest later'), ('ship_complete', 'ship all together or not at all'), ('cancel_remainder', 'ship what is there, cancel the rest')], default='ask', max_length=20)),
-                ('on_amendment_refused', models.CharField(choices=[('ask', 'ask a person'), ('recreate', 'cancel the request and make a new one')], default='recreate', max_length=10)),
-                ('erp_acceptance', models.CharField(choices=[('no', 'no: warehouse and ERP are told at once'), ('yes', 'yes: the warehouse is told once the ERP confirmed'), ('after', 'for so many minutes: then the warehouse is told all the same')], default='no', max_length=10)),
-                ('erp_minutes', models.PositiveIntegerField(default=30, help_text='Where the warehouse waits for the ERP: how long.')),
-                ('guests', models.CharField(choices=[('per_email', 'one contact per e-mail'), ('per_order', 'one contact per order'), ('collective', 'one collective account')], default='per_email', max_length=12)),
-                ('notice_hours', models.PositiveIntegerField(default=24, help_text='News for customers older than this waits for a person.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(8760)])),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "on_short",
+                    models.CharField(
+                        choices=[
+                            ("ask", "ask a person"),
+                            ("ship_available", "ship what is there, the rest later"),
+                            ("ship_complete", "ship all together or not at all"),
+                            ("cancel_remainder", "ship what is there, cancel the rest"),
+                        ],
+                        default="ask",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "on_amendment_refused",
+                    models.CharField(
+                        choices=[("ask", "ask a person"), ("recreate", "cancel the request and make a new one")],
+                        default="recreate",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "erp_acceptance",
+                    models.CharField(
+                        choices=[
+                            ("no", "no: warehouse and ERP are told at once"),
+                            ("yes", "yes: the warehouse is told once the ERP confirmed"),
+                            ("after", "for so many minutes: then the warehouse is told all the same"),
+                        ],
+                        default="no",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "erp_minutes",
+                    models.PositiveIntegerField(
+                        default=30, help_text="Where the warehouse waits for the ERP: how long."
+                    ),
+                ),
+                (
+                    "guests",
+                    models.CharField(
+                        choices=[
+                            ("per_email", "one contact per e-mail"),
+                            ("per_order", "one contact per order"),
+                            ("collective", "one collective account"),
+                        ],
+                        default="per_email",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "notice_hours",
+                    models.PositiveIntegerField(
+                        default=24,
+                        help_text="News for customers older than this waits for a person.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(8760),
+                        ],
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'shop policies',
+                "verbose_name_plural": "shop policies",
             },
         ),
         migrations.RemoveConstraint(
-            model_name='payment',
-            name='payment_once_per_statement',
+            model_name="payment",
+            name="payment_once_per_statement",
         ),
         migrations.AddField(
-            model_name='customer',
-            name='merged_into',
-            field=models.ForeignKey(blank=True, help_text='The same person, known twice.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='merged', to='canonical.customer'),
+            model_name="customer",
+            name="merged_into",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The same person, known twice.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="merged",
+                to="canonical.customer",
+            ),
         ),
         migrations.AddField(
-            model_name='customer',
-            name='terms',
-            field=models.CharField(blank=True, db_default='', help_text='Payment terms agreed with this customer, as the ERP names them.', max_length=60),
+            model_name="customer",
+            name="terms",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                help_text="Payment terms agreed with this customer, as the ERP names them.",
+                max_length=60,
+            ),
         ),
         migrations.AddField(
-            model_name='customer',
-            name='vat_id',
-            field=models.CharField(blank=True, db_default='', max_length=30),
+            model_name="customer",
+            name="vat_id",
+            field=models.CharField(blank=True, db_default="", max_length=30),
         ),
         migrations.AddField(
-            model_name='fulfilmentrequest',
-            name='held',
-            field=models.BooleanField(db_default=False, default=False, help_text='The warehouse holds it because we asked.'),
+            model_name="fulfilmentrequest",
+            name="held",
+            field=models.BooleanField(
+                db_default=False, default=False, help_text="The warehouse holds it because we asked."
+            ),
         ),
         migrations.AddField(
-            model_name='fulfilmentrequest',
-            name='ship_to',
-            field=models.ForeignKey(blank=True, help_text='Where it was asked to go.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='canonical.address'),
+            model_name="fulfilmentrequest",
+            name="ship_to",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Where it was asked to go.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="canonical.address",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalsystem',
-            name='limits',
-            field=models.JSONField(blank=True, db_default={}, default=dict, help_text='What this system cannot take, e.g. longest reference or name; checked before anything is sent to it.'),
+            model_name="historicalsystem",
+            name="limits",
+            field=models.JSONField(
+                blank=True,
+                db_default={},
+                default=dict,
+                help_text="What this system cannot take, e.g. longest reference or name; checked before anything is sent to it.",
+            ),
         ),
         migrations.AddField(
-            model_name='hold',
-            name='blocks',
-            field=models.BooleanField(db_default=True, default=True, help_text='Keeps the order where it is.'),
+            model_name="hold",
+            name="blocks",
+            field=models.BooleanField(db_default=True, default=True, help_text="Keeps the order where it is."),
         ),
         migrations.AddField(
-            model_name='hold',
-            name='placed_by',
-            field=models.CharField(blank=True, db_default='', help_text="A person's name, or empty.", max_length=150),
+            model_name="hold",
+            name="placed_by",
+            field=models.CharField(blank=True, db_default="", help_text="A person's name, or empty.", max_length=150),
         ),
         migrations.AddField(
-            model_name='hold',
-            name='quiet',
-            field=models.BooleanField(db_default=False, default=False, help_text='Nobody has to act: no exception.'),
+            model_name="hold",
+            name="quiet",
+            field=models.BooleanField(db_default=False, default=False, help_text="Nobody has to act: no exception."),
         ),
         migrations.AddField(
-            model_name='order',
-            name='look_at',
-            field=models.DateTimeField(blank=True, help_text='When to look at it again.', null=True),
+            model_name="order",
+            name="look_at",
+            field=models.DateTimeField(blank=True, help_text="When to look at it again.", null=True),
         ),
         migrations.AddField(
-            model_name='order',
-            name='meta',
-            field=models.JSONField(db_default={}, default=dict, help_text='Texts plugins put on the order; mappings say what they mean.'),
+            model_name="order",
+            name="meta",
+            field=models.JSONField(
+                db_default={}, default=dict, help_text="Texts plugins put on the order; mappings say what they mean."
+            ),
         ),
         migrations.AddField(
-            model_name='order',
-            name='payment_method',
-            field=models.CharField(blank=True, db_default='', max_length=100),
+            model_name="order",
+            name="payment_method",
+            field=models.CharField(blank=True, db_default="", max_length=100),
         ),
         migrations.AddField(
-            model_name='order',
-            name='payment_title',
-            field=models.CharField(blank=True, db_default='', max_length=200),
+            model_name="order",
+            name="payment_title",
+            field=models.CharField(blank=True, db_default="", max_length=200),
         ),
         migrations.AddField(
-            model_name='order',
-            name='restated_at',
-            field=models.DateTimeField(blank=True, help_text='When the shop last said something new of it: what was told may have to be told anew.', null=True),
+            model_name="order",
+            name="restated_at",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="When the shop last said something new of it: what was told may have to be told anew.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='orderline',
-            name='abandoned',
-            field=models.IntegerField(db_default=0, default=0, help_text='Units a policy or a person decided not to ship.'),
+            model_name="orderline",
+            name="abandoned",
+            field=models.IntegerField(
+                db_default=0, default=0, help_text="Units a policy or a person decided not to ship."
+            ),
         ),
         migrations.AddField(
-            model_name='orderline',
-            name='refunded',
-            field=models.IntegerField(db_default=0, default=0, help_text='Units given back in the shop.'),
+            model_name="orderline",
+            name="refunded",
+            field=models.IntegerField(db_default=0, default=0, help_text="Units given back in the shop."),
         ),
         migrations.AddField(
-            model_name='orderline',
-            name='refunded_amount',
-            field=models.DecimalField(db_default=0, decimal_places=6, default=0, help_text='Money given back, with tax.', max_digits=20),
+            model_name="orderline",
+            name="refunded_amount",
+            field=models.DecimalField(
+                db_default=0, decimal_places=6, default=0, help_text="Money given back, with tax.", max_digits=20
+            ),
         ),
         migrations.AddField(
-            model_name='payment',
-            name='tender',
-            field=models.CharField(blank=True, db_default='', help_text='Tells several gift cards of one order apart.', max_length=100),
+            model_name="payment",
+            name="tender",
+            field=models.CharField(
+                blank=True, db_default="", help_text="Tells several gift cards of one order apart.", max_length=100
+            ),
         ),
         migrations.AddField(
-            model_name='system',
-            name='limits',
-            field=models.JSONField(blank=True, db_default={}, default=dict, help_text='What this system cannot take, e.g. longest reference or name; checked before anything is sent to it.'),
+            model_name="system",
+            name="limits",
+            field=models.JSONField(
+                blank=True,
+                db_default={},
+                default=dict,
+                help_text="What this system cannot take, e.g. longest reference or name; checked before anything is sent to it.",
+            ),
         ),
         migrations.AlterField(
-            model_name='fulfilmentrequest',
-            name='execution',
-            field=models.CharField(choices=[('open', 'open'), ('picking', 'picking'), ('picked', 'picked'), ('packed', 'packed'), ('part_shipped', 'partly shipped'), ('shipped', 'shipped'), ('short', 'short'), ('cancelled', 'cancelled')], default='open', max_length=12),
+            model_name="fulfilmentrequest",
+            name="execution",
+            field=models.CharField(
+                choices=[
+                    ("open", "open"),
+                    ("picking", "picking"),
+                    ("picked", "picked"),
+                    ("packed", "packed"),
+                    ("part_shipped", "partly shipped"),
+                    ("shipped", "shipped"),
+                    ("short", "short"),
+                    ("cancelled", "cancelled"),
+                ],
+                default="open",
+                max_length=12,
+            ),
         ),
         migrations.AlterField(
-            model_name='hold',
-            name='reason',
-            field=models.CharField(choices=[('payment', 'waits for payment'), ('payment_ended', 'the authorisation ended'), ('grace', 'grace period'), ('fraud', 'suspected fraud'), ('address', 'address cannot be used'), ('stock', 'waits for stock'), ('operator', 'held by a person'), ('method_mapping', 'shipping or payment method not mapped'), ('tax_mapping', 'tax not mapped'), ('place_mapping', 'country or state not mapped'), ('line_mapping', 'kind of line not mapped'), ('preflight', 'a system will not take this'), ('paused_in_shop', 'put on hold in the shop'), ('cancel_refused', 'cancelled in the shop, shipping all the same'), ('refunded_but_shipping', 'refunded, shipping all the same'), ('shipped_after_cancel', 'shipped after it was cancelled'), ('refund_due', 'a refund is due'), ('sku_mapping', 'unknown SKU'), ('totals', 'totals do not add up'), ('no_location', 'no warehouse can ship this'), ('rejected', 'every warehouse rejected'), ('short', 'warehouse is short'), ('completed_in_shop', 'completed in the shop before we shipped'), ('edited_after_release', 'edited in the shop after release'), ('stopped_in_shop', 'stopped in the shop after release'), ('unknown_status', 'unknown shop status'), ('erp_total', 'ERP total differs'), ('over_routed', 'warehouses asked for more than ordered'), ('unknown_article', 'shipped something nobody asked for'), ('over_shipped', 'more shipped than ordered')], max_length=30),
+            model_name="hold",
+            name="reason",
+            field=models.CharField(
+                choices=[
+                    ("payment", "waits for payment"),
+                    ("payment_ended", "the authorisation ended"),
+                    ("grace", "grace period"),
+                    ("fraud", "suspected fraud"),
+                    ("address", "address cannot be used"),
+                    ("stock", "waits for stock"),
+                    ("operator", "held by a person"),
+                    ("method_mapping", "shipping or payment method not mapped"),
+                    ("tax_mapping", "tax not mapped"),
+                    ("place_mapping", "country or state not mapped"),
+                    ("line_mapping", "kind of line not mapped"),
+                    ("preflight", "a system will not take this"),
+                    ("paused_in_shop", "put on hold in the shop"),
+                    ("cancel_refused", "cancelled in the shop, shipping all the same"),
+                    ("refunded_but_shipping", "refunded, shipping all the same"),
+                    ("shipped_after_cancel", "shipped after it was cancelled"),
+                    ("refund_due", "a refund is due"),
+                    ("sku_mapping", "unknown SKU"),
+                    ("totals", "totals do not add up"),
+                    ("no_location", "no warehouse can ship this"),
+                    ("rejected", "every warehouse rejected"),
+                    ("short", "warehouse is short"),
+                    ("completed_in_shop", "completed in the shop before we shipped"),
+                    ("edited_after_release", "edited in the shop after release"),
+                    ("stopped_in_shop", "stopped in the shop after release"),
+                    ("unknown_status", "unknown shop status"),
+                    ("erp_total", "ERP total differs"),
+                    ("over_routed", "warehouses asked for more than ordered"),
+                    ("unknown_article", "shipped something nobody asked for"),
+                    ("over_shipped", "more shipped than ordered"),
+                ],
+                max_length=30,
+            ),
         ),
         migrations.AlterField(
-            model_name='order',
-            name='stage',
-            field=models.CharField(choices=[('received', 'received'), ('on_hold', 'on hold'), ('released', 'released'), ('in_fulfilment', 'in fulfilment'), ('completed', 'completed'), ('cancel_requested', 'cancellation asked for'), ('cancel_refused', 'cancellation refused'), ('partially_cancelled', 'partly cancelled'), ('cancelled', 'cancelled')], default='received', max_length=20),
+            model_name="order",
+            name="stage",
+            field=models.CharField(
+                choices=[
+                    ("received", "received"),
+                    ("on_hold", "on hold"),
+                    ("released", "released"),
+                    ("in_fulfilment", "in fulfilment"),
+                    ("completed", "completed"),
+                    ("cancel_requested", "cancellation asked for"),
+                    ("cancel_refused", "cancellation refused"),
+                    ("partially_cancelled", "partly cancelled"),
+                    ("cancelled", "cancelled"),
+                ],
+                default="received",
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='payment',
-            name='kind',
-            field=models.CharField(default='capture', help_text='authorise, capture, gift_card, store_credit', max_length=12),
+            model_name="payment",
+            name="kind",
+            field=models.CharField(
+                default="capture", help_text="authorise, capture, gift_card, store_credit", max_length=12
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('look_at__isnull', False)), fields=['look_at'], name='order_to_look_at'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("look_at__isnull", False)), fields=["look_at"], name="order_to_look_at"
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['channel', '-placed_at'], name='order_recent'),
+            model_name="order",
+            index=models.Index(fields=["channel", "-placed_at"], name="order_recent"),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(fields=('order', 'source', 'kind', 'tender'), name='payment_once_per_statement'),
+            model_name="payment",
+            constraint=models.UniqueConstraint(
+                fields=("order", "source", "kind", "tender"), name="payment_once_per_statement"
+            ),
         ),
         migrations.AddField(
-            model_name='abandonment',
-            name='line',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='abandonments', to='canonical.orderline'),
+            model_name="abandonment",
+            name="line",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="abandonments", to="canonical.orderline"
+            ),
         ),
         migrations.AddField(
-            model_name='booking',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bookings', to='canonical.order'),
+            model_name="booking",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="bookings", to="canonical.order"
+            ),
         ),
         migrations.AddField(
-            model_name='booking',
-            name='system',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='bookings', to='canonical.system'),
+            model_name="booking",
+            name="system",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="bookings", to="canonical.system"
+            ),
         ),
         migrations.AddField(
-            model_name='historicalmapping',
-            name='channel',
-            field=models.ForeignKey(blank=True, db_constraint=False, help_text='Empty: all shops.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.system'),
+            model_name="historicalmapping",
+            name="channel",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                help_text="Empty: all shops.",
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="canonical.system",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalmapping',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalmapping",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='historicalshoppolicy',
-            name='channel',
-            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='canonical.system'),
+            model_name="historicalshoppolicy",
+            name="channel",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="canonical.system",
+            ),
         ),
         migrations.AddField(
-            model_name='historicalshoppolicy',
-            name='history_user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="historicalshoppolicy",
+            name="history_user",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='mapping',
-            name='channel',
-            field=models.ForeignKey(blank=True, help_text='Empty: all shops.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='mappings', to='canonical.system'),
+            model_name="mapping",
+            name="channel",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Empty: all shops.",
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="mappings",
+                to="canonical.system",
+            ),
         ),
         migrations.AddField(
-            model_name='refund',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refunds', to='canonical.order'),
+            model_name="refund",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="refunds", to="canonical.order"
+            ),
         ),
         migrations.AddField(
-            model_name='refund',
-            name='source',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='canonical.system'),
+            model_name="refund",
+            name="source",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="canonical.system"
+            ),
         ),
         migrations.AddField(
-            model_name='refundline',
-            name='line',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refund_lines', to='canonical.orderline'),
+            model_name="refundline",
+            name="line",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="refund_lines", to="canonical.orderline"
+            ),
         ),
         migrations.AddField(
-            model_name='refundline',
-            name='refund',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='canonical.refund'),
+            model_name="refundline",
+            name="refund",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="canonical.refund"
+            ),
         ),
         migrations.AddField(
-            model_name='requestchange',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='canonical.order'),
+            model_name="requestchange",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="changes", to="canonical.order"
+            ),
         ),
         migrations.AddField(
-            model_name='requestchange',
-            name='request',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='canonical.fulfilmentrequest'),
+            model_name="requestchange",
+            name="request",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="changes", to="canonical.fulfilmentrequest"
+            ),
         ),
         migrations.AddField(
-            model_name='requestchange',
-            name='ship_to',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='canonical.address'),
+            model_name="requestchange",
+            name="ship_to",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="canonical.address",
+            ),
         ),
         migrations.AddField(
-            model_name='shoppolicy',
-            name='channel',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='policy', to='canonical.system'),
+            model_name="shoppolicy",
+            name="channel",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE, related_name="policy", to="canonical.system"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='booking',
-            constraint=models.UniqueConstraint(fields=('order', 'system', 'attempt'), name='booking_once_per_attempt'),
+            model_name="booking",
+            constraint=models.UniqueConstraint(fields=("order", "system", "attempt"), name="booking_once_per_attempt"),
         ),
         migrations.AddConstraint(
-            model_name='booking',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('order', 'system'), name='booking_one_live_per_order'),
+            model_name="booking",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at", None)), fields=("order", "system"), name="booking_one_live_per_order"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mapping',
-            constraint=models.UniqueConstraint(fields=('kind', 'channel', 'key'), name='mapping_once_per_word', nulls_distinct=False),
+            model_name="mapping",
+            constraint=models.UniqueConstraint(
+                fields=("kind", "channel", "key"), name="mapping_once_per_word", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refund',
-            constraint=models.UniqueConstraint(fields=('source', 'external_id'), name='refund_once_per_source'),
+            model_name="refund",
+            constraint=models.UniqueConstraint(fields=("source", "external_id"), name="refund_once_per_source"),
         ),
         migrations.AddConstraint(
-            model_name='refundline',
-            constraint=models.UniqueConstraint(fields=('refund', 'line'), name='refund_line_once'),
+            model_name="refundline",
+            constraint=models.UniqueConstraint(fields=("refund", "line"), name="refund_line_once"),
         ),
         migrations.AddIndex(
-            model_name='requestchange',
-            index=models.Index(fields=['order'], name='change_of_order'),
+            model_name="requestchange",
+            index=models.Index(fields=["order"], name="change_of_order"),
         ),
         migrations.AddConstraint(
-            model_name='requestchange',
-            constraint=models.UniqueConstraint(fields=('request', 'number'), name='change_once_per_number'),
+            model_name="requestchange",
+            constraint=models.UniqueConstraint(fields=("request", "number"), name="change_once_per_number"),
         ),
         migrations.AddConstraint(
-            model_name='requestchange',
-            constraint=models.UniqueConstraint(condition=models.Q(('answer', 'asked')), fields=('request',), name='change_one_open_per_request'),
+            model_name="requestchange",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("answer", "asked")), fields=("request",), name="change_one_open_per_request"
+            ),
         ),
     ]

@@ -23,7 +23,12 @@ class Mapping(models.Model):
 
     kind = models.CharField(max_length=20, choices=Kind)
     channel = models.ForeignKey(
-        "canonical.System", models.CASCADE, null=True, blank=True, related_name="mappings", help_text="Empty: all shops."
+        "canonical.System",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="mappings",
+        help_text="Empty: all shops.",
     )
     key = models.CharField(max_length=200, help_text="The shop's word, e.g. flat_rate:3, bacs, DE:BE.")
     value = models.JSONField(default=dict)

@@ -31,7 +31,7 @@ NOW = "UPDATE sync_command SET not_before = clock_timestamp() - interval '1 seco
 def put(system: int, *commands: Command) -> None:
     """Put commands out, in this order."""
     with transaction.atomic():
-        outbox.put([Order(system, c, CAUSE) for c in commands])
+        outbox.put([Order(system, c, CAUSE) for c in commands], clock.now())
 
 
 def claim(system: int) -> list[str]:
@@ -46,7 +46,7 @@ def placed(scene: Scene, count: int) -> list[int]:
 
 
 def rounding(order_id: int) -> Command:
-    return AddRounding(order_id=order_id, amount=Decimal("0.01"))
+    return AddRounding(order_id=order_id, booking_id=order_id, amount=Decimal("0.01"))
 
 
 def refresh(ref: str = "1") -> Refresh:
@@ -64,12 +64,12 @@ def test_two_planners_put_one_purpose_out_once(scene: Scene) -> None:
 
     def first() -> None:
         with transaction.atomic():
-            outbox.put([Order(erp, ConfirmOrder(order_id=1), CAUSE)])
+            outbox.put([Order(erp, ConfirmOrder(order_id=1, booking_id=1), CAUSE)], clock.now())
             gate.stop()
 
     one = Worker(first)
     gate.reached()
-    two = Worker(lambda: put(erp, ConfirmOrder(order_id=1)))
+    two = Worker(lambda: put(erp, ConfirmOrder(order_id=1, booking_id=1)))
     waits = blocked(two)
     gate.open()
     one.result()
@@ -82,8 +82,8 @@ def test_two_planners_put_one_purpose_out_once(scene: Scene) -> None:
 def test_an_unsettled_command_blocks_the_later_ones_of_its_subject_only(scene: Scene, state: str) -> None:
     """Without the NOT EXISTS of outbox._CLAIM the order was confirmed before its rounding line was there."""
     erp = scene.world.erp.pk
-    put(erp, rounding(1), ConfirmOrder(order_id=1), ConfirmOrder(order_id=2))
-    put(scene.world.shop.pk, ConfirmOrder(order_id=1))
+    put(erp, rounding(1), ConfirmOrder(order_id=1, booking_id=1), ConfirmOrder(order_id=2, booking_id=2))
+    put(scene.world.shop.pk, ConfirmOrder(order_id=1, booking_id=1))
     sql.fetch(
         "UPDATE sync_command SET state = %s, not_before = now() + interval '1 hour' WHERE kind = 'AddRounding'",
         (state,),
@@ -95,7 +95,7 @@ def test_an_unsettled_command_blocks_the_later_ones_of_its_subject_only(scene: S
 @pytest.mark.parametrize("state", ["confirmed", "superseded"])
 def test_a_settled_command_blocks_nothing(scene: Scene, state: str) -> None:
     erp = scene.world.erp.pk
-    put(erp, rounding(1), ConfirmOrder(order_id=1))
+    put(erp, rounding(1), ConfirmOrder(order_id=1, booking_id=1))
     sql.fetch("UPDATE sync_command SET state = %s WHERE kind = 'AddRounding'", (state,))
     assert claim(erp) == ["confirm:1"]
 
@@ -103,7 +103,7 @@ def test_a_settled_command_blocks_nothing(scene: Scene, state: str) -> None:
 def test_one_claim_takes_one_command_per_subject(scene: Scene) -> None:
     """The earlier one blocks the later one: DISTINCT ON in outbox._CLAIM is not needed for it, see the next test."""
     erp = scene.world.erp.pk
-    put(erp, rounding(1), ConfirmOrder(order_id=1), rounding(2))
+    put(erp, rounding(1), ConfirmOrder(order_id=1, booking_id=1), rounding(2))
     assert claim(erp) == ["rounding:1", "rounding:2"]
     assert claim(erp) == []
 
@@ -120,7 +120,7 @@ def test_one_claim_takes_a_command_or_a_level_of_one_subject(scene: Scene) -> No
 
 def test_two_commands_of_one_subject_are_never_in_flight_together(scene: Scene) -> None:
     """By force: the constraint says no. Without it nothing was raised."""
-    put(scene.world.erp.pk, rounding(1), ConfirmOrder(order_id=1))
+    put(scene.world.erp.pk, rounding(1), ConfirmOrder(order_id=1, booking_id=1))
     with pytest.raises(IntegrityError, match="command_one_in_flight_per_subject"):
         sql.fetch("UPDATE sync_command SET state = 'sending'")
 
@@ -164,7 +164,7 @@ def test_a_sender_cannot_take_a_level_whose_newest_cause_is_not_committed(scene:
     def change() -> None:
         with transaction.atomic():
             sql.fetch("UPDATE canonical_system SET name = 'changed' WHERE id = %s", (shop,))
-            outbox.put([Order(shop, refresh(), CAUSE)])
+            outbox.put([Order(shop, refresh(), CAUSE)], clock.now())
             gate.stop()
 
     writer = Worker(change)
@@ -465,7 +465,7 @@ def test_a_receipt_nobody_can_record_parks_one_command_and_keeps_its_answer(scen
     """Its neighbour in the chunk is confirmed. Without _settle_alone the error ended the drain before either was settled."""
     erp = scene.world.erp.pk
     (id,) = placed(scene, 1)
-    put(erp, ConfirmOrder(order_id=404), ConfirmOrder(order_id=id))  # no order has the number 404
+    put(erp, ConfirmOrder(order_id=404, booking_id=404), ConfirmOrder(order_id=id, booking_id=id))  # no order has the number 404
     sending.drain(erp)
     assert states() == [("confirm:404", "parked"), (f"confirm:{id}", "confirmed")]
     ((trouble, doubtful),) = rows("SELECT trouble, doubtful FROM sync_command WHERE state = 'parked'")
