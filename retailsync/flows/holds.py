@@ -127,7 +127,7 @@ def _before_release(order: OrderView, now: datetime) -> Iterable[Check]:
     except Unmapped:
         return  # said above
     if waiting is not None:
-        yield Check(waiting.reason, "", waiting.words, quiet=waiting.quiet)
+        yield Check(waiting.reason, waiting.detail, waiting.words, quiet=not waiting.detail)
 
 
 # ---- after release ----------------------------------------------------------------------------------------------------------
