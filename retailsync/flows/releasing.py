@@ -63,7 +63,7 @@ def _unpaid(order: OrderView, method: Payment, now: datetime) -> Waiting | None:
         return Waiting(
             "payment_ended",
             f"The reservation of {reserved:f} {order.currency} by {title} ended before it was used.",
-            quiet=False,
+            "ended",
         )
     if order.captured is not None:
         words = f"Only {reckoning.paid(order):f} of {order.total:f} {order.currency} was paid by {title}."

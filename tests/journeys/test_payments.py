@@ -24,7 +24,8 @@ def pays(s: Stage, method: str, **value: object) -> None:
 
 def later(s: Stage, hands: Hands, **time: float) -> None:
     """So much time passes and beat sweeps; then the clock is right again, as partners check the time of what we sign."""
-    later(s, hands, **time)
+    hands.turn(**time)
+    tasks.sweep()
     hands.ahead = timedelta()
     s.settle()
 
