@@ -234,6 +234,7 @@ class RequestRaised(Decision):
     lines: tuple[tuple[int, int], ...]
     purpose: str = "original"
     attempt: int = 1
+    ship_to_id: int | None = None
 
 
 class BookingRaised(Decision):

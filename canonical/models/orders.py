@@ -47,7 +47,9 @@ class Order(models.Model):
     payment_title = models.CharField(max_length=200, blank=True, db_default="")
     gone_at = models.DateTimeField(null=True, blank=True, help_text="When a read found it deleted in the shop.")
     restated_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the shop last said something new of it: what was told may have to be told anew."
+        null=True,
+        blank=True,
+        help_text="When the shop last said something new of it: what was told may have to be told anew.",
     )
     look_at = models.DateTimeField(null=True, blank=True, help_text="When to look at it again.")
     ledger_version = models.IntegerField(default=0, db_default=0)
