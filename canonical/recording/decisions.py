@@ -130,22 +130,10 @@ def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
         "partner_ref": "text", "ship_to_id": "bigint", "ledger_version": "integer",
     }  # fmt: skip
     rows = [
-        (
-            f.order_id,
-            f.location_id,
-            f.system_id,
-            f.reference,
-            f.purpose,
-            f.attempt,
-            f.occurred_at,
-            "unsubmitted",
-            "open",
-            "",
-            "",
-            1,
-        )
+        (f.order_id, f.location_id, f.system_id, f.reference, f.purpose, f.attempt, f.occurred_at, "unsubmitted", "open", "", "",
+         f.ship_to_id, 1)
         for f in (facts[reference].fact for reference in sorted(facts))
-    ]
+    ]  # fmt: skip
     made = sql.insert("canonical_fulfilmentrequest", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, reference")
     if len(made) != len(rows):
         raise RuntimeError(f"a fulfilment request was raised twice: {sorted(facts)}")

@@ -291,7 +291,9 @@ def _payment_rows(source: int, order: _Order) -> list[tuple[Any, ...]]:
     """What pays the order, as its shop states it: the tenders, and what the gateway reserved or captured of the rest."""
     fact, pay = order.fact, order.fact.payment
     due = fact.total - sum((t.amount for t in fact.tenders), Decimal(0))
-    moves: list[tuple[str, str, str, Decimal, datetime]] = [(t.kind, t.ref, "", t.amount, fact.placed_at) for t in fact.tenders]
+    moves: list[tuple[str, str, str, Decimal, datetime]] = [
+        (t.kind, t.ref, "", t.amount, fact.placed_at) for t in fact.tenders
+    ]
     if pay.authorised_at:
         moves.append(("authorise", "", pay.transaction_id, due, pay.authorised_at))
     if pay.paid_at:

@@ -52,9 +52,11 @@ _LINES = """SELECT l.order_id, l.id, l.external_id, l.sku_id, coalesce(k.code, l
     CASE WHEN l.abandoned > 0 THEN array(SELECT a.why FROM canonical_abandonment a WHERE a.line_id = l.id ORDER BY a.id)
          ELSE '{}'::text[] END,
     CASE WHEN l.refunded > 0 THEN (SELECT coalesce(sum(x.total), 0)
-      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0 AND r.gone_at IS NULL) ELSE 0 END,
+      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0
+        AND r.gone_at IS NULL) ELSE 0 END,
     CASE WHEN l.refunded > 0 THEN (SELECT coalesce(sum(x.tax), 0)
-      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0 AND r.gone_at IS NULL) ELSE 0 END,
+      FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0
+        AND r.gone_at IS NULL) ELSE 0 END,
     l.subtotal, l.total, l.taxes::text
   FROM canonical_orderline l LEFT JOIN canonical_sku k ON k.id = l.sku_id WHERE l.order_id = ANY(%s) ORDER BY l.id"""
 _CHARGES = """SELECT order_id, id, external_id, kind, code, title, total, taxes::text FROM canonical_charge
@@ -179,7 +181,7 @@ def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, in
 
 def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     rows = sql.fetch(_REQUESTS, (ids,))
-    changes = _changes(ids) if any(orders[row[0]].restated_at or orders[row[0]].stance != "go" for row in rows) else {}
+    changes = _changes(ids) if rows else {}
     for id, request, reference, at_id, at_code, system, *rest, line, units, short, shipped in rows:
         requests = orders[id].requests
         if not requests or requests[-1].id != request:
@@ -191,7 +193,7 @@ def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
 
 
 def _changes(ids: Sequence[int]) -> dict[int, list[ChangeView]]:
-    """Request id → what was asked of its warehouse. An order that was never restated nor stopped has none."""
+    """Request id → what was asked of its warehouse."""
     found: dict[int, list[ChangeView]] = defaultdict(list)
     for request, id, number, kind, answer, reason, lines, ship_to, at in sql.fetch(_CHANGES, (ids,)):
         units = {int(line): n for line, n in json.loads(lines).items()}

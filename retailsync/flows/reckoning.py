@@ -61,12 +61,13 @@ def _reduced(taxes: tuple[Tax, ...], by: Decimal, currency: str) -> Iterator[Tax
         yield Tax(code=tax.code, rate=tax.rate, amount=tax.amount - part, erp=tax.erp)
 
 
+_MAY_PAY = ("fee",)
+
+
 def paying(order: OrderView, charge: ChargeView) -> bool:
     """Whether a fee is in truth money of another kind: a plugin's gift card shown as a negative fee. Raises Unmapped."""
-    if charge.kind != "fee":
-        return False
-    meaning = order.tables.line_kind(charge.title)
-    return meaning is not None and meaning.kind != "fee"
+    meaning = order.tables.line_kind(charge.title) if charge.kind in _MAY_PAY else None
+    return meaning is not None and meaning.kind not in _MAY_PAY
 
 
 def paid(order: OrderView) -> Decimal:
@@ -89,7 +90,9 @@ def wanted(order: OrderView, line: LineView) -> int:
 
 def open_units(order: OrderView) -> dict[int, int]:
     """Line id → units that ship, are wanted and not routed. Units a warehouse is short of count as open where the shop's policy looks
-    for them elsewhere, or once a person released the hold that says so."""
+    for them elsewhere, or once a person released the hold that says so. What ships all together is first taken back as a whole."""
+    if order.policy.on_short == "ship_complete" and any(live(r) and any(r.short.values()) for r in order.requests):
+        return {}
     waiting: dict[int, int] = {}
     for request in order.requests:
         for line, units in request.short.items():
