@@ -36,11 +36,16 @@ class Command(Value, tag=True):
     #: The kind of what the target holds once this is confirmed; empty for a read. `posting_of`: its subject, where it is another one.
     posting: ClassVar[str] = ""
     posting_of: ClassVar[tuple[Entity, str] | None] = None
-    #: The purpose of the create this one undoes or changes. Where that one never left, nothing has to be sent: it is `undone` at once.
+    #: The purpose of the create this one undoes or changes. Where that one never left, nothing has to be sent: its receipt is `undone`.
     undoes: ClassVar[str] = ""
     undone: ClassVar[str] = ""
     #: The field with the moment this tells a customer of. Old news waits for a person (the shop's policy says how old).
     notice_of: ClassVar[str] = ""
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends what its create began, rather than changing it."""
+        return bool(self.undoes)
 
     @property
     def subject(self) -> Ref:
@@ -276,6 +281,10 @@ class ChangeRequest(Command):
     note: str = ""
     asked_at: datetime
     reason: str = ""
+
+    @property
+    def ends(self) -> bool:
+        return self.kind == "cancel" and not self.lines
 
 
 class SendTracking(Command):

@@ -210,6 +210,8 @@ class HoldPlaced(Decision):
     detail: str = ""
     line_id: int | None = None
     by: str = ""  # a person's name, or empty when a check placed it
+    blocks: bool = True  # keeps the order where it is; one that does not only tells
+    quiet: bool = False  # nobody has to act
 
 
 class HoldLifted(Decision):
@@ -232,6 +234,7 @@ class RequestRaised(Decision):
     lines: tuple[tuple[int, int], ...]
     purpose: str = "original"
     attempt: int = 1
+    ship_to_id: int | None = None
 
 
 class BookingRaised(Decision):

@@ -17,7 +17,7 @@ class Meaning(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Base: an unknown field is refused by name."""
 
 
-class Shipping(Meaning):
+class Shipping(Meaning, frozen=True):
     """A shop's shipping method: who carries it, as the warehouse names it, and perhaps from where it goes. `ships` false: nothing of
     the order goes to a warehouse (pick-up in the shop's own store)."""
 
@@ -27,7 +27,7 @@ class Shipping(Meaning):
     ships: bool = True
 
 
-class Payment(Meaning):
+class Payment(Meaning, frozen=True):
     """A shop's payment method: what releases an order, and where the ERP books its money.
 
     `release`: paid, authorised (reserved is enough), accepted (the shop's own word is enough: cash on delivery, terms).
@@ -42,32 +42,32 @@ class Payment(Meaning):
     terms: Short = ""
 
 
-class Tax(Meaning):
+class Tax(Meaning, frozen=True):
     """A shop's tax, by its code or its rate: the ERP's own tax id or name."""
 
     erp: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
-class Place(Meaning):
+class Place(Meaning, frozen=True):
     """A shop's country or `country:state` as the target systems write it."""
 
     country: Annotated[str, msgspec.Meta(min_length=2, max_length=2)]
     state: Short = ""
 
 
-class Status(Meaning):
+class Status(Meaning, frozen=True):
     """A shop status a plugin invented, in our words."""
 
     status: ShopStatus
 
 
-class LineKind(Meaning):
+class LineKind(Meaning, frozen=True):
     """What a fee of this name is: a fee, or money of another kind that pays a part of the order."""
 
     kind: Literal["fee", "gift_card", "store_credit"] = "fee"
 
 
-class MetaField(Meaning):
+class MetaField(Meaning, frozen=True):
     """What a plugin's text on an order says. `fraud`: a non-empty text holds the order."""
 
     field: Literal["vat_id", "terms", "note", "fraud", "carrier", "service"]
@@ -155,7 +155,7 @@ class Tables:
 
     def meta(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Field → text, of the texts whose key is mapped; others are left alone."""
-        found = {}
+        found: dict[str, str] = {}
         for key, text in texts.items():
             meaning = self._found.get(("meta", key.strip().lower()))
             if isinstance(meaning, MetaField) and text:
@@ -163,7 +163,7 @@ class Tables:
         return found
 
 
-class Limits(Meaning):
+class Limits(Meaning, frozen=True):
     """What a system cannot take (System.limits); 0 = no limit. Checked before anything is sent to it."""
 
     reference: int = 0  # characters of our business reference

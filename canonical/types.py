@@ -59,6 +59,7 @@ class Tax(Value):
     code: str
     rate: Decimal
     amount: Decimal
+    erp: str = ""  # the ERP's own tax, from a mapping: an id or an exact name
 
 
 class Line(Value):

@@ -31,7 +31,12 @@ class FulfilmentRequest(models.Model):
     purpose = models.CharField(max_length=10, default="original")
     held = models.BooleanField(default=False, db_default=False, help_text="The warehouse holds it because we asked.")
     ship_to = models.ForeignKey(
-        "canonical.Address", models.PROTECT, null=True, blank=True, related_name="+", help_text="Where it was asked to go."
+        "canonical.Address",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Where it was asked to go.",
     )
     attempt = models.PositiveSmallIntegerField(default=1)
     answer = models.CharField(max_length=12, choices=Answer, default=Answer.UNSUBMITTED)

@@ -78,6 +78,7 @@ class Booking(models.Model):
     reference = models.CharField(max_length=140)
     raised_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When the ERP confirmed that it is cancelled.")
+    ledger_version = models.IntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

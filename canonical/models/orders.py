@@ -46,9 +46,10 @@ class Order(models.Model):
     payment_method = models.CharField(max_length=100, blank=True, db_default="")
     payment_title = models.CharField(max_length=200, blank=True, db_default="")
     gone_at = models.DateTimeField(null=True, blank=True, help_text="When a read found it deleted in the shop.")
-    status_at = models.DateTimeField(null=True, blank=True, help_text="When the shop's status became what it is.")
     restated_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the shop last said something new of it: what was told may have to be told anew."
+        null=True,
+        blank=True,
+        help_text="When the shop last said something new of it: what was told may have to be told anew.",
     )
     look_at = models.DateTimeField(null=True, blank=True, help_text="When to look at it again.")
     ledger_version = models.IntegerField(default=0, db_default=0)
@@ -181,6 +182,8 @@ class Hold(models.Model):
         max_length=300, blank=True, help_text="What exactly, e.g. the SKU; equal details are one cause."
     )
     words = models.TextField()
+    blocks = models.BooleanField(default=True, db_default=True, help_text="Keeps the order where it is.")
+    quiet = models.BooleanField(default=False, db_default=False, help_text="Nobody has to act: no exception.")
     placed_by = models.CharField(max_length=150, blank=True, db_default="", help_text="A person's name, or empty.")
     placed_at = models.DateTimeField(db_default=Now())
     lifted_at = models.DateTimeField(null=True, blank=True)

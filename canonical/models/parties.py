@@ -17,7 +17,10 @@ class Customer(models.Model):
     )
     vat_id = models.CharField(max_length=30, blank=True, db_default="")
     terms = models.CharField(
-        max_length=60, blank=True, db_default="", help_text="Payment terms agreed with this customer, as the ERP names them."
+        max_length=60,
+        blank=True,
+        db_default="",
+        help_text="Payment terms agreed with this customer, as the ERP names them.",
     )
     ledger_version = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now())

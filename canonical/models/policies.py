@@ -1,6 +1,5 @@
 """What staff decide once for many orders: mappings of other systems' words, and policies per shop. Edited by people, with history."""
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from simple_history.models import HistoricalRecords
 
@@ -23,7 +22,12 @@ class Mapping(models.Model):
 
     kind = models.CharField(max_length=20, choices=Kind)
     channel = models.ForeignKey(
-        "canonical.System", models.CASCADE, null=True, blank=True, related_name="mappings", help_text="Empty: all shops."
+        "canonical.System",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="mappings",
+        help_text="Empty: all shops.",
     )
     key = models.CharField(max_length=200, help_text="The shop's word, e.g. flat_rate:3, bacs, DE:BE.")
     value = models.JSONField(default=dict)
@@ -74,13 +78,17 @@ class ShopPolicy(models.Model):
     guests = models.CharField(max_length=12, choices=Guests, default=Guests.PER_EMAIL)
     notice_hours = models.PositiveIntegerField(
         default=24,
-        validators=[MinValueValidator(1), MaxValueValidator(8760)],
         help_text="News for customers older than this waits for a person.",
     )
     history = HistoricalRecords()
 
     class Meta:
         verbose_name_plural = "shop policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(notice_hours__gte=1, notice_hours__lte=8760), name="policy_notice_hours"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"policy of {self.channel}"

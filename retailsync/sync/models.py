@@ -137,7 +137,9 @@ class Command(models.Model):
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="command_waits_for"),
             models.Index(fields=["system"], condition=Q(state="sending"), name="command_leases"),
             models.Index(
-                fields=["notice_at"], condition=Q(state="waiting", notice_at__isnull=False, cleared=False), name="command_notice"
+                fields=["notice_at"],
+                condition=Q(state="waiting", notice_at__isnull=False, cleared=False),
+                name="command_notice",
             ),
             GinIndex(fields=["exchanges"], name="command_exchanges"),
         ]

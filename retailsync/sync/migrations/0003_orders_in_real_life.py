@@ -4,25 +4,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('canonical', '0002_orders_in_real_life'),
-        ('sync', '0002_alter_attempt_options_action_action_target'),
+        ("canonical", "0002_orders_in_real_life"),
+        ("sync", "0002_alter_attempt_options_action_action_target"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='command',
-            name='cleared',
-            field=models.BooleanField(db_default=False, default=False, help_text='A person let old news go out all the same.'),
+            model_name="command",
+            name="cleared",
+            field=models.BooleanField(
+                db_default=False, default=False, help_text="A person let old news go out all the same."
+            ),
         ),
         migrations.AddField(
-            model_name='command',
-            name='notice_at',
-            field=models.DateTimeField(help_text='The moment this tells a customer of; old news waits for a person.', null=True),
+            model_name="command",
+            name="notice_at",
+            field=models.DateTimeField(
+                help_text="The moment this tells a customer of; old news waits for a person.", null=True
+            ),
         ),
         migrations.AddIndex(
-            model_name='command',
-            index=models.Index(condition=models.Q(('cleared', False), ('notice_at__isnull', False), ('state', 'waiting')), fields=['notice_at'], name='command_notice'),
+            model_name="command",
+            index=models.Index(
+                condition=models.Q(("cleared", False), ("notice_at__isnull", False), ("state", "waiting")),
+                fields=["notice_at"],
+                name="command_notice",
+            ),
         ),
     ]
