@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from canonical.ledger import Cause
-from canonical.mappings import Limits, Tables
+from canonical.mappings import Limits, Tables, Unmapped
 from canonical.rules.orders import Stance, stance
 from canonical.types import Address, ChangeKind, Parcel, Tax, Units
 
@@ -218,8 +218,17 @@ class OrderView:
 
     @property
     def stance(self) -> Stance:
-        """What the shop wants of it now."""
-        return stance(self.shop_status, self.gone, self.released_at is not None)
+        """What the shop wants of it now. Where reserved money is enough, its shop keeps an order on hold until it is captured."""
+        known = stance(self.shop_status, self.gone, self.released_at is not None)
+        return "go" if known == "pause" and self._reserved() else known
+
+    def _reserved(self) -> bool:
+        if self.shop_status != "on_hold" or self.authorised is None or self.captured is not None:
+            return False
+        try:
+            return self.tables.payment(self.payment_method).release == "authorised"
+        except Unmapped:
+            return False
 
     @property
     def booking(self) -> BookingView | None:
