@@ -36,11 +36,11 @@ def _carried(order: OrderView, live: BookingView, posting: PostingView) -> Itera
     if _waits(order, live):
         return
     revision = amendments(order, live)
+    if refused(order):
+        yield _cancel(order, live)
+        return
     if edited(order, live):
-        if _refused(order):
-            yield _cancel(order, live)
-        else:
-            yield from _once(order, live.system_id, wishes.customer(order), wishes.amendment(order, live, revision + 1))
+        yield from _once(order, live.system_id, wishes.customer(order), wishes.amendment(order, live, revision + 1))
         return
     off = difference(order)
     rounding = AddRounding(order_id=order.id, booking_id=live.id, amount=off or Decimal(0), revision=revision)
@@ -94,7 +94,8 @@ def _told(order: OrderView, live: BookingView) -> dict[str, object] | None:
     return last
 
 
-def _refused(order: OrderView) -> bool:
+def refused(order: OrderView) -> bool:
+    """Whether the ERP does not let this booking be amended any more."""
     posting = order.booked("amendment")
     return posting is not None and posting.state == "refused"
 
@@ -141,7 +142,7 @@ def ending(order: OrderView) -> Iterator[Command]:
         if _delivered_at_once(order):
             return  # nothing to ship: delivered when it was confirmed, and given back by a credit memo
         yield from _once(order, live.system_id, _cancel(order, live))
-    elif not _waits(order, live) and not _refused(order) and order.booked("sales_order") and edited(order, live):
+    elif not _waits(order, live) and not refused(order) and order.booked("sales_order") and edited(order, live):
         yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
 
 

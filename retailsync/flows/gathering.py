@@ -181,7 +181,7 @@ def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, in
 
 def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     rows = sql.fetch(_REQUESTS, (ids,))
-    changes = _changes(ids) if any(orders[row[0]].restated_at or orders[row[0]].stance != "go" for row in rows) else {}
+    changes = _changes(ids) if rows else {}
     for id, request, reference, at_id, at_code, system, *rest, line, units, short, shipped in rows:
         requests = orders[id].requests
         if not requests or requests[-1].id != request:
@@ -193,7 +193,7 @@ def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
 
 
 def _changes(ids: Sequence[int]) -> dict[int, list[ChangeView]]:
-    """Request id → what was asked of its warehouse. An order that was never restated nor stopped has none."""
+    """Request id → what was asked of its warehouse."""
     found: dict[int, list[ChangeView]] = defaultdict(list)
     for request, id, number, kind, answer, reason, lines, ship_to, at in sql.fetch(_CHANGES, (ids,)):
         units = {int(line): n for line, n in json.loads(lines).items()}

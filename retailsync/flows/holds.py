@@ -127,7 +127,7 @@ def _before_release(order: OrderView, now: datetime) -> Iterable[Check]:
     except Unmapped:
         return  # said above
     if waiting is not None:
-        yield Check(waiting.reason, "", waiting.words, quiet=waiting.quiet)
+        yield Check(waiting.reason, waiting.detail, waiting.words, quiet=not waiting.detail)
 
 
 # ---- after release ----------------------------------------------------------------------------------------------------------
@@ -209,6 +209,9 @@ def _against_the_wish(order: OrderView) -> Iterable[Check]:
         status = "deleted" if order.gone else order.shop_status
         words = f"{_shipped(order)} units were shipped although the shop says “{status}”."
         yield Check("cancel_refused", f"{status}: {_shipped(order)} shipped", words)
+    if order.stance == "stop" and _shipped(order) and booking.refused(order):
+        words = "The ERP does not let its order be cut down to what was shipped."
+        yield Check("edited_after_release", "erp", words)
     if "refunded_but_shipping" not in told and (units := _refunded_and_shipped(order)):
         words = f"{units} units were shipped although they were refunded before."
         yield Check("refunded_but_shipping", f"{units} shipped", words)

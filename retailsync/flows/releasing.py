@@ -11,11 +11,12 @@ from retailsync.flows.view import OrderView
 
 
 class Waiting(NamedTuple):
-    """Why an unreleased order does not go on yet: a hold's reason and words. `quiet`: nobody has to act."""
+    """Why an unreleased order does not go on yet: a hold's reason and words. `detail` names what a person has to judge; without one
+    nobody has to act."""
 
     reason: str
     words: str
-    quiet: bool = True
+    detail: str = ""
 
 
 class Verdict(NamedTuple):
@@ -62,14 +63,14 @@ def _unpaid(order: OrderView, method: Payment, now: datetime) -> Waiting | None:
         return Waiting(
             "payment_ended",
             f"The reservation of {reserved:f} {order.currency} by {title} ended before it was used.",
-            quiet=False,
+            "ended",
         )
     if order.captured is not None:
         words = f"Only {reckoning.paid(order):f} of {order.total:f} {order.currency} was paid by {title}."
-        return Waiting("payment", words, quiet=False)
+        return Waiting("payment", words, "partly paid")
     if order.shop_status in orders.RELEASING:
         words = f"The shop says {order.shop_status}, but no payment of {due:f} {order.currency} by {title} is recorded."
-        return Waiting("payment", words, quiet=False)
+        return Waiting("payment", words, "not recorded")
     what = "the reserved money to be captured" if reserved else "payment"
     return Waiting("payment", f"Waits for {what} of {due:f} {order.currency} by {title}.")
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from canonical.ledger import Cause
-from canonical.mappings import Limits, Tables
+from canonical.mappings import Limits, Tables, Unmapped
 from canonical.rules.orders import Stance, stance
 from canonical.types import Address, ChangeKind, Parcel, Tax, Units
 
@@ -218,8 +218,25 @@ class OrderView:
 
     @property
     def stance(self) -> Stance:
-        """What the shop wants of it now."""
-        return stance(self.shop_status, self.gone, self.released_at is not None)
+        """What the shop wants of it now. Where reserved money is enough, its shop keeps an order on hold until it is captured; and a
+        person who sends an unpaid order all the same means it."""
+        known = stance(self.shop_status, self.gone, self.released_at is not None)
+        return (
+            "go"
+            if known == "pause" and self.shop_status == "on_hold" and (self._reserved() or self._let_go())
+            else known
+        )
+
+    def _let_go(self) -> bool:
+        return any(not h.open and h.by and h.reason in ("payment", "payment_ended") for h in self.holds)
+
+    def _reserved(self) -> bool:
+        if self.authorised is None or self.captured is not None:
+            return False
+        try:
+            return self.tables.payment(self.payment_method).release == "authorised"
+        except Unmapped:
+            return False
 
     @property
     def booking(self) -> BookingView | None:

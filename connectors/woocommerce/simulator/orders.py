@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from connectors.simulation import Answer, Request
+import msgspec
+
+from connectors.simulation import Answer, Request, Stop
 from connectors.woocommerce.simulator import arithmetic, baskets
 from connectors.woocommerce.simulator.records import Records
 from connectors.woocommerce.simulator.views import API, Record, failure, found, invalid, listed, shown
@@ -25,6 +27,7 @@ class Orders(Records):
         """Routes."""
         add = self.routes.add
         for method in ("PUT", "POST", "PATCH"):
+            add(method, API + "/orders/batch", self.batch_orders)
             add(method, API + "/orders/<id>", self.put_order)
         add("GET", API + "/orders", self.list_orders)
         add("POST", API + "/orders", self.post_order)
@@ -99,6 +102,16 @@ class Orders(Records):
         if not restored:
             self.webhooks.emit("order.updated", order["id"])
         return shown(order, request)
+
+    def batch_orders(self, request: Request) -> Record:
+        """POST /orders/batch, updates only: what failed has an error in its place, and the answer is a 200 all the same."""
+        return {"update": [self._update_one(row) for row in request.json().get("update", [])]}
+
+    def _update_one(self, row: Record) -> Record:
+        try:
+            return self.put_order(Request("PUT", "", "", {}, msgspec.json.encode(row)), str(row.get("id", "")))
+        except Stop as stop:
+            return {"id": row.get("id", 0), "error": stop.answer.body}
 
     def _edit_lines(self, order: Record, said: Sequence[Record]) -> None:
         """As observed: a line without an id is new, 0 units or a null product remove one, and other units leave its total as it is."""

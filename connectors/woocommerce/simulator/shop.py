@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from connectors.simulation import Answer, Request, Stop
+from connectors.woocommerce import oauth
 from connectors.woocommerce.simulator import baskets, payments
 from connectors.woocommerce.simulator.customers import Customers
 from connectors.woocommerce.simulator.fulfillments import Fulfillments
@@ -44,6 +45,7 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
     ) -> None:
         super().__init__(port=port, host=host, store=store, seed=seed)
         self.key, self.secret, self.plain_http = key, secret, plain_http
+        self._nonces: dict[str, float] = {}
         self.webhooks = Webhooks(self.store, self.lock, self._payload, lambda: self.url, self.now, seed)
         self._placed = len(self.orders)
         if not self.products:
@@ -122,11 +124,32 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         return failure(404, "rest_no_route", "No route was found matching the URL and request method.").answer
 
     def _unauthorised(self, request: Request) -> Answer | None:
+        if "oauth_signature" in request.query:
+            return self._unsigned(request)
         key, _, secret = _basic(request.headers.get("authorization", "")).partition(":")
-        if key != self.key:
+        if key != self.key or self.plain_http:
             return failure(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.").answer
         if secret != self.secret:
             return failure(401, "woocommerce_rest_authentication_error", "Consumer secret is invalid.").answer
+        return None
+
+    def _unsigned(self, request: Request) -> Answer | None:
+        """What is wrong with a signed request: key, signature, timestamp, nonce, in this order."""
+        said, now = request.query, self.now().timestamp()
+        wrong = (
+            (said.get("oauth_consumer_key") != self.key, "Consumer key is invalid."),
+            (
+                not oauth.verify(request.method, self.url + request.path, said, self.secret),
+                "Invalid signature - provided signature does not match.",
+            ),
+            (abs(now - float(said.get("oauth_timestamp") or 0)) > oauth.WINDOW, "Invalid timestamp."),
+            (said.get("oauth_nonce", "") in self._nonces, "Invalid nonce - nonce has already been used."),
+        )
+        for is_wrong, words in wrong:
+            if is_wrong:
+                return failure(401, "woocommerce_rest_authentication_error", words).answer
+        self._nonces = {nonce: at for nonce, at in self._nonces.items() if now - at < oauth.WINDOW}
+        self._nonces[said["oauth_nonce"]] = now
         return None
 
     def _add_routes(self, fulfillments: bool) -> None:

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from canonical.commands import CompleteOrder, Refresh, SendTracking
+from canonical.commands import CancelShopOrder, CompleteOrder, Refresh, RemindPayment, SendTracking
 from canonical.types import Parcel, Units
 from connectors.woocommerce import connector
 from tests.connectors.contract import ConnectorContract
@@ -39,5 +39,7 @@ class TestContract(ConnectorContract):
             lines=(Units(units=1, line="3"),),
             shipped_at=datetime(2026, 1, 31, tzinfo=UTC),
         ),
+        CancelShopOrder(order_id=1, status_text="on-hold", reason="Not paid."),
+        RemindPayment(order_id=1, text="Please pay.", due_at=datetime(2026, 1, 31, tzinfo=UTC)),
         CompleteOrder(order_id=1, happened_at=datetime(2026, 1, 31, tzinfo=UTC)),
     )
