@@ -191,16 +191,24 @@ REASONS: dict[str, Reason] = {
         "Somebody set another status, which is left alone. Complete the order in the shop if it is done, and close this.",
     ),
     "delivered": Reason(
-        "Delivered in the ERP already", "back_office", "What was delivered cannot be cancelled: book a return there, then close this."
+        "Delivered in the ERP already",
+        "back_office",
+        "What was delivered cannot be cancelled: book a return there, then close this.",
     ),
     "invoiced": Reason(
-        "Invoiced in the ERP already", "back_office", "What was invoiced cannot be cancelled: make a credit note there, then close this."
+        "Invoiced in the ERP already",
+        "back_office",
+        "What was invoiced cannot be cancelled: make a credit note there, then close this.",
     ),
     "not_cancelled": Reason(
-        "The ERP did not cancel it", "back_office", "Look at the order there: cancel it by hand and say “It was done”, or release."
+        "The ERP did not cancel it",
+        "back_office",
+        "Look at the order there: cancel it by hand and say “It was done”, or release.",
     ),
     "empty_order": Reason(
-        "An order without lines", "back_office", "Nothing is left to book. Cancel the order in the shop, or add a line there."
+        "An order without lines",
+        "back_office",
+        "Nothing is left to book. Cancel the order in the shop, or add a line there.",
     ),
     "terms_mapping": Reason(
         "Payment terms not known in the ERP",
