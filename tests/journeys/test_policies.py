@@ -53,8 +53,11 @@ def test_the_warehouse_is_told_once_the_erp_confirmed(s: Stage) -> None:
     policy(s, erp_acceptance="yes")
     s.order()
     s.settle()
-    order = "SELECT max(settled_at) FILTER (WHERE kind = 'ConfirmOrder') < min(created_at) FILTER (WHERE kind = 'RequestFulfilment') FROM sync_command"
-    assert rows(order) == [(True,)]
+    in_order = (
+        "SELECT max(settled_at) FILTER (WHERE kind = 'ConfirmOrder') < min(created_at) FILTER (WHERE kind = 'RequestFulfilment')"
+        " FROM sync_command"
+    )
+    assert rows(in_order) == [(True,)]
     assert [t[1:4] for t in s.whole()] == [DONE]
 
 
