@@ -103,6 +103,7 @@ def order(module: str, number: int) -> CreateOrder:
     total = sum((line.stated.total + line.stated.tax for line in lines), shipping + tax)
     return CreateOrder(
         order_id=number,
+        booking_id=number,
         reference=f"{module}-{number}",
         customer_id=1,
         billing_id=1,
@@ -129,6 +130,7 @@ def issue(command: CreateOrder) -> PostGoodsIssue:
     return PostGoodsIssue(
         shipment_id=command.order_id,
         order_id=command.order_id,
+        booking_id=command.booking_id,
         location_id=1,
         lines=tuple(IssueLine(line_id=n.line_id, sku_id=n.sku_id, units=n.stated.units) for n in command.lines),
         shipped_at=SHIPPED,
@@ -189,7 +191,8 @@ def test_fifty_orders_submitted_twice_at_once(settings: Settings, links: dict[Re
         if r.amount is not None and r.amount != c.total
     ]
     started = time.monotonic()
-    rounded = send(settings, [AddRounding(order_id=c.order_id, amount=rest) for c, rest in off], links) if off else []
+    roundings = [AddRounding(order_id=c.order_id, booking_id=c.booking_id, amount=rest) for c, rest in off]
+    rounded = send(settings, roundings, links) if off else []
     print(f"\nrounding lines needed: {len(off)}, in {time.monotonic() - started:.1f} s", end="")
     assert [r.error for r in rounded] == [None] * len(off)
     totals = {
@@ -199,9 +202,10 @@ def test_fifty_orders_submitted_twice_at_once(settings: Settings, links: dict[Re
     assert totals == {c.reference: c.total for c in commands}
 
     started = time.monotonic()
-    assert {r.state for r in send(settings, [ConfirmOrder(order_id=c.order_id) for c in commands], links)} == {
-        "confirmed"
-    }
+    assert {
+        r.state
+        for r in send(settings, [ConfirmOrder(order_id=c.order_id, booking_id=c.booking_id) for c in commands], links)
+    } == {"confirmed"}
     timed("confirm", started)
 
     started = time.monotonic()
@@ -235,11 +239,17 @@ def test_four_senders_of_one_part_make_one_delivery_and_one_backorder(
 ) -> None:
     command = order(settings.module, 1002)
     [created] = send(settings, [command], links)
-    send(settings, [ConfirmOrder(order_id=1002)], links)
+    send(settings, [ConfirmOrder(order_id=1002, booking_id=1002)], links)
     first = command.lines[0]
     units = (IssueLine(line_id=first.line_id, sku_id=first.sku_id, units=first.stated.units),)
     part = PostGoodsIssue(
-        shipment_id=1002, order_id=1002, location_id=1, lines=units, shipped_at=SHIPPED, tracking="A, B"
+        shipment_id=1002,
+        order_id=1002,
+        booking_id=1002,
+        location_id=1,
+        lines=units,
+        shipped_at=SHIPPED,
+        tracking="A, B",
     )
     with ThreadPoolExecutor(4) as threads:
         receipts = [r for [r] in threads.map(lambda _: send(settings, [part], dict(links)), range(4))]

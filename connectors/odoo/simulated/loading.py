@@ -174,6 +174,8 @@ def _scalar(kind: str, text: str, label: str) -> Any:
     try:
         if kind == "float":
             return float(text)
+        if kind == "boolean":
+            return text.lower() in ("1", "true", "yes")
         if kind == "datetime":
             datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - Odoo's datetimes are naive UTC
     except ValueError as error:

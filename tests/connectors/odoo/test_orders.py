@@ -42,7 +42,7 @@ def stated(sku: str, name: str, quantity: float, price: float, taxes: list[float
 
 def test_an_order_sent_again_is_found_and_left_alone(desk: Desk) -> None:
     [first] = desk.send(order())
-    desk.send(ConfirmOrder(order_id=1))
+    desk.send(ConfirmOrder(order_id=1, booking_id=1))
     [again] = desk.send(order(1, line(11, MUG, 7, "70.00")))
     assert (again.external_id, again.amount) == (first.external_id, first.amount)
     assert [(o["state"], len(o["lines"])) for o in desk.orders()] == [("sale", 2)]
@@ -127,7 +127,7 @@ def test_charges_may_be_booked_on_products_of_the_shop(desk: Desk) -> None:
 def test_rounding_makes_the_total_equal(desk: Desk) -> None:
     [created] = desk.send(order())
     assert created.amount is not None
-    command = AddRounding(order_id=1, amount=Decimal("-0.02"))
+    command = AddRounding(order_id=1, booking_id=1, amount=Decimal("-0.02"))
     totals = [r.amount for r in desk.send(command) + desk.send(command)]
     assert totals == [created.amount - Decimal("0.02")] * 2
     assert [n["sku"] for n in desk.orders()[0]["lines"]].count("Rounding") == 1
@@ -135,8 +135,8 @@ def test_rounding_makes_the_total_equal(desk: Desk) -> None:
 
 def test_confirming_is_done_once_and_said_as_often_as_asked(desk: Desk) -> None:
     desk.send(order(1), order(2), order(3))
-    assert [r.state for r in desk.send(ConfirmOrder(order_id=1))] == ["confirmed"]
-    all_three = [ConfirmOrder(order_id=n) for n in (1, 2, 3)]
+    assert [r.state for r in desk.send(ConfirmOrder(order_id=1, booking_id=1))] == ["confirmed"]
+    all_three = [ConfirmOrder(order_id=n, booking_id=n) for n in (1, 2, 3)]
     assert [r.state for r in desk.send(*all_three)] == ["confirmed"] * 3
     assert [len(o["pickings"]) for o in desk.orders()] == [1, 1, 1]
 
@@ -145,15 +145,15 @@ def test_a_lost_confirmation_is_seen_in_the_order_itself(desk: Desk) -> None:
     desk.send(order())
     desk.odoo.faults.add(Fault(do="lose_response", path="action_confirm", count=1))
     with pytest.raises(Retry):
-        desk.send(ConfirmOrder(order_id=1))
-    assert [r.state for r in desk.send(ConfirmOrder(order_id=1))] == ["confirmed"]
+        desk.send(ConfirmOrder(order_id=1, booking_id=1))
+    assert [r.state for r in desk.send(ConfirmOrder(order_id=1, booking_id=1))] == ["confirmed"]
 
 
 def test_one_order_that_cannot_be_confirmed_does_not_stop_the_others(desk: Desk) -> None:
     desk.send(order(1), order(2), order(3))
     desk.odoo.business.cancel_orders([2])
     desk.odoo.store.delete("sale.order", 3)
-    receipts = desk.send(*(ConfirmOrder(order_id=n) for n in (1, 2, 3)))
+    receipts = desk.send(*(ConfirmOrder(order_id=n, booking_id=n) for n in (1, 2, 3)))
     assert errors(receipts) == [
         "",
         "S00002 was cancelled in Odoo.",
@@ -165,7 +165,9 @@ def test_a_batch_that_somebody_was_faster_with_goes_one_by_one(desk: Desk) -> No
     desk.send(order(1), order(2))
     refusal = {"name": "odoo.exceptions.UserError", "message": "Some orders are not in a state requiring confirmation."}
     desk.odoo.faults.add(Fault(do="answer", path="action_confirm", status=422, body=refusal, count=1))
-    assert [r.state for r in desk.send(ConfirmOrder(order_id=1), ConfirmOrder(order_id=2))] == ["confirmed"] * 2
+    assert [
+        r.state for r in desk.send(ConfirmOrder(order_id=1, booking_id=1), ConfirmOrder(order_id=2, booking_id=2))
+    ] == ["confirmed"] * 2
 
 
 def test_totals_are_what_a_shop_that_rounds_per_line_expects() -> None:
@@ -186,4 +188,4 @@ def test_totals_are_what_a_shop_that_rounds_per_line_expects() -> None:
     ],
 )
 def test_a_unit_price_is_as_fine_as_odoo_keeps_it(total: str, units: int, step: str, price: str) -> None:
-    assert unit_price(Decimal(total), units, Decimal(step)) == price
+    assert f"{unit_price(Decimal(total), units, Decimal(step)):f}" == price

@@ -137,15 +137,15 @@ def test_tracking_for_an_order_that_is_gone_is_refused(shop: Shop, session: Sess
 # ---- completing
 def test_completing_twice_is_completing_once(shop: Shop, session: Session) -> None:
     (order,) = shop.place()
-    assert send(session, CompleteOrder(order_id=1), order).state == "done"
-    assert send(session, CompleteOrder(order_id=1), order).state == "done"
+    assert send(session, CompleteOrder(order_id=1, happened_at=AT), order).state == "done"
+    assert send(session, CompleteOrder(order_id=1, happened_at=AT), order).state == "done"
     assert [request.method for request in shop.seen] == ["GET", "PUT", "GET"]
 
 
 @pytest.mark.parametrize("status", ["cancelled", "refunded", "failed", "pending"])
 def test_what_a_person_decided_in_the_shop_is_not_overwritten(shop: Shop, session: Session, status: str) -> None:
     (order,) = shop.place(status=status)
-    receipt = send(session, CompleteOrder(order_id=1), order)
+    receipt = send(session, CompleteOrder(order_id=1, happened_at=AT), order)
     assert isinstance(receipt.error, Refused)
     assert receipt.error.words == f"Order {order} is “{status}” in the shop; it was shipped, so someone has to decide."
     assert shop.orders[order]["status"] == status
@@ -154,7 +154,7 @@ def test_what_a_person_decided_in_the_shop_is_not_overwritten(shop: Shop, sessio
 def test_an_order_in_the_trash_stays_there(shop: Shop, session: Session) -> None:
     (order,) = shop.place()
     shop.trash(order)
-    receipt = send(session, CompleteOrder(order_id=1), order)
+    receipt = send(session, CompleteOrder(order_id=1, happened_at=AT), order)
     assert isinstance(receipt.error, Refused) and receipt.error.reason == "order_trash"
 
 
@@ -170,7 +170,7 @@ def test_an_order_in_the_trash_stays_there(shop: Shop, session: Session) -> None
 def test_a_status_code_becomes_one_of_the_four(shop: Shop, session: Session, fault: Fault, error: type) -> None:
     (order,) = shop.place()
     shop.faults.add(fault)
-    assert type(send(session, CompleteOrder(order_id=1), order).error) is error
+    assert type(send(session, CompleteOrder(order_id=1, happened_at=AT), order).error) is error
 
 
 # ---- refresh
@@ -199,4 +199,4 @@ def test_one_failing_refresh_does_not_concern_the_others(shop: Shop, session: Se
 
 
 def test_needs_name_the_order(shop: Shop) -> None:
-    assert connector.sends[CompleteOrder].needs(CompleteOrder(order_id=5)) == (Ref("order", 5),)
+    assert connector.sends[CompleteOrder].needs(CompleteOrder(order_id=5, happened_at=AT)) == (Ref("order", 5),)
