@@ -110,8 +110,8 @@ def by_connector(shop: Shop, numbers: Sequence[int]) -> list[int]:
     _send(shop, [_customer(number) for number in numbers], links)
     created = _send(shop, [_order(shop, number) for number in numbers], links)
     off = [(number, _total(number) - (r.amount or 0)) for number, r in zip(numbers, created, strict=True)]
-    _send(shop, [AddRounding(order_id=number, amount=rest) for number, rest in off if rest], links)
-    confirmed = _send(shop, [ConfirmOrder(order_id=number) for number in numbers], links)
+    _send(shop, [AddRounding(order_id=number, booking_id=number, amount=rest) for number, rest in off if rest], links)
+    confirmed = _send(shop, [ConfirmOrder(order_id=number, booking_id=number) for number in numbers], links)
     return [int(receipt.external_id) for receipt in confirmed]
 
 
@@ -125,7 +125,7 @@ def _customer(number: int) -> UpsertCustomer:
 
 def _order(shop: Shop, number: int) -> CreateOrder:
     return CreateOrder(
-        order_id=number, reference=f"{shop.settings.module}-{number}", customer_id=number, billing_id=2 * number,
+        order_id=number, booking_id=number, reference=f"{shop.settings.module}-{number}", customer_id=number, billing_id=2 * number,
         shipping_id=2 * number + 1, placed_at=_PLACED, currency=shop.currency, prices_include_tax=False, total=_total(number),
         lines=tuple(_line(number, sku) for sku in shop.products),
     )  # fmt: skip

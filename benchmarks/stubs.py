@@ -62,12 +62,12 @@ def _customer(job: Job, theirs: str) -> Receipt:
 def _created(job: Job, theirs: str) -> Receipt:
     command: CreateOrder = job.command
     return Receipt(
-        job.id, state="created", external_id=theirs, amount=command.total, links=[("order", command.order_id, f"{command.order_id}")]
+        job.id, state="created", external_id=theirs, amount=command.total, links=[("booking", command.booking_id, f"{command.booking_id}")]
     )  # fmt: skip
 
 
 def _confirmed(job: Job, theirs: str) -> Receipt:
-    return Receipt(job.id, state="confirmed", external_id=job.resolved[Ref("order", job.command.order_id)])
+    return Receipt(job.id, state="confirmed", external_id=job.resolved[Ref("booking", job.command.booking_id)])
 
 
 def _requested(job: Job, theirs: str) -> Receipt:
