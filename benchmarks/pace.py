@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 from benchmarks import bodies, load
 
-FIRST = 2_000_000_000  # of as many digits as what it replaces in a basket
+FIRST = 2_000_000  # of as many digits as what it replaces in a basket
 VARIETY = 3_000  # different baskets
 CONNECTIONS = 8
-_BASE = 1_000_000_000
+_BASE = 1_000_000  # an order is placed so many seconds after bodies.BEGAN: one of the future would wait for its day
 
 
 class Run:

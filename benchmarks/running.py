@@ -90,6 +90,9 @@ class Running:
             offer = self.stretch(rate, seconds)
             self.drained()
         offer.ended = sql.fetch("SELECT max(settled_at) FROM sync_command")[0][0]
+        if offer.ended is None:
+            held = sql.fetch("SELECT reason, count(*) FROM canonical_hold WHERE lifted_at IS NULL GROUP BY reason")
+            raise Broken(f"None of {offer.accepted} orders left: {_words() or held}.")
         return offer
 
     @contextmanager
