@@ -277,7 +277,9 @@ class MappingAdmin(SimpleHistoryAdmin, Lists):
     # ---- the form ----
     def get_form(self, request: Request, obj: Mapping | None = None, change: bool = False, **kwargs: Any) -> type:
         form = form_of(_kind(request, obj))
-        kwargs["form"] = type("MappingForm", (form,), {"channel": None, "key": None}) if obj else form  # shown, never changed
+        kwargs["form"] = (
+            type("MappingForm", (form,), {"channel": None, "key": None}) if obj else form
+        )  # shown, never changed
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: Request, obj: Mapping | None = None) -> list[Any]:
