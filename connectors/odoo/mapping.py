@@ -80,8 +80,8 @@ class Named:
         ids = [id for id, names in self.names.items() if (str(id) == word if word.isdecimal() else word in names)]
         if len(ids) == 1:
             return ids[0]
-        words = f"Odoo has {len(ids) or 'no'} {self.what} «{word}»" + (f" (ids {_listed(ids)})" if ids else "")
-        raise Refused(f"{words}. Name one by its id or its exact name.", reason=self.reason)
+        words = f"more than one {self.what} «{word}» (ids {_listed(ids)})" if ids else f"no {self.what} «{word}»"
+        raise Refused(f"Odoo has {words}. Name one by its id or its exact name.", reason=self.reason)
 
 
 def _listed(ids: Iterable[int]) -> str:
@@ -92,7 +92,7 @@ def terms(session: Session, words: Iterable[str]) -> Named:
     """Payment terms; none are read where nobody names any. An unknown one is Refused (terms_mapping)."""
     asked = any(words)
     rows = search(session, "account.payment.term", NamedRow, [], order="id") if asked else []
-    return Named("payment terms", "terms_mapping", {row.id: [row.name] for row in rows})
+    return Named("payment term", "terms_mapping", {row.id: [row.name] for row in rows})
 
 
 def guest_account(session: Session) -> int:

@@ -64,7 +64,7 @@ def _hold(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step
 
 # ---- release ----------------------------------------------------------------------------------------------------------------
 def _release(order: OrderView, blocked: bool, now: datetime) -> Iterator[Step]:
-    if not blocked and (order.released_at is None) and releasing.verdict(order, now).go:
+    if not blocked and _may_go(order, now):
         yield Step(order.cause, order.channel_id, OrderReleased(occurred_at=now, order_id=order.id))
         if order.erp_id is not None and order.booking is None:
             yield Step(order.cause, order.channel_id, booking.raised(order, now))
@@ -72,6 +72,13 @@ def _release(order: OrderView, blocked: bool, now: datetime) -> Iterator[Step]:
             yield from _raise(order, now)  # else the next round finds what no warehouse can ship, and holds the order
     elif order.shop_status == "on_hold" and not reckoning.paid(order):
         yield from _unpaid(order, now)
+
+
+def _may_go(order: OrderView, now: datetime) -> bool:
+    """Whether it may be released: by the rules of its payment method, or because a person overruled just what they wait for."""
+    verdict = releasing.verdict(order, now)
+    waiting = verdict.waiting
+    return verdict.go or (waiting is not None and reckoning.overruled(order, None, waiting.reason, waiting.detail))
 
 
 def _unpaid(order: OrderView, now: datetime) -> Iterator[Step]:

@@ -218,12 +218,20 @@ class OrderView:
 
     @property
     def stance(self) -> Stance:
-        """What the shop wants of it now. Where reserved money is enough, its shop keeps an order on hold until it is captured."""
+        """What the shop wants of it now. Where reserved money is enough, its shop keeps an order on hold until it is captured; and a
+        person who sends an unpaid order all the same means it."""
         known = stance(self.shop_status, self.gone, self.released_at is not None)
-        return "go" if known == "pause" and self._reserved() else known
+        return (
+            "go"
+            if known == "pause" and self.shop_status == "on_hold" and (self._reserved() or self._let_go())
+            else known
+        )
+
+    def _let_go(self) -> bool:
+        return any(not h.open and h.by and h.reason in ("payment", "payment_ended") for h in self.holds)
 
     def _reserved(self) -> bool:
-        if self.shop_status != "on_hold" or self.authorised is None or self.captured is not None:
+        if self.authorised is None or self.captured is not None:
             return False
         try:
             return self.tables.payment(self.payment_method).release == "authorised"

@@ -317,7 +317,9 @@ def test_refunded_units_are_taken_back_before_they_ship(known: World) -> None:
     answer(known)
     assert lines() == [(2, 1, 1, 0, 1)]
     assert carry_out(known) == ["AmendOrder"]
-    assert [(x["stated"]["units"], float(x["stated"]["total"])) for x in told("AmendOrder")[-1]["lines"]] == [(1, 10.33)]
+    assert [(x["stated"]["units"], float(x["stated"]["total"])) for x in told("AmendOrder")[-1]["lines"]] == [
+        (1, 10.33)
+    ]
     ship(known, 1)
     assert sorted(carry_out(known)) == ["CompleteOrder", "PostGoodsIssue", "SendTracking"]
     assert (stage(), holds()) == ("completed", [])

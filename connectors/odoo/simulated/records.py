@@ -211,9 +211,10 @@ class Records:
         return self._value(relation, self.get(relation, row[name]), rest)
 
     def _candidates(self, model: str, domain: Sequence[Any]) -> Iterable[Record]:
+        """Records a search need look at: of conditions that all must hold, the first that names ids selects them."""
         table = self.store.table(model)
-        for leaf in domain:
-            if isinstance(leaf, str) or leaf[1] not in ("in", "="):
+        for leaf in domain if all(isinstance(leaf, list) for leaf in domain) else ():
+            if leaf[1] not in ("in", "="):
                 continue
             wanted = leaf[2] if leaf[1] == "in" else [leaf[2]]
             if leaf[0] == "id":

@@ -21,7 +21,8 @@ from connectors.woocommerce.simulator.refunds import Refunds
 from connectors.woocommerce.simulator.views import API, Record, stamp
 
 UNPAID = frozenset({"pending", "on-hold", "failed", "cancelled"})  # a payment moves these to processing
-CHARGED = "_stripe_captured_amount"  # what was captured, where that is not the whole total
+#: How gateways of the SkyVerge framework note that only a part was taken.
+PARTLY, CHARGED = "_wc_card_charge_captured", "_wc_card_capture_total"
 
 
 class Staff(Refunds):
@@ -167,7 +168,7 @@ class Staff(Refunds):
             record = self.orders[order]
             metas = [{"key": CAPTURED, "value": "yes"}]
             if amount is not None:
-                metas.append({"key": CHARGED, "value": str(amount)})
+                metas += [{"key": PARTLY, "value": "partial"}, {"key": CHARGED, "value": str(amount)}]
             self._merge_meta(record, metas)
             self._charge(record, record["transaction_id"])
 

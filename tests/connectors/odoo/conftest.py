@@ -1,6 +1,7 @@
 """A simulated Odoo, and a desk from which commands are sent to it through the real way out."""
 
 import json
+import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -73,6 +74,13 @@ class Desk:
     def orders(self) -> list[Any]:
         found: list[Any] = self.odoo.state()["orders"]
         return found
+
+    def by_hand(self, order: int, action: str, **body: Any) -> None:
+        """What staff do with an order of Odoo's."""
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.odoo.url}/_sim/orders/{order}/{action}", json.dumps(body).encode(), method="POST"
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310
 
     def confirmed(self, *commands: CreateOrder) -> None:
         """The orders exist in Odoo and are confirmed."""

@@ -101,7 +101,7 @@ def test_before_confirmation_it_waits(desk: Desk) -> None:
 
 def test_after_somebody_booked_it_by_hand_a_person_decides(desk: Desk) -> None:
     desk.confirmed(order())
-    desk.odoo.business.validate([1], {})
+    desk.odoo.business.stock.validate([1], {})
     [receipt] = desk.send(issue(1, 1, *BOTH))
     assert isinstance(receipt.error, Refused)
     assert receipt.error.reason == "nothing_open"

@@ -3,9 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from canonical.commands import AddRounding, ConfirmOrder, Ref
+from canonical.commands import AddRounding, ConfirmOrder, OrderLine, Ref
+from canonical.types import Tax
 from connectors.base import Receipt
 from connectors.errors import Misconfigured, Refused, Retry
 from connectors.odoo.orders import unit_price
@@ -24,20 +26,29 @@ def test_every_line_is_stated_in_full(desk: Desk) -> None:
     assert (receipt.state, receipt.external_id, receipt.amount) == ("created", "1", Decimal("29.73"))
     [held] = desk.orders()
     assert {**held, "created_at": 0} == {
-        "id": 1, "name": "S00001", "reference": "WEB-1", "state": "draft", "amount_total": "29.73", "amount_tax": "2.10",
-        "currency": "EUR", "created_at": 0, "pickings": [],
+        "id": 1, "xid": "booking_1", "name": "S00001", "reference": "WEB-1", "state": "draft", "locked": False,
+        "amount_total": "29.73", "amount_tax": "2.10", "currency": "EUR", "terms": "", "customer": "Ann Buyer", "note": "",
+        "created_at": 0, "pickings": [],
         "lines": [
-            stated("W1-MUG-BLUE", "Article 1", 3.0, 3.3333333333, [21.0]),
-            stated("W1-PLATE-S", "Article 3", 1.0, 8.95, []),
-            stated("DL-GIFT", "Article 40", 1.0, 5.73, []),
-            stated("Shipping", "Parcel", 1.0, 4.95, []),
-            stated("Fee", "Parcel", 1.0, -2.0, []),
+            stated("line_11_sku_1", "W1-MUG-BLUE", "Article 1", 3.0, 3.3333333333, [21.0]),
+            stated("line_12_sku_3", "W1-PLATE-S", "Article 3", 1.0, 8.95, []),
+            stated("line_13_sku_40", "DL-GIFT", "Article 40", 1.0, 5.73, []),
+            stated("charge_1", "Shipping", "Parcel", 1.0, 4.95, []),
+            stated("charge_2", "Fee", "Parcel", 1.0, -2.0, []),
         ],
     }  # fmt: skip
 
 
-def stated(sku: str, name: str, quantity: float, price: float, taxes: list[float]) -> dict[str, object]:
-    return {"sku": sku, "name": name, "quantity": quantity, "price_unit": price, "delivered": 0.0, "taxes": taxes}
+def stated(xid: str, sku: str, name: str, quantity: float, price: float, taxes: list[float]) -> dict[str, object]:
+    return {
+        "xid": f"booking_1_{xid}",
+        "sku": sku,
+        "name": name,
+        "quantity": quantity,
+        "price_unit": price,
+        "delivered": 0.0,
+        "taxes": taxes,
+    }
 
 
 def test_an_order_sent_again_is_found_and_left_alone(desk: Desk) -> None:
@@ -102,6 +113,49 @@ def test_an_ambiguous_tax_wants_a_choice_and_takes_it(desk: Desk) -> None:
     [chosen] = desk.send(order(), session=desk.session(taxes={"21.00": id}))
     assert chosen.state == "created"
     assert desk.odoo.store.table("sale.order.line")[1]["tax_ids"] == [id]
+
+
+def mapped(rate: str, erp: str) -> OrderLine:
+    tax = Tax(code="rc", rate=Decimal(rate), amount=Decimal(0), erp=erp)
+    stated = line(11, MUG, 1, "10.00")
+    return msgspec.structs.replace(stated, stated=msgspec.structs.replace(stated.stated, taxes=(tax,)))
+
+
+@pytest.mark.parametrize(("rate", "erp", "tax"), [("0", "0%", 6), ("21", "2", 2), ("0", "Reverse charge", 7)])
+def test_a_tax_the_shops_mapping_names_is_taken(desk: Desk, rate: str, erp: str, tax: int) -> None:
+    reverse = {"name": "Reverse charge", "amount": 0.0, "amount_type": "group", "type_tax_use": "sale", "company_id": 1}
+    desk.odoo.records.create("account.tax", reverse)
+    assert errors(desk.send(order(1, mapped(rate, erp)))) == [""]
+    assert desk.odoo.store.table("sale.order.line")[1]["tax_ids"] == [tax]
+
+
+def test_a_mapped_tax_that_is_not_there_or_not_alone(desk: Desk) -> None:
+    desk.odoo.records.create(
+        "account.tax", {"name": "21%", "amount": 5.0, "amount_type": "percent", "type_tax_use": "sale", "company_id": 1}
+    )
+    refused = desk.send(order(1, mapped("21", "21%")), order(2, mapped("21", "99")), order(3, mapped("21", "21% EU")))
+    assert errors(refused) == [
+        "Odoo has more than one sales tax «21%» (ids 1, 7). Name one by its id or its exact name.",
+        "Odoo has no sales tax «99». Name one by its id or its exact name.",
+        "Odoo has no sales tax «21% EU». Name one by its id or its exact name.",
+    ]
+    assert {r.error.reason for r in refused if isinstance(r.error, Refused)} == {"tax_mapping"}
+
+
+def test_payment_terms_are_named_or_left_to_the_customer(desk: Desk) -> None:
+    desk.odoo.records.write("res.partner", 1, {"property_payment_term_id": 1})
+    orders = (order(1, terms="30 Days"), order(2, terms="2"), order(3), order(4, terms="Whenever"))
+    receipts = desk.send(*orders)
+    assert errors(receipts) == [
+        "",
+        "",
+        "",
+        "Odoo has no payment term «Whenever». Name one by its id or its exact name.",
+    ]
+    assert isinstance(receipts[3].error, Refused) and receipts[3].error.reason == "terms_mapping"
+    assert {o["reference"]: o["terms"] for o in desk.orders()} == {
+        "WEB-1": "30 Days", "WEB-2": "15 Days", "WEB-3": "Immediate Payment",
+    }  # fmt: skip
 
 
 def test_another_currency_takes_its_pricelist(desk: Desk) -> None:

@@ -66,7 +66,9 @@ def change(number: int = 1, kind: ChangeKind = "amend", request: int = 1) -> Job
 
 @pytest.fixture
 def partner() -> Iterator[Warehouse]:
-    with Warehouse(secrets=[SECRET], behaviour=lambda data: "silent") as warehouse:
+    with Warehouse(
+        secrets=[SECRET], behaviour=lambda data: "silent", answers=lambda data: "silent_changes"
+    ) as warehouse:
         yield warehouse
 
 
@@ -149,6 +151,16 @@ def test_a_change_says_the_whole_request_as_it_should_be(
             "asked_at": "2026-05-01T12:00:00.250000Z",
         },
     }  # fmt: skip
+
+
+def test_a_change_is_heard_once_and_of_a_known_request_only(
+    partner: Warehouse, session: Callable[..., Session]
+) -> None:
+    send(session(), job())
+    receipts = send(session(), change(kind="hold"), change(request=2), change(kind="hold"))
+    assert [outcome(r) for r in receipts] == [(None, False), (Refused, False), (None, False)]
+    assert receipts[1].error and receipts[1].error.words == "The partner refused the request: We do not know WEB-2-F1."
+    assert (partner.state()["requests"]["WEB-1-F1"]["changes"].keys(), partner.state()["doubles"]) == ({"1"}, [])
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ def test_money_is_reserved_and_captured_later(shop: Shop) -> None:
     shop.capture(number, Decimal("3.00"))
     metas = {meta["key"]: meta["value"] for meta in shop.orders[number]["meta_data"]}
     assert payment(shop, number) == ("processing", True, True)
-    assert (metas["_stripe_charge_captured"], metas["_stripe_captured_amount"]) == ("yes", "3.00")
+    assert (metas["_wc_card_charge_captured"], metas["_wc_card_capture_total"]) == ("partial", "3.00")
 
 
 def test_cash_on_delivery_is_paid_when_it_is_completed(shop: Shop) -> None:
