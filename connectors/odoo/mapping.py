@@ -14,7 +14,7 @@ from canonical.types import Address, Tax
 from connectors.base import Session
 from connectors.errors import Misconfigured, Refused, SyncError
 from connectors.odoo.loading import load_once
-from connectors.odoo.transport import Link, Text, call, reading, search
+from connectors.odoo.transport import Link, Text, call, reading, release, search
 
 NAMES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding"}
 FREE = Decimal("0.0000000001")  # how finely a price is stated where Odoo does not round prices
@@ -163,14 +163,15 @@ def taxes(session: Session) -> Taxes:
 # ---- currencies ---------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Pricelists:
-    """How to get an order into a currency: no pricelist for the company's own, else the first pricelist of that currency."""
+    """How to get an order into a currency: no pricelist for the company's own where Odoo allows that, else the first one of it."""
 
     company: str
     found: Mapping[str, int]
+    required: bool = False
 
     def id(self, currency: str) -> str:
         """product.pricelist id as load() wants it; empty = explicitly none. Refused (currency_mapping) when there is no way."""
-        if currency == self.company:
+        if currency == self.company and not self.required:
             return ""
         if currency in self.found:
             return str(self.found[currency])
@@ -183,17 +184,18 @@ class Pricelists:
 def pricelists(session: Session, currencies: Iterable[str]) -> Pricelists:
     """The company's currency and pricelists for the others. An order's currency is its pricelist's (`_compute_currency_id`)."""
     chosen = session.settings.company
-    domain = [["id", "=", chosen]] if chosen else []
-    companies = search(session, "res.company", CurrencyRow, domain)
+    mine = [["id", "=", chosen]] if chosen else []
+    companies = search(session, "res.company", CurrencyRow, mine)
     if len(companies) != 1:
         raise Misconfigured("Name in the settings which of the companies in this Odoo the orders belong to.")
     company = companies[0].currency_id[1]
-    others = sorted(set(currencies) - {company})
-    if not others:
+    required = release(session).pricelist_required
+    wanted = sorted(set(currencies) - (set() if required else {company}))
+    if not wanted:
         return Pricelists(company, {})
-    wanted = [["currency_id.name", "in", others], ["company_id", "in", [False, companies[0].id]]]
-    found = search(session, "product.pricelist", CurrencyRow, wanted, order="id desc")
-    return Pricelists(company, {p.currency_id[1]: p.id for p in found})
+    domain = [["currency_id.name", "in", wanted], ["company_id", "in", [False, companies[0].id]]]
+    found = search(session, "product.pricelist", CurrencyRow, domain, order="id desc")
+    return Pricelists(company, {p.currency_id[1]: p.id for p in found}, required)
 
 
 # ---- prices -------------------------------------------------------------------------------------------------------------------

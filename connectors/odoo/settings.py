@@ -1,6 +1,7 @@
 """What a shop tells us about its Odoo. Knows nothing of how it is used."""
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -11,11 +12,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `module` prefixes our external ids; it must not be the name of a module installed there, or an upgrade would clean them up.
     `taxes` maps a percentage ("19", "8.875") to an account.tax id where looking it up would be ambiguous. The three products are
     internal references (default_code) of service products; an empty one is created on demand under an external id of ours.
+    `api`: /json/2 (Odoo 19 and later) or /jsonrpc (14 and later), or what is found there. /jsonrpc wants the user's `login` too.
     `guest_account` is the contact all guests are booked on where a shop wants that: its id, or its exact name or reference.
     """
 
     url: str
     database: str
+    login: str = ""
+    api: Literal["auto", "json2", "jsonrpc"] = "auto"
     module: str = "retailsync"
     company: int | None = None
     taxes: dict[str, int] = {}

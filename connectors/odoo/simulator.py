@@ -1,5 +1,6 @@
 """A simulated Odoo 19: /json/2 with the models the connector uses, its errors and its habits, checked against a real one.
 
+Older releases speak /jsonrpc only, see simulated/rpc.py.
 `python -m connectors.odoo.simulator --port 9102 --store DIR --seed 1`; the API key and database are what --api-key and --database say.
 Keeps what Odoo keeps: external ids, contacts, orders, transfers. Does not do stock levels, invoices (but for how much of an order is
 invoiced), rights or pricelist rules. Staff work at `POST /_sim/orders/<id>/<action>`: cancel, lock, unlock, delete, invoice, line
@@ -17,6 +18,7 @@ from connectors.odoo.simulated.business import Business
 from connectors.odoo.simulated.loading import CONFLICT, Loader
 from connectors.odoo.simulated.oracle import Oracle
 from connectors.odoo.simulated.records import MODELS, Record, Records, Trouble, model_of, value_error
+from connectors.odoo.simulated.rpc import Rpc, loads
 from connectors.odoo.simulated.stock import LOCATIONS
 from connectors.simulation import Answer, Request, Simulator, Stop, arguments, serve
 
@@ -34,7 +36,10 @@ TERMS = ("Immediate Payment", "15 Days", "30 Days")
 
 
 class Odoo(Simulator):
-    """The simulated system. `pace` = seconds a load takes per record: what makes two loads of one external id overlap."""
+    """The simulated system. `pace` = seconds a load takes per record: what makes two loads of one external id overlap.
+
+    `release` other than 19.0 speaks /jsonrpc only, in that release's words; `login` is the user the key belongs to there.
+    """
 
     name = "odoo"
 
@@ -51,6 +56,8 @@ class Odoo(Simulator):
         steps: str = "ship_only",
         currency: str = "EUR",
         pace: float = 0.0,
+        release: str = "19.0",
+        login: str = "engine@shop.example",
     ) -> None:
         super().__init__(port=port, host=host, store=store, seed=seed)
         self.api_key, self.database, self.pace = api_key, database, pace
@@ -59,10 +66,10 @@ class Odoo(Simulator):
         self._loading: set[str] = set()
         self._loading_lock = threading.Lock()
         self.routes.add("POST", "/json/2/<model>/<method>", self._json2)
-        self.routes.add(
-            "GET", "/json/version", lambda request: {"version": "19.0", "version_info": [19, 0, 0, "final", 0, ""]}
-        )
+        self.routes.add("GET", "/json/version", self._version)
         self.routes.add("POST", "/_sim/orders/<id>/<action>", self._by_hand)
+        self.rpc = Rpc(self._call, release=release, database=database, login=login, api_key=api_key)
+        self.routes.add("POST", "/jsonrpc", self.rpc.answer)
         if not self.store.table("res.company"):
             self._seed(currency)
 
@@ -81,7 +88,15 @@ class Odoo(Simulator):
             with self._loading_lock:
                 self._loading -= xids
 
+    def _version(self, request: Request) -> Any:
+        self.rpc.refuse_json2()
+        return {
+            "version": self.rpc.release,
+            "version_info": [*map(int, self.rpc.release.split(".")), 0, "final", 0, ""],
+        }
+
     def _json2(self, request: Request, model: str, method: str) -> Any:
+        self.rpc.refuse_json2()
         if request.headers.get("x-odoo-database", self.database) != self.database:
             raise Stop(404, NO_DATABASE, {"Content-Type": "text/html; charset=utf-8"})
         try:
@@ -156,7 +171,9 @@ class Odoo(Simulator):
         create = self.records.create
         money = create("res.currency", {"name": currency})
         company = create("res.company", {"name": "My Company", "currency_id": money})
-        create("ir.module.module", {"name": "base", "latest_version": "19.0.1.3"})
+        create("ir.module.module", {"name": "base", "latest_version": f"{self.rpc.release}.1.3"})
+        if self.rpc.number < 17:
+            create("product.pricelist", {"name": "Public Pricelist", "currency_id": money})
         for rate in (21.0, 9.0, 15.0, 19.0, 7.0, 0.0):
             create("account.tax", {
                 "name": f"{rate:g}%", "amount": rate, "amount_type": "percent", "type_tax_use": "sale", "company_id": company,
@@ -219,9 +236,7 @@ def _conflict() -> dict[str, Any]:
 
 def _external_ids(request: Request) -> set[str]:
     """External ids of the records a load is about; empty for every other request."""
-    if not request.path.endswith("/load"):
-        return set()
-    said = request.json()
+    said = request.json() if request.path.endswith("/load") else loads(request)
     fields = said.get("fields", [])
     column = fields.index("id") if "id" in fields else None
     return set() if column is None else {row[column] for row in said.get("data", []) if row[column]}
@@ -238,6 +253,8 @@ def main() -> None:
     options = arguments(__doc__ or "")
     options.add_argument("--api-key", default="odoo-key")
     options.add_argument("--database", default="odoo")
+    options.add_argument("--release", default="19.0", help="14.0 to 19.0; before 19.0 it speaks /jsonrpc only")
+    options.add_argument("--login", default="engine@shop.example", help="whose key it is, for /jsonrpc")
     options.add_argument("--rounding", choices=("round_globally", "round_per_line"), default="round_globally")
     options.add_argument("--steps", choices=("ship_only", "pick_pack_ship"), default="ship_only")
     options.add_argument("--currency", default="EUR")

@@ -22,3 +22,7 @@ class TestContract(ConnectorContract):
         issue(1, 1, (11, MUG, 1)),
         Refresh(entity="sku", external_id="2"),
     )
+
+
+class TestContractOverJsonRpc(TestContract):
+    settings = {"url": "https://odoo.example", "database": "shop", "api": "jsonrpc", "login": "engine"}
