@@ -18,6 +18,12 @@ from connectors.woocommerce import oauth
 API = "/wp-json/wc/v3"
 MAX_PAGE = 100  # the API refuses more
 
+#: What whoever allows plain http has to know. Requests are signed, so nobody learns the key or changes what we ask for; answers are not.
+OPEN_LINE = (
+    "Without https, orders, names and addresses can be read, and what the shop answers can be changed, by anybody on the way. "
+    "Give the shop a certificate, and its address with https://, as soon as possible."
+)
+
 T = TypeVar("T")
 
 
@@ -30,9 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_size: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)] = 50
     sweep_hours: Annotated[int, msgspec.Meta(ge=1)] = 24  # all products are read again after so long
     notify_customer: bool = True  # the shop mails the customer about a shipment
-    #: The shop has no https. Requests are signed, so nobody learns the key or changes what is asked for; but everything can be READ on its
-    #: way: orders, names and addresses. A shop that can have a certificate should.
-    allow_http: bool = False
+    allow_http: bool = False  # the shop has no https: see OPEN_LINE
     allow_loopback_http: bool = False  # development only: the shop is a simulator on this machine
 
 

@@ -166,6 +166,11 @@ class WireRefundOf(Wire):
     refund: WireRefund | UnsetType = UNSET
 
 
+def refund_of(order: str, refund: bytes) -> bytes:
+    """A refund's JSON, untouched, with its order's id: `{"order": "138", "refund": {…}}`, as WireRefundOf reads it."""
+    return msgspec.json.encode({"order": order, "refund": msgspec.Raw(refund.removeprefix(b"\xef\xbb\xbf"))})
+
+
 class WireProduct(Wire):
     """A product or a variation; or an error object."""
 

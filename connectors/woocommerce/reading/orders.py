@@ -93,7 +93,7 @@ def order_stated(said: WireOrder, read_at: datetime | None) -> OrderStated:
         placed_at=created,
         currency=_currency(said.currency, ref),
         prices_include_tax=said.prices_include_tax,
-        total=total + paid_with.taken_off,
+        total=total + sum((tender.amount for tender in paid_with.tenders), Decimal(0)),
         total_tax=money(said.total_tax, f"total_tax of order {ref}", negative=True),
         lines=lines,
         charges=charges,

@@ -80,43 +80,54 @@ def _captured(marks: Mapping[str, str], ref: str) -> Decimal | None:
 
 # ---- money of another kind --------------------------------------------------------------------------------------------------
 class PaidWith(NamedTuple):
-    """Tenders and coupons of an order, and how much of the tenders the shop has subtracted from the order's total."""
+    """What the shop has subtracted from an order's total, and the coupons that lowered its lines."""
 
     tenders: tuple[Tender, ...]
     coupons: tuple[Coupon, ...]
-    taken_off: Decimal
 
 
 def paid_with(said: WireOrder, gap: Decimal, ref: str) -> PaidWith:
     """Which tenders lowered the total is a setting of each plugin, so arithmetic decides: `gap` is what lines, charges and taxes make more
-    than the stated total, and those are taken as subtracted that explain it best. Store credit that explains nothing has lowered
-    the lines: an ordinary coupon. A gift card is money in any case.
+    than the stated total, and those are taken that explain it best. Store credit that explains nothing has lowered the lines: an
+    ordinary coupon. A gift card that explains nothing has paid nothing: it was given back, or its plugin counts otherwise.
     """
-    cards = tuple(_gift_cards(said, ref))
     used = _contributions(said.meta_data)
-    credits = {coupon.code: _credit(coupon, used, ref) for coupon in said.coupon_lines if _is_credit(coupon, used)}
-    lent = _sum(cards), sum(credits.values(), Decimal(0))
-    taken = min(product((False, True), repeat=2), key=lambda chosen: abs(gap - _chosen(lent, chosen)))
-    coupons = [c for c in said.coupon_lines if not (taken[1] and c.code in credits)]
-    lowered = tuple(
-        Tender(kind="store_credit", ref=text(code), amount=amount) for code, amount in credits.items() if amount
-    )
+    credits = [c for c in said.coupon_lines if _is_credit(c, used)]
+    kinds = (_merged(_gift_cards(said, ref)), _merged(_store_credit(credits, used, ref)))
+    taken = min(product((False, True), repeat=2), key=lambda chosen: abs(gap - _sum(_chosen(kinds, chosen))))
+    lowering = [c for c in said.coupon_lines if not (taken[1] and c in credits)]
     return PaidWith(
-        tenders=(*cards, *(lowered if taken[1] else ())),
+        tenders=_chosen(kinds, taken),
         coupons=tuple(
             Coupon(code=text(c.code), discount=money(c.discount, f"A coupon's discount of order {ref}"))
-            for c in coupons
+            for c in lowering
         ),
-        taken_off=_chosen(lent, taken),
     )
 
 
-def _chosen(amounts: tuple[Decimal, Decimal], chosen: Sequence[bool]) -> Decimal:
-    return sum((amount for amount, yes in zip(amounts, chosen, strict=True) if yes), Decimal(0))
+def _chosen(kinds: Sequence[tuple[Tender, ...]], chosen: Sequence[bool]) -> tuple[Tender, ...]:
+    return tuple(tender for kind, yes in zip(kinds, chosen, strict=True) if yes for tender in kind)
+
+
+def _merged(tenders: Iterator[Tender]) -> tuple[Tender, ...]:
+    """One per card: `ref` is all that tells them apart."""
+    found: dict[str, Tender] = {}
+    for tender in tenders:
+        known = found.get(tender.ref)
+        found[tender.ref] = Tender(
+            kind=tender.kind, ref=tender.ref, amount=tender.amount + (known.amount if known else 0)
+        )
+    return tuple(found.values())
 
 
 def _sum(tenders: Sequence[Tender]) -> Decimal:
     return sum((tender.amount for tender in tenders), Decimal(0))
+
+
+def _store_credit(coupons: Sequence[WireCoupon], used: Mapping[str, Any], ref: str) -> Iterator[Tender]:
+    for coupon in coupons:
+        if amount := _credit(coupon, used, ref):
+            yield Tender(kind="store_credit", ref=text(coupon.code), amount=amount)
 
 
 def _gift_cards(said: WireOrder, ref: str) -> Iterator[Tender]:

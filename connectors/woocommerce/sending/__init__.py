@@ -1,7 +1,7 @@
 """Our commands → requests to a shop → receipts. Knows what each command is to the shop; status codes belong to the client.
 
-Batches: completions share their requests. Fulfillments have no batch route, so shipments of one call are sent one after the other, each
-with its own outcome; what is saved is everything around the calls.
+Batches: completions share their requests, and saying one twice changes nothing. Shipments go one by one: fulfillments have no batch
+route, and when a worker dies in the middle of several, those never sent could not be told from those whose answer was lost.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from connectors.woocommerce.sending.tracking import look, send_tracking
 SENDS: Mapping[type[Command], Send] = {
     Refresh: Send(each(refresh), "idempotent", batch=10, deadline=60.0),
     SendTracking: Send(
-        each(send_tracking), "search_then_create", needs=order_of, look=look, batch=10, deadline=60.0, longest=60.0
+        each(send_tracking), "search_then_create", needs=order_of, look=look, deadline=60.0, longest=60.0
     ),
     # ten: a shop writes mails and stock for each before it answers, and PHP is often given 30 seconds
     CompleteOrder: Send(complete_orders, "idempotent", needs=order_of, batch=10, deadline=60.0, longest=60.0),

@@ -13,6 +13,7 @@ from connectors.base import Heard, Job, Receipt, Session
 from connectors.errors import Refused
 from connectors.woocommerce.client import Answer, ask
 from connectors.woocommerce.reading import TOPICS
+from connectors.woocommerce.wire import refund_of
 
 
 class Place(NamedTuple):
@@ -38,12 +39,7 @@ def _refund(external_id: str) -> Place | None:
     if not (match := re.fullmatch(r"([0-9]{1,20}):([0-9]{1,20})", external_id)):
         return None
     order, refund = match.groups()
-    return Place(f"/orders/{order}/refunds/{refund}", refund, lambda body: wrapped(order, body))
-
-
-def wrapped(order: str, refund: bytes) -> bytes:
-    """A refund's JSON, untouched, with its order's id: `{"order": "138", "refund": {…}}`."""
-    return msgspec.json.encode({"order": order, "refund": msgspec.Raw(refund.removeprefix(b"\xef\xbb\xbf"))})
+    return Place(f"/orders/{order}/refunds/{refund}", refund, lambda body: refund_of(order, body))
 
 
 PLACES: Mapping[Entity, Callable[[str], Place | None]] = {

@@ -58,7 +58,7 @@ def listed(request: Request, rows: Iterable[Record], query: Mapping[str, str] | 
     chosen = [row for row in rows if _passes(row, query)]
     field = {"id": "id", "modified": "date_modified_gmt"}.get(query.get("orderby", ""), "date_created_gmt")
     chosen.sort(
-        key=lambda row: (row[field] or "", row["id"]) if field != "id" else row["id"],
+        key=lambda row: (row.get(field) or row["date_created_gmt"] or "", row["id"]) if field != "id" else row["id"],
         reverse=query.get("order") != "asc",
     )
     size = number(query, "per_page", 10)

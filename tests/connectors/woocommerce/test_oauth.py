@@ -69,6 +69,14 @@ def test_a_shop_on_plain_http_is_spoken_to_with_signatures(plain: Shop) -> None:
     assert all("authorization" not in request.headers for request in plain.seen)
 
 
+def test_whoever_allows_plain_http_is_warned(plain: Shop) -> None:
+    assert connector.probe
+    said = connector.probe(visit(plain, allow_http=True))
+    assert said.startswith(
+        f"WooCommerce 11.0.1 answers at {plain.url}. Without https, orders, names and addresses can be read"
+    )
+
+
 def test_the_secret_never_leaves_and_no_two_requests_are_alike(plain: Shop) -> None:
     session = visit(plain)
     assert connector.probe

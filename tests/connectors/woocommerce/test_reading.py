@@ -423,9 +423,14 @@ def test_a_gift_card_is_a_tender_and_the_order_costs_what_it_costs(field: str, e
     assert fact.tenders == (Tender(kind="gift_card", ref=ref, amount=Decimal(10)),)
 
 
-def test_a_gift_card_that_was_not_subtracted_is_not_added() -> None:
+def test_a_gift_card_that_was_not_subtracted_pays_nothing() -> None:
     fact = stated(order(gift_cards=[{"id": 43, "amount": "10.00"}]))
-    assert (fact.total, len(fact.tenders)) == (Decimal("30.99"), 1)
+    assert (fact.total, fact.tenders) == (Decimal("30.99"), ())
+
+
+def test_a_card_used_twice_is_one_tender() -> None:
+    fact = stated(order(total="15.99", gift_cards=[{"id": 43, "amount": "10.00"}, {"id": 43, "amount": "5.00"}]))
+    assert fact.tenders == (Tender(kind="gift_card", ref="43", amount=Decimal("15.00")),)
 
 
 def test_an_order_paid_with_a_gift_card_alone() -> None:
