@@ -52,22 +52,19 @@ def refunds(order: Order) -> list[Refund]:
 
 # ---- why it waits -----------------------------------------------------------------------------------------------------------
 class Waits(NamedTuple):
-    """One reason. `itself`: nobody has to do anything."""
+    """One reason that asks nothing of anybody; what does is an exception."""
 
     title: str
     words: str
-    itself: bool
 
 
 def waits(order: Order, holds: Sequence[Hold]) -> list[Waits]:
-    """Why an order stays where it is."""
+    """Why an order stays where it is although nobody has to act."""
     opened = [h for h in holds if h.lifted_at is None and h.blocks]
-    found = [Waits(h.get_reason_display(), h.words, h.quiet) for h in opened]
-    if not found and order.released_at is None and order.stage == Order.Stage.RECEIVED:
+    found = [Waits(h.get_reason_display(), h.words) for h in opened if h.quiet]
+    if not opened and order.released_at is None and order.stage == Order.Stage.RECEIVED:
         status = order.shop_status_text or order.shop_status
-        found.append(
-            Waits("waits for the shop", f"The shop says “{status}”. It goes on when the shop moves it on.", True)
-        )
+        found.append(Waits("waits for the shop", f"The shop says “{status}”. It goes on when the shop moves it on."))
     return found
 
 

@@ -36,7 +36,12 @@ POSTINGS = {
 #: What a warehouse is asked to do with a request it knows.
 CHANGES = {"amend": "change it", "cancel": "cancel", "hold": "hold it", "resume": "go on"}
 #: Why a warehouse was asked.
-PURPOSES = {"original": "first", "backorder": "the rest", "reship": "shipped once more", "exchange": "exchange"}
+PURPOSES = {
+    "original": "the order",
+    "backorder": "the rest, later",
+    "reship": "shipped once more",
+    "exchange": "an exchange",
+}
 PAYMENTS = {"capture": "Paid", "authorise": "Reserved", "gift_card": "Gift card", "store_credit": "Store credit"}
 ERP_STATES = {"created": "draft", "confirmed": "booked", "cancelled": "cancelled there"}
 #: Pages of our own subjects: ledger and link words → admin page.

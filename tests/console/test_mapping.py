@@ -66,6 +66,11 @@ def test_each_table_has_a_form_and_a_page_of_what_orders_use(kind: str, scene: S
     assert "This table is not in use for Web shop" in page
 
 
+def test_a_form_begins_with_what_holds_already(scene: Scene, keeper: Client) -> None:
+    form = keeper.get(f"{ADD}?kind=payment_method&key=BACS").context["adminform"].form
+    assert (form["means_expires_days"].value(), form["means_remind_days"].value()) == (7, 5)
+
+
 def test_without_a_table_people_are_asked_which(keeper: Client) -> None:
     page = keeper.get(ADD).content.decode()
     assert all(f"?kind={kind}" in page for kind in SHAPES)
