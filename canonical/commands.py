@@ -89,7 +89,7 @@ class UpsertCustomer(Command):
     """Make a customer and the addresses of one order known to the ERP. Ids are ours; links come back for each of them."""
 
     subject_of: ClassVar[tuple[Entity, str]] = ("customer", "customer_id")
-    purpose_of: ClassVar[str] = "customer:{0.customer_id}:{0.billing_id}:{0.shipping_id}"
+    purpose_of: ClassVar[str] = "customer:{0.customer_id}:{0.billing_id}:{0.shipping_id}:{0.account}"
     posting: ClassVar[str] = "customer"
     customer_id: int
     order_id: int  # the order that made us do it

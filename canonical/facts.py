@@ -202,6 +202,15 @@ class Decision(Fact):
     order_id: int
 
 
+class CustomersMerged(Fact):
+    """A person (`by`) saw that two customers are one: what belonged to `merged_id` is `kept_id`'s from now on. Never taken back."""
+
+    merge: ClassVar[Merge] = "decision"
+    kept_id: int
+    merged_id: int
+    by: str
+
+
 class HoldPlaced(Decision):
     """The order (or one line) may not go on. At most one open hold per order, line and reason."""
 

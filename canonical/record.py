@@ -26,6 +26,7 @@ def _gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int
 _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.SkuStated: catalog.record,
     facts.CustomerStated: parties.record,
+    facts.CustomersMerged: _ours(parties.merged),
     facts.OrderStated: orders.record,
     facts.Vanished: orders.vanished,
     facts.Gone: _gone,

@@ -97,12 +97,17 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
 
 
 def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
-    buyers = parties.customers(source, [parties.buyer(source, o.fact) for o in orders], recorded)
-    customer = {o.id: buyers[parties.buyer(source, o.fact)] for o in orders}
+    prefix, alone = sql.fetch(
+        "SELECT s.prefix, coalesce(p.guests = 'per_order', false) FROM canonical_system s"
+        " LEFT JOIN canonical_shoppolicy p ON p.channel_id = s.id WHERE s.id = %s",
+        (source,),
+    )[0]
+    buyer = {o.id: parties.buyer(source, o.fact, guests_alone=alone) for o in orders}
+    buyers = parties.customers(source, buyer.values(), recorded)
+    customer = {id: buyers[who] for id, who in buyer.items()}
     places = parties.addresses(
         (customer[o.id], address) for o in orders for address in (o.fact.billing, o.fact.shipping)
     )
-    prefix = sql.fetch("SELECT prefix FROM canonical_system WHERE id = %s", (source,))[0][0]
     words = _statuses(source, {o.fact.status_text for o in orders if o.fact.status == "unknown"})
     rows = {o.id: _row(source, prefix, o, customer[o.id], places, words) for o in orders}
     fresh = [o for o in orders if o.new]

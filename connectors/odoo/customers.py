@@ -23,6 +23,8 @@ from connectors.odoo.transport import Text, call, search
 NAME = 250  # Odoo indexes names, and an index takes 2,700 bytes
 #: Columns Odoo or a module of it may object to, as people call them: an order does without them.
 OPTIONAL = {"vat": "VAT id", "email": "e-mail", "phone": "phone"}
+#: What is left out of a refused contact: at first what is checked most, then all of it.
+DOUBTFUL = (("vat",), tuple(OPTIONAL))
 LEVELS = 3  # companies, people, addresses
 
 
@@ -194,17 +196,16 @@ def _store(session: Session, contacts: Mapping[str, Contact], progress: Progress
         else:
             rows[xid] = {**contact.columns, **({"parent_id/.id": str(above)} if above else {})}
     loaded = _upserted(session, rows, jobs)
-    plain = {
-        xid: {name: text for name, text in rows[xid].items() if name not in OPTIONAL}
-        for xid, outcome in loaded.items()
-        if isinstance(outcome, Refused) and any(rows[xid].get(name) for name in OPTIONAL)
-    }
-    again = _upserted(session, plain, jobs)
-    progress.loaded |= {**loaded, **again}
-    progress.left_out |= {x: [n for n in OPTIONAL if rows[x].get(n)] for x, o in again.items() if isinstance(o, int)}
+    for columns in DOUBTFUL:
+        refused = [x for x, o in loaded.items() if isinstance(o, Refused) and any(rows[x].get(n) for n in columns)]
+        plain = {x: {name: text for name, text in rows[x].items() if name not in columns} for x in refused}
+        again = _upserted(session, plain, jobs)
+        loaded |= again
+        progress.left_out |= {x: [n for n in columns if rows[x].get(n)] for x, o in again.items() if isinstance(o, int)}
+    progress.loaded |= loaded
     notes = {
-        int(outcome): _note(contacts[xid], progress.left_out.get(xid, ()))
-        for xid, outcome in {**loaded, **again}.items()
+        outcome: _note(contacts[xid], progress.left_out.get(xid, ()))
+        for xid, outcome in loaded.items()
         if isinstance(outcome, int)
     }
     _remark(session, {id: note for id, note in notes.items() if note}, jobs)

@@ -36,7 +36,8 @@ _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.number, o.ref
     CASE WHEN o.restated_at IS NULL THEN '{}'::timestamptz[]
          ELSE array(SELECT r.refunded_at FROM canonical_refund r WHERE r.order_id = o.id AND r.gone_at IS NULL ORDER BY r.id) END,
     o.meta, o.customer_id,
-    EXISTS (SELECT 1 FROM canonical_link k WHERE k.system_id = o.channel_id AND k.entity = 'customer' AND k.our_id = o.customer_id),
+    EXISTS (SELECT 1 FROM canonical_link k WHERE k.system_id = o.channel_id AND k.entity = 'customer'
+      AND (k.our_id = o.customer_id OR k.our_id IN (SELECT x.id FROM canonical_customer x WHERE x.merged_into_id = o.customer_id))),
     c.vat_id, c.terms, o.billing_id, b.content::text, o.shipping_id, d.content::text, o.note, c.email
   FROM canonical_order o JOIN canonical_system s ON s.id = o.channel_id JOIN canonical_customer c ON c.id = o.customer_id
   JOIN canonical_address b ON b.id = o.billing_id JOIN canonical_address d ON d.id = o.shipping_id

@@ -55,8 +55,9 @@ def amendment(order: OrderView, booking: BookingView, revision: int) -> AmendOrd
     return AmendOrder(revision=revision, **{name: getattr(wish, name) for name in wish.__struct_fields__})
 
 
-#: What of a sales order's content people would have to change in the ERP by hand. Names and references never change there.
-MATERIAL = ("customer_id", "billing_id", "shipping_id", "lines", "charges", "note", "terms")
+#: What of a sales order's content people would have to change in the ERP by hand. Names and references never change there, and two
+#: customers who turn out to be one stay two contacts there for what was booked.
+MATERIAL = ("billing_id", "shipping_id", "lines", "charges", "note", "terms")
 
 
 def material(content: dict[str, object]) -> dict[str, object]:

@@ -185,6 +185,36 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "Read the words of the system; correct there or here, then release.",
     ),
+    "status_changed": Reason(
+        "Its status changed in the shop",
+        "back_office",
+        "Somebody set another status, which is left alone. Complete the order in the shop if it is done, and close this.",
+    ),
+    "delivered": Reason(
+        "Delivered in the ERP already",
+        "back_office",
+        "What was delivered cannot be cancelled: book a return there, then close this.",
+    ),
+    "invoiced": Reason(
+        "Invoiced in the ERP already",
+        "back_office",
+        "What was invoiced cannot be cancelled: make a credit note there, then close this.",
+    ),
+    "not_cancelled": Reason(
+        "The ERP did not cancel it",
+        "back_office",
+        "Look at the order there: cancel it by hand and say “It was done”, or release.",
+    ),
+    "empty_order": Reason(
+        "An order without lines",
+        "back_office",
+        "Nothing is left to book. Cancel the order in the shop, or add a line there.",
+    ),
+    "terms_mapping": Reason(
+        "Payment terms not known in the ERP",
+        "administrator",
+        "Create the terms in the ERP, or correct them in the payment method's mapping or on the customer; then release.",
+    ),
     "misconfigured": Reason(
         "Set-up is wrong",
         "administrator",
