@@ -285,7 +285,9 @@ def test_nothing_is_sent_by_a_worker_whose_lease_ended_before_the_request_left(s
     scene.patch.setattr(sending, "_resolve", overslept)
     scene.patch.setattr(sending, "SECONDS", 0.0)
     token, claimed = outbox.claim(erp, 10, 60, clock.now())
-    sending._chunk(sending.systems.visit(erp), token, claimed, _send(scene))
+    visit = sending.systems.visit(erp)
+    with sending.Unsettled(visit, token) as unsettled:
+        sending._chunk(visit, token, claimed, _send(scene), unsettled)
     assert scene.erp.requests == []
     assert rows("SELECT state FROM sync_command") == [("sending",)]
 
