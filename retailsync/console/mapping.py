@@ -77,6 +77,8 @@ _HOLDS = {
 }  # fmt: skip
 
 
+#: Holds whose end a table decides, besides those that ask for a word of it.
+_WAITS: Table[str, list[str]] = {"payment_method": ["payment", "payment_ended", "grace"]}
 #: Words with a meaning of their own where a table says nothing of them.
 _DEFAULTS: Table[str, Table[str, Meaning]] = {"payment_method": PAYMENT_DEFAULTS}
 
@@ -110,6 +112,17 @@ def held(kind: str, channel_id: int | None, key: str) -> list[int]:
     return [id for (id,) in rows]
 
 
+def paying(row: Mapping) -> list[int]:
+    """Orders that wait for their money, or out their grace, by the payment method this row is about: the row says how long."""
+    rows = sql.fetch(
+        "SELECT DISTINCT h.order_id FROM canonical_hold h JOIN canonical_order o ON o.id = h.order_id"
+        " WHERE h.lifted_at IS NULL AND h.reason = ANY(%s) AND lower(o.payment_method) = lower(%s)"
+        " AND (%s::bigint IS NULL OR o.channel_id = %s)",
+        (_WAITS.get(row.kind, []), row.key, row.channel_id, row.channel_id),
+    )
+    return [id for (id,) in rows]
+
+
 def _escaped(text: str) -> str:
     """A text that stands for itself in LIKE."""
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
@@ -137,8 +150,9 @@ def _settle(row: Mapping, pk: int, what: str, who: str, why: str) -> Outcome:
     """The one place from which waiting orders go on."""
     action = Action.objects.create(who=who, what=what, target_kind="mapping", target_id=pk, why=why)
     waited = held(row.kind, row.channel_id, row.key)
-    if waited:
-        _GO_ON.get(row.kind if what == "map word" else "", _plan)(waited, row, Cause("action", action.pk))
+    affected = sorted({*waited, *paying(row)})
+    if affected:
+        _GO_ON.get(row.kind if what == "map word" else "", _plan)(affected, row, Cause("action", action.pk))
     return Outcome(len(waited), len(held(row.kind, row.channel_id, row.key)) if waited else 0)
 
 

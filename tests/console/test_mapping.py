@@ -192,6 +192,16 @@ def test_taking_the_last_word_away_puts_the_table_out_of_use(scene: Scene, keepe
     assert Action.objects.get().what == "drop word"
 
 
+def test_another_grace_moves_those_that_wait_out_the_old_one(scene: Scene, keeper: Client) -> None:
+    row = in_use(key="ideal", grace_minutes=60)
+    order = scene.order(1)
+    assert Order.objects.get(pk=order.pk).stage == "on_hold"
+    keeper.post(
+        reverse("admin:canonical_mapping_change", args=[row.pk]), {"means_release": "paid", "means_grace_minutes": "0"}
+    )
+    assert Order.objects.get(pk=order.pk).stage == "released"
+
+
 def test_many_that_wait_are_left_to_the_sweep(scene: Scene, keeper: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deciding, "AT_ONCE", 1)
     in_use()
