@@ -101,6 +101,11 @@ def test_each_save_is_a_version_with_history(scene: Scene, keeper: Client) -> No
     assert past == [(2, "21% S", "kim"), (1, "21% G", "kim")]
     page = keeper.get(reverse("admin:canonical_mapping_history", args=[row.pk])).content.decode()
     assert "21% G in the ERP" in page and "services" in page
+    first = reverse("admin:canonical_mapping_simple_history", args=[row.pk, row.history.last().history_id])
+    assert 'value="21% G"' in keeper.get(first).content.decode()
+    assert keeper.post(first, {"means_erp": "21% G", "why": "back"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.value, row.version) == ({"erp": "21% G"}, 3)
 
 
 @pytest.mark.parametrize(
