@@ -14,7 +14,7 @@ from retailsync.sync.models import Action
 
 #: Reasons for which a person may hold an order.
 BY_PEOPLE = (Hold.Reason.OPERATOR, Hold.Reason.FRAUD, Hold.Reason.ADDRESS)
-AT_ONCE = 1_000  # some two seconds; more orders than these are planned by the sweep, not while somebody waits for the page
+AT_ONCE = 1_000  # orders planned while somebody waits for the page (some two seconds); the sweep plans the rest
 
 
 class NotPossible(Exception):

@@ -18,15 +18,7 @@ ROOT = Path(retailsync.__file__).parent
 PLACES = {"Next": 2, "Check": 0, "Opening": 6, "_again": 4, "failed": 3}
 SQL = re.compile(r"\\breason = '(\\w+)'")
 #: Said by connectors only: the default of Refused, and what a target's own state does not allow any more.
-FROM_CONNECTORS = {
-    "refused",
-    "status_changed",
-    "delivered",
-    "invoiced",
-    "not_cancelled",
-    "empty_order",
-    "terms_mapping",
-}
+FROM_CONNECTORS = {"refused", "status_changed", "delivered", "invoiced", "not_cancelled", "empty_order", "terms_mapping"}
 
 
 def codes() -> set[str]:
