@@ -243,7 +243,7 @@ UNFOLD = {
                     _page("Systems", "hub", "canonical_system"),
                     _page("Locations", "warehouse", "canonical_location"),
                     _page("Sourcing", "route", "canonical_sourcing"),
-                    _page("Words", "translate", "canonical_mapping"),
+                    _page("Mappings", "translate", "canonical_mapping"),
                     _page("Shop policies", "rule", "canonical_shoppolicy"),
                     _page("SKUs", "barcode", "canonical_sku"),
                     _page("Products", "category", "canonical_product"),

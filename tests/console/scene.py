@@ -15,7 +15,7 @@ from django.db import transaction
 from canonical import commands
 from canonical.facts import Fact, OrderStated, RequestAnswered, ShipmentStated
 from canonical.ledger import Cause
-from canonical.models import FulfilmentRequest, Location, Order, Product, Sku, Sourcing, System
+from canonical.models import FulfilmentRequest, Location, Mapping, Order, Product, ShopPolicy, Sku, Sourcing, System
 from canonical.record import Stated
 from canonical.types import Address, Charge, Line, Parcel, PaymentStatement, Tax, Units
 from retailsync.sync import cases, clock, corridor, gates
@@ -194,6 +194,8 @@ def morning() -> Scene:
         last_ok_at=now - timedelta(minutes=21),
         words=words,
     )
+    Mapping.objects.create(kind="meta", key="_billing_vat", value={"field": "vat_id"})
+    ShopPolicy.objects.create(channel=scene.shop, on_short="ship_available")
     Cursor.objects.create(system=scene.shop, feed="orders", value="2026-11-23T06:00:00", every=60, polled_at=now)
     Cursor.objects.create(system=scene.shop, feed="products", every=3600, polled_at=now, words="The shop answered 503.")
     names = ("Testa", "Ada", "Grace", "Linus", "Barbara", "Edsger")
