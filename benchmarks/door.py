@@ -16,6 +16,7 @@ from benchmarks.report import Broken, Claim, Section, spread
 from canonical import sql
 from retailsync.platform import ports, processes
 
+SECONDS = 8.0  # per measurement
 GENERATORS, CONNECTIONS = 2, 8  # processes, kept connections in each
 PREPARED = 4_000  # requests per second of measurement, more than a server answers
 FLOOR = "benchmarks.floor_door:application"
@@ -28,7 +29,7 @@ def run(seconds: float, repetitions: int, say: Callable[[str], None]) -> Section
     shop = world.build().shop
     sql.fetch(_TABLE)
     with tempfile.TemporaryDirectory() as static:
-        port = _port()
+        port = free_port()
         command = list(processes.product("127.0.0.1", port, static)[0].command)
         floor = [*command[:-1], FLOOR]
         given = {"BENCH_SECRET": world.HOOK_SECRET, "BENCH_SYSTEM": str(shop)}
@@ -36,18 +37,19 @@ def run(seconds: float, repetitions: int, say: Callable[[str], None]) -> Section
         for turn in range(repetitions):
             for name, program, table in (("product", command, "sync_message"), ("floor", floor, "bench_floor")):
                 with server(program, given):
-                    _awake(port)
+                    awake(port)
                     _measure(port, 1.0, table)
                     rates[name].append(_measure(port, seconds, table))
                 say(f"P1 {turn + 1}/{repetitions} {name}: {rates[name][-1]:,.0f} webhooks/s")
     return _section(rates, seconds, command)
 
 
-def _port() -> int:
+def free_port() -> int:
+    """A port nobody listens on."""
     return next(port for port in range(18_000, 19_000) if ports.is_free(port, "127.0.0.1"))
 
 
-def _awake(port: int) -> None:
+def awake(port: int) -> None:
     """Wait until the server answers."""
     ends = time.monotonic() + 30
     while time.monotonic() < ends:

@@ -22,38 +22,31 @@ def requests(path: str, secret: str, first: int, count: int) -> list[bytes]:
     for number in range(first, first + count):
         base = baskets[number % VARIETY]
         body = base.replace(b'{"id":%d' % (10**9 + number % VARIETY), b'{"id":%d' % (10**9 + number), 1)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: WooCommerce/11.0.1 Hookshot (WordPress/7.0)\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nX-WC-Webhook-Source: https://shop.example.com/\r\n"
-            f"X-WC-Webhook-Topic: order.created\r\nX-WC-Webhook-Resource: order\r\nX-WC-Webhook-Event: created\r\n"
-            f"X-WC-Webhook-Signature: {base64_of(secret, body)}\r\nX-WC-Webhook-ID: 1\r\nX-WC-Webhook-Delivery-ID: {number:032x}\r\n\r\n"
-        )
-        made.append(head.encode() + body)
+        made.append(request(path, secret, number, body))
     return made
 
 
-class Poster(threading.Thread):
-    """One connection."""
+def request(path: str, secret: str, number: int, body: bytes) -> bytes:
+    """A complete HTTP request as WooCommerce makes it."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: WooCommerce/11.0.1 Hookshot (WordPress/7.0)\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nX-WC-Webhook-Source: https://shop.example.com/\r\n"
+        f"X-WC-Webhook-Topic: order.created\r\nX-WC-Webhook-Resource: order\r\nX-WC-Webhook-Event: created\r\n"
+        f"X-WC-Webhook-Signature: {base64_of(secret, body)}\r\nX-WC-Webhook-ID: 1\r\nX-WC-Webhook-Delivery-ID: {number:032x}\r\n\r\n"
+    )
+    return head.encode() + body
 
-    def __init__(self, port: int, work: list[bytes], ends: float) -> None:
-        super().__init__(daemon=True)
-        self.work, self.ends, self.accepted, self.refused = work, ends, 0, 0
+
+class Line:
+    """One kept connection."""
+
+    def __init__(self, port: int) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def run(self) -> None:
-        for request in self.work:
-            if time.monotonic() > self.ends:
-                break
-            self.sock.sendall(request)
-            if self._answer().startswith(b"HTTP/1.1 200"):
-                self.accepted += 1
-            else:
-                self.refused += 1
-        self.sock.close()
-
-    def _answer(self) -> bytes:
-        """One answer; both servers send fewer than 64 kB with a Content-Length."""
+    def ask(self, request: bytes) -> bytes:
+        """The head of the answer to one request; both servers send fewer than 64 kB with a Content-Length."""
+        self.sock.sendall(request)
         got = self.sock.recv(65536)
         while b"\r\n\r\n" not in got:
             got += self._more()
@@ -68,6 +61,29 @@ class Poster(threading.Thread):
         if not piece:
             raise ConnectionError("the server closed the connection")
         return piece
+
+    def close(self) -> None:
+        """Hang up."""
+        self.sock.close()
+
+
+class Poster(threading.Thread):
+    """One connection."""
+
+    def __init__(self, port: int, work: list[bytes], ends: float) -> None:
+        super().__init__(daemon=True)
+        self.work, self.ends, self.accepted, self.refused = work, ends, 0, 0
+        self.line = Line(port)
+
+    def run(self) -> None:
+        for request in self.work:
+            if time.monotonic() > self.ends:
+                break
+            if self.line.ask(request).startswith(b"HTTP/1.1 200"):
+                self.accepted += 1
+            else:
+                self.refused += 1
+        self.line.close()
 
 
 def main(port: int, path: str, secret: str, first: int, count: int, connections: int, seconds: float) -> None:

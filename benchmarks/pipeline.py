@@ -11,7 +11,7 @@ from statistics import median
 
 import urllib3
 
-from benchmarks import bodies, tables
+from benchmarks import bodies
 from benchmarks.house import Program, programs
 from benchmarks.report import Broken, Claim, Section, spread
 from benchmarks.world import HOOK_SECRET, World, build, scalar
@@ -47,9 +47,8 @@ class Design:
 def run(orders: int, repetitions: int, say: Callable[[str], None]) -> Section:
     """Measure and compare."""
     with ExitStack() as stack:
-        urls = [_target(stack) for _ in range(2)]
+        urls = [target(stack) for _ in range(2)]
         world = build(*urls)
-        tables.create()
         product = _product(stack, world)
         bare, naive = (_plain(stack, name, urls) for name in ("bare", "naive"))
         designs = ((product, orders), (bare, orders), (naive, max(WORKERS * 10, orders // NAIVE)))
@@ -66,7 +65,8 @@ def run(orders: int, repetitions: int, say: Callable[[str], None]) -> Section:
     return _section(product, bare, naive, orders)
 
 
-def _target(stack: ExitStack) -> str:
+def target(stack: ExitStack) -> str:
+    """Start a stub target; its address."""
     program = Program("benchmarks.targets")
     stack.callback(program.close)
     return f"http://127.0.0.1:{program.hear()}/"
@@ -114,6 +114,16 @@ def _plain(stack: ExitStack, name: str, urls: Sequence[str]) -> Design:
         return scalar("SELECT count(*) FROM bench_message WHERE state = 'done'")
 
     return Design(name, workers, give, finished, "SELECT max(done_at) FROM bench_message")
+
+
+def naive_rate(orders: int) -> float:
+    """Orders per second of the naive design alone."""
+    with ExitStack() as stack:
+        urls = [target(stack) for _ in range(2)]
+        naive = _plain(stack, "naive", urls)
+        for count in (20, orders):
+            _measure(naive, count, urls)
+    return naive.rates[-1]
 
 
 # ---- one measurement --------------------------------------------------------------------------------------------------------

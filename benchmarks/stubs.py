@@ -30,23 +30,24 @@ class _Answer(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
-def _each(receipt: Callable[[Job, str], Receipt]) -> Callable[[Session, Sequence[Job]], Sequence[Receipt]]:
+def _each(
+    receipt: Callable[[Job, str], Receipt], name: Callable[[Job], str]
+) -> Callable[[Session, Sequence[Job]], Sequence[Receipt]]:
     def send(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
-        return [receipt(job, _post(session, job)) for job in jobs]
+        return [receipt(job, _post(session, job, name(job))) for job in jobs]
 
     return send
 
 
-def _post(session: Session, job: Job) -> str:
-    """One command, one request; what the target calls it."""
+def _post(session: Session, job: Job, name: str) -> str:
+    """One command, one request to the path `kind/name`; what the target calls it."""
     headers = {
         "Content-Type": "application/json",
         "Authorization": f"Bearer {session.secret('key')}",
         "Idempotency-Key": job.key,
     }
-    answer = session.http.request(
-        "POST", session.settings.url, headers=headers, body=msgspec.json.encode(job.command), about=(job,)
-    )
+    url = f"{session.settings.url}{type(job.command).__name__}/{name}"
+    answer = session.http.request("POST", url, headers=headers, body=msgspec.json.encode(job.command), about=(job,))
     assert answer.status == 200
     return str(_ANSWER.decode(answer.body).id)
 
@@ -61,24 +62,30 @@ def _customer(job: Job, theirs: str) -> Receipt:
 def _created(job: Job, theirs: str) -> Receipt:
     command: CreateOrder = job.command
     return Receipt(
-        job.id, state="created", external_id=theirs, amount=command.total, links=[("order", command.order_id, f"{command.order_id}")]
+        job.id, state="created", external_id=theirs, amount=command.total, links=[("booking", command.booking_id, f"{command.booking_id}")]
     )  # fmt: skip
 
 
 def _confirmed(job: Job, theirs: str) -> Receipt:
-    return Receipt(job.id, state="confirmed", external_id=job.resolved[Ref("order", job.command.order_id)])
+    return Receipt(job.id, state="confirmed", external_id=job.resolved[Ref("booking", job.command.booking_id)])
 
 
 def _requested(job: Job, theirs: str) -> Receipt:
     return Receipt(job.id, state="sent", external_id=job.command.reference, evidence="answered 200")
 
 
+def _key(job: Job) -> str:
+    return job.key
+
+
 _ERP: dict[type[Command], Send] = {
-    UpsertCustomer: Send(_each(_customer), "native_upsert", batch=BATCH),
-    CreateOrder: Send(_each(_created), "native_unique", order_needs, batch=BATCH),
-    ConfirmOrder: Send(_each(_confirmed), "idempotent", order_ref, batch=BATCH),
+    UpsertCustomer: Send(_each(_customer, _key), "native_upsert", batch=BATCH),
+    CreateOrder: Send(_each(_created, lambda job: job.command.reference), "native_unique", order_needs, batch=BATCH),
+    ConfirmOrder: Send(_each(_confirmed, _key), "idempotent", order_ref, batch=BATCH),
 }
-_WMS: dict[type[Command], Send] = {RequestFulfilment: Send(_each(_requested), "native_unique", batch=BATCH)}
+_WMS: dict[type[Command], Send] = {
+    RequestFulfilment: Send(_each(_requested, lambda job: job.command.order_reference), "native_unique", batch=BATCH)
+}
 
 
 def register() -> None:

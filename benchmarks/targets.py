@@ -1,23 +1,26 @@
 """A stub target: an HTTP server that answers at once and counts idempotency keys. Knows no command.
 
 `python -m benchmarks.targets` says its port and serves until its input closes. POST counts the key, GET answers the counts,
-DELETE forgets them.
+DELETE forgets them. What is posted to a path below / is also logged: GET /log answers one line `path time` for each, the time in
+seconds of this machine's clock when the request was there.
 """
 
 import asyncio
 import re
 import sys
+import time
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"idempotency-key: *([^\r]+)", re.IGNORECASE)
 
 
 class Seen:
-    """The keys heard, and how many requests carried one."""
+    """The keys heard, how many requests carried one, and when which path was posted to."""
 
     def __init__(self) -> None:
         self.keys: set[bytes] = set()
         self.requests = 0
+        self.log: list[tuple[bytes, float]] = []
 
 
 class Target(asyncio.Protocol):
@@ -49,7 +52,11 @@ class Target(asyncio.Protocol):
             key = _KEY.search(head)
             seen.keys.add(key[1] if key else b"")
             seen.requests += 1
+            if (path := head[6 : head.find(b" ", 5)]) != b"":
+                seen.log.append((path, time.time()))
             return b'{"id":%d}' % seen.requests
+        if head.startswith(b"GET /log "):
+            return b"".join(b"%s %.6f\n" % told for told in seen.log)
         if head.startswith(b"DELETE"):
             seen.__init__()  # type: ignore[misc]
         return b'{"keys":%d,"requests":%d}' % (len(seen.keys), seen.requests)

@@ -16,10 +16,8 @@ SWEEP = 0.5  # seconds without a bell after which it looks anyway, as the sweep 
 def main(kind: str, system: int) -> None:
     """Drain until told to end."""
     django.setup()
-    from benchmarks import stubs
     from retailsync.sync import bell, inbox, sending
 
-    stubs.register()
     drain, task = (inbox.drain, inbox.TASK) if kind == "inbox" else (sending.drain, sending.TASK)
     looked = 0.0
 

@@ -4,11 +4,12 @@
 target's external ids before sending.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from canonical.types import Address, Charge, Entity, Line, Parcel, Units, Value
+from canonical.types import Address, ChangeKind, Charge, Entity, Line, Parcel, Units, Value
 
 
 class Ref(NamedTuple):
@@ -35,6 +36,16 @@ class Command(Value, tag=True):
     #: The kind of what the target holds once this is confirmed; empty for a read. `posting_of`: its subject, where it is another one.
     posting: ClassVar[str] = ""
     posting_of: ClassVar[tuple[Entity, str] | None] = None
+    #: The purpose of the create this one undoes or changes. Where that one never left, nothing has to be sent: its receipt is `undone`.
+    undoes: ClassVar[str] = ""
+    undone: ClassVar[str] = ""
+    #: The field with the moment this tells a customer of. Old news waits for a person (the shop's policy says how old).
+    notice_of: ClassVar[str] = ""
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends what its create began, rather than changing it."""
+        return bool(self.undoes)
 
     @property
     def subject(self) -> Ref:
@@ -78,7 +89,7 @@ class UpsertCustomer(Command):
     """Make a customer and the addresses of one order known to the ERP. Ids are ours; links come back for each of them."""
 
     subject_of: ClassVar[tuple[Entity, str]] = ("customer", "customer_id")
-    purpose_of: ClassVar[str] = "customer:{0.customer_id}:{0.billing_id}:{0.shipping_id}"
+    purpose_of: ClassVar[str] = "customer:{0.customer_id}:{0.billing_id}:{0.shipping_id}:{0.account}"
     posting: ClassVar[str] = "customer"
     customer_id: int
     order_id: int  # the order that made us do it
@@ -87,6 +98,12 @@ class UpsertCustomer(Command):
     shipping_id: int
     shipping: Address
     email: str = ""
+    vat_id: str = ""
+    terms: str = ""  # the payment terms' name or code in the ERP; empty: the ERP's own default
+    #: per_email: one contact per e-mail (registered customers always); per_order: a contact for this order alone;
+    #: collective: all guests are one account of the ERP, named in its settings, with this order's addresses below it
+    account: Literal["per_email", "per_order", "collective"] = "per_email"
+    reference: str = ""  # the order's business reference, where a contact of its own is named after it
 
 
 class OrderLine(Value):
@@ -104,13 +121,12 @@ class OrderCharge(Value):
     stated: Charge
 
 
-class CreateOrder(Command):
-    """Create the sales order in the ERP, unconfirmed. The receipt's amount is the total the ERP computed."""
+class SalesOrder(Command):
+    """What an ERP's sales order should say. Base of the two commands that say it."""
 
     stoppable: ClassVar[bool] = True
-    purpose_of: ClassVar[str] = "sales_order:{0.order_id}"
-    posting: ClassVar[str] = "sales_order"
     order_id: int
+    booking_id: int
     reference: str  # business reference people recognise, e.g. WEB-1042
     customer_id: int
     billing_id: int
@@ -122,25 +138,65 @@ class CreateOrder(Command):
     lines: tuple[OrderLine, ...]
     charges: tuple[OrderCharge, ...] = ()
     note: str = ""
+    terms: str = ""  # payment terms' name or code in the ERP, from the payment method's mapping
+
+
+class CreateOrder(SalesOrder):
+    """Create the sales order in the ERP, unconfirmed. The receipt's amount is the total the ERP computed."""
+
+    purpose_of: ClassVar[str] = "sales_order:{0.booking_id}"
+    posting: ClassVar[str] = "sales_order"
+    posting_of: ClassVar[tuple[Entity, str]] = ("booking", "booking_id")
+
+
+class AmendOrder(SalesOrder):
+    """Make the ERP's sales order, draft or confirmed, say exactly this: lines and charges added, changed and taken out.
+
+    Answers `done` with the new total, or `refused` where the ERP does not allow it any more (then it is cancelled and created anew).
+    A rounding line of ours is taken out: the new total is compared again.
+    """
+
+    purpose_of: ClassVar[str] = "amend_order:{0.booking_id}:{0.revision}"
+    posting: ClassVar[str] = "amendment"
+    posting_of: ClassVar[tuple[Entity, str]] = ("booking", "booking_id")
+    revision: int  # 1, 2, … per booking
+
+
+class CancelOrder(Command):
+    """Cancel the ERP's sales order, draft or confirmed, with what is not delivered yet. Refused where goods or invoices are booked."""
+
+    purpose_of: ClassVar[str] = "cancel_order:{0.booking_id}"
+    posting: ClassVar[str] = "sales_order"
+    posting_of: ClassVar[tuple[Entity, str]] = ("booking", "booking_id")
+    undoes: ClassVar[str] = "sales_order:{0.booking_id}"
+    undone: ClassVar[str] = "cancelled"
+    order_id: int
+    booking_id: int
+    reason: str = ""
 
 
 class AddRounding(Command):
     """Add one untaxed rounding line so that the ERP's total equals the shop's to the cent. Answers with the new total."""
 
     stoppable: ClassVar[bool] = True
-    purpose_of: ClassVar[str] = "rounding:{0.order_id}"
+    purpose_of: ClassVar[str] = "rounding:{0.booking_id}:{0.revision}"
     posting: ClassVar[str] = "rounding"
+    posting_of: ClassVar[tuple[Entity, str]] = ("booking", "booking_id")
     order_id: int
+    booking_id: int
     amount: Decimal
+    revision: int = 0  # of the amendment it follows; 0: of the creation
 
 
 class ConfirmOrder(Command):
     """Confirm the ERP's sales order, so that it becomes binding there."""
 
     stoppable: ClassVar[bool] = True
-    purpose_of: ClassVar[str] = "confirm:{0.order_id}"
+    purpose_of: ClassVar[str] = "confirm:{0.booking_id}"
     posting: ClassVar[str] = "sales_order"
+    posting_of: ClassVar[tuple[Entity, str]] = ("booking", "booking_id")
     order_id: int
+    booking_id: int
 
 
 class IssueLine(Value):
@@ -159,6 +215,7 @@ class PostGoodsIssue(Command):
     posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
     shipment_id: int
     order_id: int
+    booking_id: int
     location_id: int
     lines: tuple[IssueLine, ...]
     shipped_at: datetime
@@ -193,6 +250,41 @@ class RequestFulfilment(Command):
     requested_at: datetime
     shipping_method: str = ""
     note: str = ""
+    carrier: str = ""  # from the shipping method's mapping
+    service: str = ""
+    purpose_text: str = "original"  # original, backorder, reship, exchange
+
+
+class ChangeRequest(Command):
+    """Ask a warehouse to change a request it was told of: amend it to exactly this content, cancel all or part of it, hold it, or go on.
+
+    The warehouse answers later (accepted or rejected). `lines` is the request's whole content as it should be, without lines of no units.
+    """
+
+    subject_of: ClassVar[tuple[Entity, str]] = ("fulfilment_request", "request_id")
+    purpose_of: ClassVar[str] = "request_change:{0.change_id}"
+    posting: ClassVar[str] = "request_change"
+    posting_of: ClassVar[tuple[Entity, str]] = ("request_change", "change_id")
+    undoes: ClassVar[str] = "fulfilment_request:{0.request_id}"
+    undone: ClassVar[str] = "done"
+    change_id: int
+    request_id: int
+    order_id: int
+    reference: str
+    number: int
+    kind: ChangeKind
+    lines: tuple[RequestLine, ...]
+    ship_to: Address
+    shipping_method: str = ""
+    carrier: str = ""
+    service: str = ""
+    note: str = ""
+    asked_at: datetime
+    reason: str = ""
+
+    @property
+    def ends(self) -> bool:
+        return self.kind == "cancel" and not self.lines
 
 
 class SendTracking(Command):
@@ -201,6 +293,7 @@ class SendTracking(Command):
     purpose_of: ClassVar[str] = "tracking:{0.shipment_id}"
     posting: ClassVar[str] = "tracking"
     posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
+    notice_of: ClassVar[str] = "shipped_at"
     shipment_id: int
     order_id: int
     reference: str  # our shipment reference; stored with the shop's record so that it is found again
@@ -211,8 +304,43 @@ class SendTracking(Command):
 
 
 class CompleteOrder(Command):
-    """Set the shop's order to completed: everything that ships has shipped, and the shop knows its tracking."""
+    """Set the shop's order to completed: everything that ships has shipped, and the shop knows its tracking. A status somebody set
+    meanwhile that an order is not completed from is left alone (refused, with its name)."""
 
     purpose_of: ClassVar[str] = "complete:{0.order_id}"
     posting: ClassVar[str] = "completion"
+    notice_of: ClassVar[str] = "happened_at"
     order_id: int
+    happened_at: datetime  # when the last shipment left
+
+
+class RemindPayment(Command):
+    """Tell the customer by the shop that payment is still awaited: a customer note, which the shop mails. Said once."""
+
+    purpose_of: ClassVar[str] = "remind:{0.order_id}"
+    posting: ClassVar[str] = "reminder"
+    notice_of: ClassVar[str] = "due_at"
+    order_id: int
+    text: str
+    due_at: datetime
+
+
+class CancelShopOrder(Command):
+    """Cancel an order in the shop that nobody paid in time. Only while it still has the status it had when we decided: a newer human
+    status is never overwritten (answered `done` with the status found as evidence, as then nothing is left to do)."""
+
+    purpose_of: ClassVar[str] = "cancel_in_shop:{0.order_id}:{0.attempt}"
+    posting: ClassVar[str] = "shop_cancellation"
+    order_id: int
+    status_text: str  # the shop's own word when we decided
+    reason: str
+    attempt: int = 1
+
+
+def _concrete(base: type[Command]) -> list[type[Command]]:
+    below = [kind for child in base.__subclasses__() for kind in _concrete(child)]
+    return [base, *below] if base.purpose_of else below
+
+
+#: Name → command, of all that can be put out.
+KINDS: Mapping[str, type[Command]] = {kind.__name__: kind for kind in _concrete(Command)}

@@ -12,13 +12,19 @@ from typing import ClassVar, Literal
 
 from canonical.types import (
     Address,
+    ChangeKind,
     Charge,
     Coupon,
     Entity,
     Line,
+    Listed,
+    Meta,
     Parcel,
     PaymentStatement,
+    RefundedLine,
+    RefundMention,
     ShopStatus,
+    Tender,
     Units,
     Value,
 )
@@ -47,7 +53,11 @@ class Snapshot(Fact):
 
 
 class OrderStated(Snapshot):
-    """An order with all its lines and charges. Σ lines + charges + taxes should equal `total`; record keeps what was stated."""
+    """An order with all its lines and charges. Σ lines + charges + taxes should equal `total`; record keeps what was stated.
+
+    `total` is the price of everything: a shop that subtracts tenders from it has them added again by the reader. `refunds` are those
+    the statement names; one that is known here and not named by a newer statement was deleted.
+    """
 
     number: str
     status: ShopStatus
@@ -64,7 +74,32 @@ class OrderStated(Snapshot):
     billing: Address = Address()
     shipping: Address = Address()
     payment: PaymentStatement = PaymentStatement()
+    tenders: tuple[Tender, ...] = ()
+    refunds: tuple[RefundMention, ...] = ()
+    meta: tuple[Meta, ...] = ()
     note: str = ""
+
+
+class RefundStated(Fact):
+    """Money (and perhaps units) of an order given back in the shop. `amount` is positive. Refunds are made and deleted, never edited."""
+
+    merge: ClassVar[Merge] = "set"
+    ref: str
+    order_ref: str
+    amount: Decimal
+    reason: str = ""
+    lines: tuple[RefundedLine, ...] = ()
+
+
+class RangeListed(Fact):
+    """All subjects a source has between two of its (numeric) ids, both included: what we know there and is not listed is gone, what
+    differs is to be read again. Made by sweeps, for what no push and no poll tells."""
+
+    merge: ClassVar[Merge] = "latest"
+    entity: Entity
+    first: int
+    last: int
+    listed: tuple[Listed, ...]
 
 
 class SkuStated(Snapshot):
@@ -113,6 +148,16 @@ class RequestAnswered(Fact):
     partner_ref: str = ""
 
 
+class ChangeAnswered(Fact):
+    """A warehouse accepted or refused a change of a request it was asked for. `number` counts the changes of one request from 1."""
+
+    merge: ClassVar[Merge] = "decision"
+    request: str
+    number: int
+    answer: Literal["accepted", "rejected"]
+    reason: str = ""
+
+
 class ExecutionReported(Fact):
     """How far a warehouse is with a request. `short` names the units it will not ship."""
 
@@ -157,6 +202,15 @@ class Decision(Fact):
     order_id: int
 
 
+class CustomersMerged(Fact):
+    """A person (`by`) saw that two customers are one: what belonged to `merged_id` is `kept_id`'s from now on. Never taken back."""
+
+    merge: ClassVar[Merge] = "decision"
+    kept_id: int
+    merged_id: int
+    by: str
+
+
 class HoldPlaced(Decision):
     """The order (or one line) may not go on. At most one open hold per order, line and reason."""
 
@@ -164,6 +218,9 @@ class HoldPlaced(Decision):
     words: str
     detail: str = ""
     line_id: int | None = None
+    by: str = ""  # a person's name, or empty when a check placed it
+    blocks: bool = True  # keeps the order where it is; one that does not only tells
+    quiet: bool = False  # nobody has to act
 
 
 class HoldLifted(Decision):
@@ -186,3 +243,43 @@ class RequestRaised(Decision):
     lines: tuple[tuple[int, int], ...]
     purpose: str = "original"
     attempt: int = 1
+    ship_to_id: int | None = None
+
+
+class BookingRaised(Decision):
+    """Book the order in an ERP as one sales order there. A later attempt replaces one that was cancelled."""
+
+    system_id: int
+    attempt: int
+    reference: str  # business reference of the document
+
+
+class ChangeRaised(Decision):
+    """Ask a warehouse to change a request it knows. `lines` are (our line id, units) as they should be; empty where units stay."""
+
+    request_id: int
+    number: int
+    kind: ChangeKind
+    lines: tuple[tuple[int, int], ...] = ()
+    ship_to_id: int | None = None
+
+
+class UnitsAbandoned(Decision):
+    """These units will not be shipped: by the shop's policy for shortages, or by a person (`by`)."""
+
+    line_id: int
+    units: int
+    why: str
+    by: str = ""
+
+
+class AlarmSet(Decision):
+    """Look at the order again at this moment; None: no more."""
+
+    at: datetime | None
+
+
+class StatusKnown(Decision):
+    """A shop status that was unknown was mapped by a person."""
+
+    status: ShopStatus

@@ -62,14 +62,28 @@ SUBJECTS: Mapping[str, Subject] = {
     "order_line": Subject(
         "canonical_orderline",
         ("external_id", "sku_id", "sku_text", "requires_shipping", "ordered", "cancelled", "routed", "allocated", "picked",
-         "shipped", "subtotal", "total", "taxes"),
+         "shipped", "refunded", "refunded_amount", "abandoned", "subtotal", "total", "taxes"),
         "t.order_id",
     ),
-    "hold": Subject("canonical_hold", ("reason", "detail", "line_id", "lifted_at", "lifted_by"), "t.order_id"),
+    "hold": Subject(
+        "canonical_hold", ("reason", "detail", "line_id", "blocks", "quiet", "placed_by", "lifted_at", "lifted_by"), "t.order_id",
+    ),
     "payment": Subject("canonical_payment", ("method", "kind", "amount", "currency", "paid_at"), "t.order_id"),
+    "refund": Subject(
+        "canonical_refund", ("source_id", "external_id", "amount", "refunded_at", "gone_at"), "t.order_id",
+        {"lines": "SELECT jsonb_object_agg(l.line_id, jsonb_build_object('units', l.units, 'total', l.total, 'tax', l.tax))"
+                  " FROM canonical_refundline l WHERE l.refund_id = t.id"},
+    ),
+    "booking": Subject("canonical_booking", ("system_id", "attempt", "reference", "raised_at", "ended_at"), "t.order_id"),
+    "request_change": Subject(
+        "canonical_requestchange",
+        ("request_id", "number", "kind", "lines", "ship_to_id", "answer", "reason", "asked_at", "answered_at"),
+        "t.order_id",
+    ),
     "fulfilment_request": Subject(
         "canonical_fulfilmentrequest",
-        ("reference", "location_id", "system_id", "purpose", "attempt", "answer", "execution", "reason", "answered_at"),
+        ("reference", "location_id", "system_id", "purpose", "attempt", "answer", "execution", "held", "ship_to_id", "reason",
+         "answered_at"),
         "t.order_id",
         {"lines": "SELECT jsonb_object_agg(l.line_id, jsonb_build_object('units', l.units, 'short', l.short, 'shipped', l.shipped))"
                   " FROM canonical_requestline l WHERE l.request_id = t.id"},

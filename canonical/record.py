@@ -5,7 +5,7 @@ from datetime import datetime
 
 from canonical import facts, sql
 from canonical.facts import Fact
-from canonical.recording import catalog, decisions, derived, fulfilment, orders, parties
+from canonical.recording import bookings, catalog, changes, decisions, derived, fulfilment, orders, parties, refunds
 from canonical.recording.work import Recorded, Stated
 
 __all__ = ["Recorded", "Stated", "record"]
@@ -17,29 +17,45 @@ def _ours(recorder: Callable[[Sequence[Stated], Recorded], Sequence[int]]) -> _R
     return lambda _, stated, recorded: recorder(stated, recorded)
 
 
+def _gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    return orders.gone(source, stated, recorded) + refunds.gone(source, stated, recorded)
+
+
 #: What records each kind of fact, in the order they are applied: what others refer to comes first, and every transaction locks in
 #: this order.
 _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.SkuStated: catalog.record,
     facts.CustomerStated: parties.record,
+    facts.CustomersMerged: _ours(parties.merged),
     facts.OrderStated: orders.record,
     facts.Vanished: orders.vanished,
-    facts.Gone: orders.gone,
+    facts.Gone: _gone,
+    facts.RangeListed: orders.listed,
+    facts.RefundStated: refunds.record,
+    facts.StatusKnown: _ours(decisions.statuses_known),
     facts.OrderReleased: _ours(decisions.released),
+    facts.UnitsAbandoned: _ours(decisions.units_abandoned),
+    facts.BookingRaised: _ours(bookings.raised),
     facts.RequestRaised: _ours(decisions.requests_raised),
+    facts.ChangeRaised: _ours(changes.raised),
     facts.Posted: decisions.postings,
     facts.RequestAnswered: fulfilment.answers,
+    facts.ChangeAnswered: changes.answered,
     facts.ExecutionReported: fulfilment.execution,
     facts.ShipmentStated: fulfilment.shipments,
     facts.HoldPlaced: _ours(decisions.holds_placed),
     facts.HoldLifted: _ours(decisions.holds_lifted),
+    facts.AlarmSet: _ours(decisions.alarms_set),
 }
 
 #: Facts that name an order by a request to a warehouse.
-_BY_REQUEST = (facts.RequestAnswered, facts.ExecutionReported, facts.ShipmentStated)
+_BY_REQUEST = (facts.RequestAnswered, facts.ChangeAnswered, facts.ExecutionReported, facts.ShipmentStated)
 
 #: Facts after which units per line have to be counted again.
-_COUNTED = (facts.RequestRaised, facts.RequestAnswered, facts.ExecutionReported, facts.ShipmentStated)
+_COUNTED = (
+    facts.RequestRaised, facts.RequestAnswered, facts.ExecutionReported, facts.ShipmentStated, facts.ChangeAnswered,
+    facts.UnitsAbandoned,
+)  # fmt: skip
 
 
 def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
@@ -71,6 +87,9 @@ def _lock(source: int, groups: dict[type[Fact], list[Stated]]) -> None:
     if asked := {s.fact.request for kind in _BY_REQUEST for s in groups.get(kind, [])}:
         query = "SELECT order_id FROM canonical_fulfilmentrequest WHERE system_id = %s AND reference = ANY(%s)"
         ids |= {order for (order,) in sql.fetch(query, (source, sorted(asked)))}
+    if named := {s.fact.order_ref for s in groups.get(facts.RefundStated, [])}:
+        query = "SELECT id FROM canonical_order WHERE channel_id = %s AND external_id = ANY(%s)"
+        ids |= {order for (order,) in sql.fetch(query, (source, sorted(named)))}
     if ids:
         sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(ids),))
 
@@ -80,4 +99,5 @@ def _derive(touched: Sequence[int], groups: dict[type[Fact], list[Stated]], now:
     causes = {s.fact.order_id: s.cause for s in groups.get(facts.OrderReleased, [])}
     causes |= {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind != "posting"}
     ids = [id for id in {*touched, *causes} if id in causes]
-    derived.refresh(ids, causes, now, recorded, any(kind in groups for kind in _COUNTED))
+    counted = ids if any(kind in groups for kind in _COUNTED) else [id for id in ids if id in recorded.recount]
+    derived.refresh(ids, causes, now, recorded, counted)

@@ -64,6 +64,11 @@ def arrays(columns: Mapping[str, str], rows: Rows) -> list[list[Any]]:
     return _arrays(columns, rows)
 
 
+def encoded(value: Any) -> str:
+    """A value for a jsonb column."""
+    return json.dumps(value)
+
+
 def _cast(name: str, kind: str) -> str:
     return f"{name}::jsonb" if kind == "jsonb" else name
 

@@ -13,8 +13,12 @@ ShopStatus = Literal[
 
 #: Entities that may be linked to an external id. One word per entity, everywhere.
 Entity = Literal[
-    "order", "customer", "address", "product", "sku", "location", "fulfilment_request", "shipment", "posting"
-]
+    "order", "customer", "address", "product", "sku", "location", "fulfilment_request", "request_change", "booking", "shipment",
+    "refund", "posting",
+]  # fmt: skip
+
+#: What a warehouse is asked to do with a request it was told of already.
+ChangeKind = Literal["amend", "cancel", "hold", "resume"]
 
 
 class _KeywordOnly(msgspec.StructMeta):
@@ -55,6 +59,7 @@ class Tax(Value):
     code: str
     rate: Decimal
     amount: Decimal
+    erp: str = ""  # the ERP's own tax, from a mapping: an id or an exact name
 
 
 class Line(Value):
@@ -100,12 +105,56 @@ class Coupon(Value):
 
 
 class PaymentStatement(Value):
-    """What the shop says about payment; not proof from a gateway. `paid_at` None means not paid."""
+    """What the shop says about payment; not proof from a gateway. `paid_at` None means not paid.
+
+    `authorised_at`: the money is reserved and not captured. `captured` is what was captured where that is not the order's total.
+    """
 
     method: str = ""
     title: str = ""
     transaction_id: str = ""
     paid_at: datetime | None = None
+    authorised_at: datetime | None = None
+    captured: Decimal | None = None
+
+
+class Tender(Value):
+    """Money of another kind that pays a part of the order: a gift card is a tender, not a discount. `ref` tells two of them apart."""
+
+    kind: Literal["gift_card", "store_credit"]
+    ref: str
+    amount: Decimal
+
+
+class RefundMention(Value):
+    """A refund an order's own statement names: it tells which refunds there are, not what is in them."""
+
+    ref: str
+    amount: Decimal
+
+
+class RefundedLine(Value):
+    """Units and money of one order line given back. `total` and `tax` are positive; `units` 0 where only money was given back."""
+
+    line: str  # the order line's ref
+    units: int = 0
+    total: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+
+
+class Meta(Value):
+    """One named text a plugin put on an order. What it means is a mapping of people, never a guess."""
+
+    key: str
+    value: str
+
+
+class Listed(Value):
+    """One row of a sweep: just enough of a subject to see that it differs from what we hold."""
+
+    ref: str
+    status_text: str = ""
+    total: Decimal | None = None
 
 
 class Units(Value):

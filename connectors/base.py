@@ -17,8 +17,9 @@ from connectors.errors import SyncError
 
 Role = Literal["channel", "erp", "wms", "3pl", "carrier", "payment"]
 
-#: What a target holds of ours, in our words; a later word never goes back to an earlier one.
-State = Literal["", "sent", "created", "confirmed", "done"]
+#: What a target holds of ours, in our words; a later word never goes back to an earlier one. `refused` answers an amendment that the
+#: target's own state does not allow any more: not an error, but something to plan with.
+State = Literal["", "sent", "created", "confirmed", "done", "refused", "cancelled"]
 
 #: How a target keeps a create from happening twice. `native_upsert`: the same key updates; `native_unique`: the same key is
 #: refused or answered with the first; `idempotent`: a state is set, not a thing created; `search_then_create`: we must look first.

@@ -2,7 +2,8 @@
 
 A system's URL is typed by a person and could point at our own network (server-side request forgery). So: https only, the name
 is resolved once, only public addresses are kept, and the connection goes to exactly those addresses (a second look-up could
-answer differently). The only way round is `allow_loopback_http`, for development and tests: it adds loopback, nothing else.
+answer differently). There are two ways round: `allow_loopback_http`, for development and tests, adds loopback, nothing else;
+`allow_http`, for a system that has no https and says so in its settings, adds http to public addresses, nothing else.
 """
 
 import ipaddress
@@ -41,8 +42,8 @@ class Place(NamedTuple):
     sockaddr: tuple[str, int]
 
 
-def target(url: str, *, allow_loopback_http: bool) -> Target:
-    """Take a URL apart. Raises Misconfigured for anything but https (or http, where loopback is allowed)."""
+def target(url: str, *, allow_loopback_http: bool, allow_http: bool = False) -> Target:
+    """Take a URL apart. Raises Misconfigured for anything but https (or http, where that or loopback is allowed)."""
     if not url.isascii() or not url.isprintable() or " " in url:
         raise Misconfigured("The address of this system contains a character that must be escaped.")
     try:
@@ -50,7 +51,7 @@ def target(url: str, *, allow_loopback_http: bool) -> Target:
         port = parts.port
     except ValueError as error:
         raise Misconfigured(f"The address of this system is not a URL: {error}.") from error
-    if parts.scheme != "https" and not (allow_loopback_http and parts.scheme == "http"):
+    if parts.scheme != "https" and not ((allow_loopback_http or allow_http) and parts.scheme == "http"):
         raise Misconfigured("The address of this system must begin with https://.")
     if not parts.hostname:
         raise Misconfigured("The address of this system names no host.")
@@ -60,21 +61,22 @@ def target(url: str, *, allow_loopback_http: bool) -> Target:
     return Target(parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port, path)
 
 
-def places(goal: Target, *, allow_loopback_http: bool, seconds: float) -> Sequence[Place]:
+def places(goal: Target, *, allow_loopback_http: bool, seconds: float, allow_http: bool = False) -> Sequence[Place]:
     """Resolve a host and keep the addresses we may connect to. Raises Retry (unresolved) or Misconfigured (none)."""
     found = resolve(goal.host, goal.port, seconds)
-    kept = [p for p in found if is_allowed(p, goal.scheme, allow_loopback_http=allow_loopback_http)]
+    may = {"allow_loopback_http": allow_loopback_http, "allow_http": allow_http}
+    kept = [p for p in found if is_allowed(p, goal.scheme, **may)]
     if not kept:
         raise Misconfigured(f"{goal.host} is an internal address. Only public https addresses may be called.")
     return kept
 
 
-def is_allowed(place: Place, scheme: str, *, allow_loopback_http: bool) -> bool:
-    """Public addresses over https; loopback only by permission; http only to loopback."""
+def is_allowed(place: Place, scheme: str, *, allow_loopback_http: bool, allow_http: bool = False) -> bool:
+    """Public addresses over https; loopback, and http to public addresses, only by permission each."""
     address = embedded(ipaddress.ip_address(place.sockaddr[0].partition("%")[0]))
     if address.is_loopback:
         return allow_loopback_http
-    return scheme == "https" and is_public(address)
+    return (scheme == "https" or allow_http) and is_public(address)
 
 
 def is_public(address: Address) -> bool:

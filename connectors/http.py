@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
+from typing import NamedTuple
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -44,6 +45,13 @@ class Exchange:
     request: str
     response: str
     jobs: tuple[int, ...] = ()
+
+
+class Permits(NamedTuple):
+    """What may be called beyond public addresses over https."""
+
+    allow_loopback_http: bool = False
+    allow_http: bool = False
 
 
 # ---- connections ------------------------------------------------------------------------------------------------------------
@@ -99,24 +107,24 @@ class Pool:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self._pid = os.getpid()
-        self._idle: dict[tuple[str, str, int, bool], deque[_Steps]] = {}
+        self._idle: dict[tuple[str, str, int, Permits], deque[_Steps]] = {}
 
-    def take(self, goal: guard.Target, loopback: bool, ends: float, *, fresh: bool = False) -> tuple[_Steps, bool]:
+    def take(self, goal: guard.Target, permits: Permits, ends: float, *, fresh: bool = False) -> tuple[_Steps, bool]:
         """An open connection, and whether it was used before. What may be called is part of the key: no borrowed permits."""
-        idle = self._idle_for(goal, loopback)
+        idle = self._idle_for(goal, permits)
         while not fresh and idle:
             conn = idle.pop()
             if time.monotonic() - conn.used_at < IDLE and not wait_for_read(conn.sock, timeout=0.0):
                 return conn, True
             conn.close()
-        return self._open(goal, loopback, ends), False
+        return self._open(goal, permits, ends), False
 
-    def give(self, conn: _Steps, goal: guard.Target, loopback: bool) -> None:
+    def give(self, conn: _Steps, goal: guard.Target, permits: Permits) -> None:
         """Take a connection back for its next use; the oldest goes when there are too many."""
         if conn.sock is None:
             return
         conn.used_at = time.monotonic()
-        idle = self._idle_for(goal, loopback)
+        idle = self._idle_for(goal, permits)
         idle.append(conn)
         if len(idle) > KEPT:
             idle.popleft().close()
@@ -127,16 +135,16 @@ class Pool:
             while idle:
                 idle.pop().close()
 
-    def _idle_for(self, goal: guard.Target, loopback: bool) -> deque[_Steps]:
+    def _idle_for(self, goal: guard.Target, permits: Permits) -> deque[_Steps]:
         if self._pid != os.getpid():  # a socket shared by two processes mixes their answers
             self._pid, self._idle = os.getpid(), {}
-        key = (goal.scheme, goal.host, goal.port, loopback)
+        key = (goal.scheme, goal.host, goal.port, permits)
         idle = self._idle.get(key)
         return idle if idle is not None else self._idle.setdefault(key, deque())
 
-    def _open(self, goal: guard.Target, loopback: bool, ends: float) -> _Steps:
+    def _open(self, goal: guard.Target, permits: Permits, ends: float) -> _Steps:
         """Resolve, guard, connect. Every failure here means that the request never left."""
-        found = guard.places(goal, allow_loopback_http=loopback, seconds=ends - time.monotonic())
+        found = guard.places(goal, seconds=ends - time.monotonic(), **permits._asdict())
         conn: _Steps = _Plain(goal.host, goal.port)
         if goal.scheme == "https":
             self._tls = self._tls or ssl.create_default_context()
@@ -169,6 +177,7 @@ class Http:
         jobs: Sequence[Job] = (),
         secrets: Iterable[str] = (),
         allow_loopback_http: bool = False,
+        allow_http: bool = False,
         limit: int = LIMIT,
     ) -> None:
         self.exchanges: list[Exchange] = []
@@ -176,7 +185,7 @@ class Http:
         self._ends = time.monotonic() + deadline
         self._jobs = tuple(job.id for job in jobs)
         self._mask = Mask(secrets)
-        self._loopback = allow_loopback_http
+        self._permits = Permits(allow_loopback_http, allow_http)
         self._limit = limit
 
     def request(
@@ -194,7 +203,7 @@ class Http:
         response: Response | None = None
         failure = ""
         try:
-            goal = guard.target(url, allow_loopback_http=self._loopback)
+            goal = guard.target(url, **self._permits._asdict())
             response = self._exchange(method, goal, headers, body)
             return response
         except SyncError as error:
@@ -214,7 +223,7 @@ class Http:
             raise Misconfigured(
                 f"The request to {goal.host} has a character that is not allowed in {error}."
             ) from error
-        conn, used = self._pool.take(goal, self._loopback, self._ends)
+        conn, used = self._pool.take(goal, self._permits, self._ends)
         try:
             return self._on(conn, method, goal, request)
         except wire.Unsent as error:
@@ -223,7 +232,7 @@ class Http:
         except ConnectionError as error:
             if not used or method not in SAFE:
                 raise _unknown(goal, error) from error
-        conn, _ = self._pool.take(goal, self._loopback, self._ends, fresh=True)
+        conn, _ = self._pool.take(goal, self._permits, self._ends, fresh=True)
         try:
             return self._on(conn, method, goal, request)
         except wire.Unsent as error:
@@ -246,7 +255,7 @@ class Http:
             raise _unknown(goal, error) from error
         finally:
             if complete:
-                self._pool.give(conn, goal, self._loopback)
+                self._pool.give(conn, goal, self._permits)
             else:
                 conn.close()
 

@@ -245,6 +245,8 @@ UNFOLD = {
                     _page("Systems", "hub", "canonical_system"),
                     _page("Locations", "warehouse", "canonical_location"),
                     _page("Sourcing", "route", "canonical_sourcing"),
+                    _page("Words", "translate", "canonical_mapping"),
+                    _page("Shop policies", "rule", "canonical_shoppolicy"),
                     _page("SKUs", "barcode", "canonical_sku"),
                     _page("Products", "category", "canonical_product"),
                     _page("Links", "link", "canonical_link"),

@@ -115,7 +115,7 @@ PLANTED = {
     "connectors/errors.py": "from django.db import connection",
     "connectors/http.py": "from canonical.models import Order",
     "connectors/odoo/orders.py": "from retailsync.sync import clock",
-    "connectors/woocommerce/reading.py": "from canonical import ledger",
+    "connectors/woocommerce/reading/orders.py": "from canonical import ledger",
 }
 
 

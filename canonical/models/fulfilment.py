@@ -22,12 +22,22 @@ class FulfilmentRequest(models.Model):
         PART_SHIPPED = "part_shipped", "partly shipped"
         SHIPPED = "shipped", "shipped"
         SHORT = "short", "short"
+        CANCELLED = "cancelled", "cancelled"
 
     order = models.ForeignKey("canonical.Order", models.CASCADE, related_name="requests")
     location = models.ForeignKey("canonical.Location", models.PROTECT)
     system = models.ForeignKey("canonical.System", models.PROTECT, related_name="requests", help_text="Who was asked.")
     reference = models.CharField(max_length=140, unique=True)
     purpose = models.CharField(max_length=10, default="original")
+    held = models.BooleanField(default=False, db_default=False, help_text="The warehouse holds it because we asked.")
+    ship_to = models.ForeignKey(
+        "canonical.Address",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Where it was asked to go.",
+    )
     attempt = models.PositiveSmallIntegerField(default=1)
     answer = models.CharField(max_length=12, choices=Answer, default=Answer.UNSUBMITTED)
     execution = models.CharField(max_length=12, choices=Execution, default=Execution.OPEN)
@@ -49,6 +59,40 @@ class FulfilmentRequest(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+
+class RequestChange(models.Model):
+    """One change of a request a warehouse knows, and its answer. The request says what is agreed; this says what was asked for."""
+
+    class Answer(models.TextChoices):
+        ASKED = "asked", "asked, not answered"
+        ACCEPTED = "accepted", "accepted"
+        REJECTED = "rejected", "rejected"
+        MOOT = "moot", "overtaken"
+
+    request = models.ForeignKey(FulfilmentRequest, models.CASCADE, related_name="changes")
+    order = models.ForeignKey("canonical.Order", models.CASCADE, related_name="changes")
+    number = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=10)
+    lines = models.JSONField(default=dict, help_text="Our line id → units as they should be.")
+    ship_to = models.ForeignKey("canonical.Address", models.PROTECT, null=True, blank=True, related_name="+")
+    answer = models.CharField(max_length=10, choices=Answer, default=Answer.ASKED, db_default="asked")
+    reason = models.TextField(blank=True, db_default="")
+    asked_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    ledger_version = models.IntegerField(default=0, db_default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["request", "number"], name="change_once_per_number"),
+            models.UniqueConstraint(
+                fields=["request"], condition=models.Q(answer="asked"), name="change_one_open_per_request"
+            ),
+        ]
+        indexes = [models.Index(fields=["order"], name="change_of_order")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.request} ({self.answer})"
 
 
 class RequestLine(models.Model):

@@ -15,6 +15,9 @@ class Order(models.Model):
         RELEASED = "released", "released"
         IN_FULFILMENT = "in_fulfilment", "in fulfilment"
         COMPLETED = "completed", "completed"
+        CANCEL_REQUESTED = "cancel_requested", "cancellation asked for"
+        CANCEL_REFUSED = "cancel_refused", "cancellation refused"
+        PARTLY_CANCELLED = "partially_cancelled", "partly cancelled"
         CANCELLED = "cancelled", "cancelled"
 
     channel = models.ForeignKey("canonical.System", models.PROTECT, related_name="orders")
@@ -37,14 +40,30 @@ class Order(models.Model):
     shipping = models.ForeignKey("canonical.Address", models.PROTECT, related_name="+")
     coupons = models.JSONField(default=list)
     note = models.TextField(blank=True)
+    meta = models.JSONField(
+        default=dict, db_default={}, help_text="Texts plugins put on the order; mappings say what they mean."
+    )
+    payment_method = models.CharField(max_length=100, blank=True, db_default="")
+    payment_title = models.CharField(max_length=200, blank=True, db_default="")
     gone_at = models.DateTimeField(null=True, blank=True, help_text="When a read found it deleted in the shop.")
+    restated_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the shop last said something new of it: what was told may have to be told anew.",
+    )
+    look_at = models.DateTimeField(null=True, blank=True, help_text="When to look at it again.")
     ledger_version = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["channel", "external_id"], name="order_once_per_channel")]
-        indexes = [models.Index(fields=["reference"]), models.Index(fields=["number"])]
+        indexes = [
+            models.Index(fields=["reference"]),
+            models.Index(fields=["number"]),
+            models.Index(fields=["look_at"], condition=models.Q(look_at__isnull=False), name="order_to_look_at"),
+            models.Index(fields=["channel", "-placed_at"], name="order_recent"),
+        ]
 
     def __str__(self) -> str:
         return self.reference
@@ -72,6 +91,11 @@ class OrderLine(models.Model):
     allocated = models.IntegerField(default=0, db_default=0)
     picked = models.IntegerField(default=0, db_default=0)
     shipped = models.IntegerField(default=0, db_default=0)
+    refunded = models.IntegerField(default=0, db_default=0, help_text="Units given back in the shop.")
+    refunded_amount = models.DecimalField(**MONEY, default=0, db_default=0, help_text="Money given back, with tax.")
+    abandoned = models.IntegerField(
+        default=0, db_default=0, help_text="Units a policy or a person decided not to ship."
+    )
     subtotal = models.DecimalField(**MONEY)
     total = models.DecimalField(**MONEY)
     taxes = models.JSONField(default=list)
@@ -106,10 +130,37 @@ class Charge(models.Model):
         return f"{self.kind} {self.total}"
 
 
+class Abandonment(models.Model):
+    """Units of a line that will not be shipped, and who decided so. Append-only; the line's counter is their sum."""
+
+    line = models.ForeignKey(OrderLine, models.CASCADE, related_name="abandonments")
+    units = models.IntegerField()
+    why = models.CharField(max_length=300)
+    by = models.CharField(max_length=150, blank=True)
+    at = models.DateTimeField()
+
+
 class Hold(models.Model):
     """A reason an order may not go on. Open until `lifted_at`; a lifted one stays as history."""
 
     class Reason(models.TextChoices):
+        PAYMENT = "payment", "waits for payment"
+        PAYMENT_ENDED = "payment_ended", "the authorisation ended"
+        GRACE = "grace", "grace period"
+        FRAUD = "fraud", "suspected fraud"
+        ADDRESS = "address", "address cannot be used"
+        STOCK = "stock", "waits for stock"
+        OPERATOR = "operator", "held by a person"
+        METHOD = "method_mapping", "shipping or payment method not mapped"
+        TAX = "tax_mapping", "tax not mapped"
+        PLACE = "place_mapping", "country or state not mapped"
+        LINE_KIND = "line_mapping", "kind of line not mapped"
+        PREFLIGHT = "preflight", "a system will not take this"
+        PAUSED = "paused_in_shop", "put on hold in the shop"
+        CANCEL_REFUSED = "cancel_refused", "cancelled in the shop, shipping all the same"
+        REFUND_REFUSED = "refunded_but_shipping", "refunded, shipping all the same"
+        LATE_SHIPMENT = "shipped_after_cancel", "shipped after it was cancelled"
+        REFUND_DUE = "refund_due", "a refund is due"
         SKU = "sku_mapping", "unknown SKU"
         TOTALS = "totals", "totals do not add up"
         NO_SOURCE = "no_location", "no warehouse can ship this"
@@ -131,6 +182,9 @@ class Hold(models.Model):
         max_length=300, blank=True, help_text="What exactly, e.g. the SKU; equal details are one cause."
     )
     words = models.TextField()
+    blocks = models.BooleanField(default=True, db_default=True, help_text="Keeps the order where it is.")
+    quiet = models.BooleanField(default=False, db_default=False, help_text="Nobody has to act: no exception.")
+    placed_by = models.CharField(max_length=150, blank=True, db_default="", help_text="A person's name, or empty.")
     placed_at = models.DateTimeField(db_default=Now())
     lifted_at = models.DateTimeField(null=True, blank=True)
     lifted_by = models.CharField(

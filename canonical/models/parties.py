@@ -12,6 +12,16 @@ class Customer(models.Model):
     name = models.CharField(
         max_length=300, blank=True, help_text="As the shop's own customer record says; empty for guests."
     )
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="merged", help_text="The same person, known twice."
+    )
+    vat_id = models.CharField(max_length=30, blank=True, db_default="")
+    terms = models.CharField(
+        max_length=60,
+        blank=True,
+        db_default="",
+        help_text="Payment terms agreed with this customer, as the ERP names them.",
+    )
     ledger_version = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now())
 

@@ -35,6 +35,12 @@ class System(models.Model):
     rate_limit = models.FloatField(
         null=True, blank=True, help_text="Commands per second we may send; empty means no limit."
     )
+    limits = models.JSONField(
+        default=dict,
+        blank=True,
+        db_default={},
+        help_text="What this system cannot take, e.g. longest reference or name; checked before anything is sent to it.",
+    )
     timezone = models.CharField(max_length=40, default="UTC")
     created_at = models.DateTimeField(db_default=Now())
     history = HistoricalRecords()

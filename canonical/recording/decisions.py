@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from canonical import ledger, sql
 from canonical.ledger import Change
-from canonical.recording import links
+from canonical.recording import bookings, changes, links
 from canonical.recording.fulfilment import waiting_key
 from canonical.recording.work import Recorded, Stated, ours
 
 #: A posting only goes forward: a receipt that comes late says nothing new.
-_STATES = ("sent", "created", "confirmed", "done")
+_STATES = ("sent", "created", "confirmed", "done", "refused", "cancelled")
 
 
 def postings(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
@@ -31,8 +31,8 @@ def postings(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
               external_id = coalesce(nullif(excluded.external_id, ''), canonical_posting.external_id),
               amount = coalesce(excluded.amount, canonical_posting.amount), occurred_at = excluded.occurred_at
             WHERE array_position({_sql_states()}, excluded.state) > array_position({_sql_states()}, canonical_posting.state)
-               OR (excluded.state = canonical_posting.state AND excluded.amount IS DISTINCT FROM canonical_posting.amount
-                   AND excluded.amount IS NOT NULL AND excluded.occurred_at > canonical_posting.occurred_at)
+               OR (excluded.state = canonical_posting.state AND excluded.amount IS NOT NULL
+                   AND excluded.occurred_at > canonical_posting.occurred_at)
             RETURNING id, kind, subject_kind, subject_id, xmax = 0""",
     )  # fmt: skip
     fresh = [_posted(source, best[k, sk, i], id) for id, k, sk, i, new in written if new]
@@ -58,19 +58,36 @@ def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
         "UPDATE canonical_fulfilmentrequest SET answer = 'submitted' WHERE id = ANY(%s) AND answer = 'unsubmitted' RETURNING id",
         (sorted(submitted),),
     )
-    changes = [ours(source, submitted[id], id, "submitted") for (id,) in rows]
-    recorded.entries += ledger.changed("fulfilment_request", changes)
+    recorded.entries += ledger.changed(
+        "fulfilment_request", [ours(source, submitted[id], id, "submitted") for (id,) in rows]
+    )
+    unsent = {s.fact.subject_id: s for s in stated if s.fact.kind == "request_change" and s.fact.state == "done"}
+    changes.done(source, unsent, recorded)
+    recorded.recount.update(s.fact.order_id for s in unsent.values())
+    ended = {s.fact.subject_id: s for s in stated if s.fact.kind == "sales_order" and s.fact.state == "cancelled"}
+    bookings.ended(source, ended, recorded)
 
 
 def holds_placed(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     """Place holds; one that is already open for the same order, line and reason stays as it is."""
     facts = {(s.fact.order_id, s.fact.line_id or 0, s.fact.reason): s for s in stated}
     rows = [
-        (s.fact.order_id, s.fact.line_id, s.fact.reason, s.fact.detail, s.fact.words, 1)
+        (
+            s.fact.order_id,
+            s.fact.line_id,
+            s.fact.reason,
+            s.fact.detail,
+            s.fact.words,
+            s.fact.by,
+            s.fact.blocks,
+            s.fact.quiet,
+            1,
+        )
         for _, s in sorted(facts.items())
     ]
     columns = {
-        "order_id": "bigint", "line_id": "bigint", "reason": "text", "detail": "text", "words": "text", "ledger_version": "integer",
+        "order_id": "bigint", "line_id": "bigint", "reason": "text", "detail": "text", "words": "text", "placed_by": "text",
+        "blocks": "boolean", "quiet": "boolean", "ledger_version": "integer",
     }  # fmt: skip
     made = sql.insert(
         "canonical_hold", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, order_id, coalesce(line_id, 0), reason"
@@ -110,25 +127,13 @@ def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     columns = {
         "order_id": "bigint", "location_id": "bigint", "system_id": "bigint", "reference": "text", "purpose": "text",
         "attempt": "integer", "requested_at": "timestamptz", "answer": "text", "execution": "text", "reason": "text",
-        "partner_ref": "text", "ledger_version": "integer",
+        "partner_ref": "text", "ship_to_id": "bigint", "ledger_version": "integer",
     }  # fmt: skip
     rows = [
-        (
-            f.order_id,
-            f.location_id,
-            f.system_id,
-            f.reference,
-            f.purpose,
-            f.attempt,
-            f.occurred_at,
-            "unsubmitted",
-            "open",
-            "",
-            "",
-            1,
-        )
+        (f.order_id, f.location_id, f.system_id, f.reference, f.purpose, f.attempt, f.occurred_at, "unsubmitted", "open", "", "",
+         f.ship_to_id, 1)
         for f in (facts[reference].fact for reference in sorted(facts))
-    ]
+    ]  # fmt: skip
     made = sql.insert("canonical_fulfilmentrequest", columns, rows, "ON CONFLICT DO NOTHING RETURNING id, reference")
     if len(made) != len(rows):
         raise RuntimeError(f"a fulfilment request was raised twice: {sorted(facts)}")
@@ -143,3 +148,53 @@ def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     )
     recorded.appeared.update(waiting_key(reference) for _, reference in made)
     return [s.fact.order_id for s in stated]
+
+
+def units_abandoned(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Note units that will not be shipped. The line's counter is the sum of all such decisions."""
+    columns = {"line_id": "bigint", "units": "integer", "why": "text", "by": "text", "at": "timestamptz"}
+    rows = [(s.fact.line_id, s.fact.units, s.fact.why[:300], s.fact.by, s.fact.occurred_at) for s in stated]
+    sql.insert("canonical_abandonment", columns, sorted(rows))
+    lines = {s.fact.line_id: s for s in stated}
+    sql.fetch(
+        "UPDATE canonical_orderline t SET abandoned = (SELECT sum(a.units) FROM canonical_abandonment a WHERE a.line_id = t.id)"
+        " WHERE t.id = ANY(%s)",
+        (sorted(lines),),
+    )
+    recorded.entries += ledger.changed("order_line", [ours(None, lines[id], id, "abandoned") for id in sorted(lines)])
+    _restated(stated)
+    return [s.fact.order_id for s in stated]
+
+
+def statuses_known(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """A shop status nobody knew is one of ours now, on the orders that still have it."""
+    facts = {s.fact.order_id: s for s in stated}
+    ids = sorted(facts)
+    rows = sql.fetch(
+        "UPDATE canonical_order t SET shop_status = v.status FROM unnest(%s::bigint[], %s::text[]) v(id, status)"
+        " WHERE t.id = v.id AND t.shop_status = 'unknown' RETURNING t.id",
+        (ids, [facts[id].fact.status for id in ids]),
+    )
+    recorded.entries += ledger.changed("order", [ours(None, facts[id], id, "status known") for (id,) in rows])
+    recorded.recount.update(id for (id,) in rows)
+    _restated(stated)
+    return [id for (id,) in rows]
+
+
+def _restated(stated: Sequence[Stated]) -> None:
+    """What others were told of these orders may have to change."""
+    at = {s.fact.order_id: s.fact.occurred_at for s in stated}
+    sql.fetch(
+        "UPDATE canonical_order t SET restated_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at) WHERE t.id = v.id",
+        (sorted(at), [at[id] for id in sorted(at)]),
+    )
+
+
+def alarms_set(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """When to look at these orders again. No news about them: no entry."""
+    at = {s.fact.order_id: s.fact.at for s in stated}
+    sql.fetch(
+        "UPDATE canonical_order t SET look_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at) WHERE t.id = v.id",
+        (sorted(at), [at[id] for id in sorted(at)]),
+    )
+    return []

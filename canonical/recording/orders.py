@@ -1,6 +1,9 @@
 """Orders become true as their shop states them: header, lines, charges, payment; with the rounding their own total contains."""
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,16 +11,19 @@ import msgspec
 from canonical import ledger, sql
 from canonical.facts import OrderStated
 from canonical.ledger import Cause, Change
-from canonical.recording import catalog, links, parties
+from canonical.mappings import Tables
+from canonical.recording import catalog, links, parties, refunds
 from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
 from canonical.rules import money
+from canonical.rules.orders import STOPPED
 from canonical.types import Charge, Line
 
 _ORDER = {
     "id": "bigint", "channel_id": "bigint", "external_id": "text", "number": "text", "reference": "text", "stage": "text",
     "shop_status": "text", "shop_status_text": "text", "placed_at": "timestamptz", "currency": "text",
     "prices_include_tax": "boolean", "total": "numeric", "total_tax": "numeric", "customer_id": "bigint", "billing_id": "bigint",
-    "shipping_id": "bigint", "coupons": "jsonb", "note": "text", "gone_at": "timestamptz", "ledger_version": "integer",
+    "shipping_id": "bigint", "coupons": "jsonb", "note": "text", "meta": "jsonb", "payment_method": "text", "payment_title": "text",
+    "restated_at": "timestamptz", "gone_at": "timestamptz", "ledger_version": "integer",
 }  # fmt: skip
 _RESTATED = tuple(
     c for c in _ORDER if c not in {"id", "channel_id", "external_id", "reference", "stage", "ledger_version"}
@@ -31,8 +37,8 @@ _CHARGE = {
     "order_id": "bigint", "kind": "text", "external_id": "text", "code": "text", "title": "text", "total": "numeric", "taxes": "jsonb",
 }  # fmt: skip
 _PAYMENT = {
-    "order_id": "bigint", "source_id": "bigint", "kind": "text", "method": "text", "transaction_id": "text", "amount": "numeric",
-    "currency": "text", "paid_at": "timestamptz", "ledger_version": "integer",
+    "order_id": "bigint", "source_id": "bigint", "kind": "text", "tender": "text", "method": "text", "transaction_id": "text",
+    "amount": "numeric", "currency": "text", "paid_at": "timestamptz", "ledger_version": "integer",
 }  # fmt: skip
 
 
@@ -61,6 +67,8 @@ def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[in
     _lines(source, orders, recorded)
     _charges(orders)
     _payments(source, orders, recorded)
+    refunds.mentioned(source, {o.id: Stated(o.cause, o.fact) for o in orders}, recorded)
+    recorded.recount.update(o.id for o in orders if not o.new or o.fact.status in STOPPED)
     return [o.id for o in orders]
 
 
@@ -89,13 +97,19 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
 
 
 def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
-    buyers = parties.customers(source, [parties.buyer(source, o.fact) for o in orders], recorded)
-    customer = {o.id: buyers[parties.buyer(source, o.fact)] for o in orders}
+    prefix, alone = sql.fetch(
+        "SELECT s.prefix, coalesce(p.guests = 'per_order', false) FROM canonical_system s"
+        " LEFT JOIN canonical_shoppolicy p ON p.channel_id = s.id WHERE s.id = %s",
+        (source,),
+    )[0]
+    buyer = {o.id: parties.buyer(source, o.fact, guests_alone=alone) for o in orders}
+    buyers = parties.customers(source, buyer.values(), recorded)
+    customer = {id: buyers[who] for id, who in buyer.items()}
     places = parties.addresses(
         (customer[o.id], address) for o in orders for address in (o.fact.billing, o.fact.shipping)
     )
-    prefix = sql.fetch("SELECT prefix FROM canonical_system WHERE id = %s", (source,))[0][0]
-    rows = {o.id: _row(source, prefix, o, customer[o.id], places) for o in orders}
+    words = _statuses(source, {o.fact.status_text for o in orders if o.fact.status == "unknown"})
+    rows = {o.id: _row(source, prefix, o, customer[o.id], places, words) for o in orders}
     fresh = [o for o in orders if o.new]
     known = [o for o in orders if not o.new]
     sql.insert("canonical_order", _ORDER, [tuple(rows[o.id].values()) for o in fresh])
@@ -105,8 +119,21 @@ def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
         {c: _ORDER[c] for c in ("id", *_RESTATED)},
         [(o.id, *(rows[o.id][c] for c in _RESTATED)) for o in known],
     )
+    recorded.appeared.update(refunds.waiting_key(source, o.fact.ref) for o in fresh)
     recorded.entries += ledger.opened("order", [_change(source, o, "received") for o in fresh])
     recorded.entries += ledger.changed("order", [_change(source, o, "restated") for o in known])
+
+
+def _statuses(source: int, texts: set[str]) -> dict[str, str]:
+    """A shop's own status words that people mapped to ours."""
+    if not texts:
+        return {}
+    rows = sql.fetch(
+        "SELECT kind, channel_id, key, value FROM canonical_mapping WHERE kind = 'shop_status' AND coalesce(channel_id, %s) = %s",
+        (source, source),
+    )
+    tables = Tables((kind, channel, key, json.loads(value)) for kind, channel, key, value in rows)
+    return {text: known.status for text in texts if (known := tables.status(text))}
 
 
 def _change(source: int, order: _Order, event: str, subject_id: int | None = None) -> Change:
@@ -114,17 +141,25 @@ def _change(source: int, order: _Order, event: str, subject_id: int | None = Non
 
 
 def _row(
-    source: int, prefix: str, order: _Order, customer: int, places: Mapping[tuple[int, bytes], int]
+    source: int,
+    prefix: str,
+    order: _Order,
+    customer: int,
+    places: Mapping[tuple[int, bytes], int],
+    words: Mapping[str, str],
 ) -> dict[str, Any]:
     fact = order.fact
     return {
         "id": order.id, "channel_id": source, "external_id": fact.ref, "number": fact.number,
-        "reference": prefix + fact.number, "stage": "received", "shop_status": fact.status,
+        "reference": prefix + fact.number, "stage": "received",
+        "shop_status": words.get(fact.status_text, fact.status) if fact.status == "unknown" else fact.status,
         "shop_status_text": fact.status_text, "placed_at": fact.placed_at, "currency": fact.currency,
         "prices_include_tax": fact.prices_include_tax, "total": fact.total, "total_tax": fact.total_tax,
         "customer_id": customer, "billing_id": places[customer, parties.address_digest(fact.billing)],
         "shipping_id": places[customer, parties.address_digest(fact.shipping)],
-        "coupons": _json(fact.coupons), "note": fact.note, "gone_at": None, "ledger_version": 1,
+        "coupons": _json(fact.coupons), "note": fact.note, "meta": _json({m.key: m.value for m in fact.meta}),
+        "payment_method": fact.payment.method, "payment_title": fact.payment.title,
+        "restated_at": None if order.new else fact.occurred_at, "gone_at": None, "ledger_version": 1,
     }  # fmt: skip
 
 
@@ -242,23 +277,37 @@ def _charge_row(order_id: int, charge: Charge) -> tuple[Any, ...]:
 
 
 def _payments(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
-    paid = {o.id: o for o in orders if o.fact.payment.paid_at}
-    rows = [
-        (id, source, "capture", o.fact.payment.method, o.fact.payment.transaction_id, o.fact.total, o.fact.currency,
-         o.fact.payment.paid_at, 1)
-        for id, o in sorted(paid.items())
-    ]  # fmt: skip
+    owner = {o.id: o for o in orders}
+    rows = sorted(row for o in orders for row in _payment_rows(source, o))
     written = sql.insert(
         "canonical_payment", _PAYMENT, rows,
-        """ON CONFLICT (order_id, source_id, kind) DO UPDATE SET amount = excluded.amount, paid_at = excluded.paid_at,
+        """ON CONFLICT (order_id, source_id, kind, tender) DO UPDATE SET amount = excluded.amount, paid_at = excluded.paid_at,
              method = excluded.method, transaction_id = excluded.transaction_id
            WHERE (canonical_payment.amount, canonical_payment.paid_at, canonical_payment.method, canonical_payment.transaction_id)
              IS DISTINCT FROM (excluded.amount, excluded.paid_at, excluded.method, excluded.transaction_id)
            RETURNING id, order_id, xmax = 0""",
     )  # fmt: skip
-    fresh = [_change(source, paid[order], "stated", id) for id, order, new in written if new]
-    known = [_change(source, paid[order], "restated", id) for id, order, new in written if not new]
+    fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
+    known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
     recorded.entries += ledger.opened("payment", fresh) + ledger.changed("payment", known)
+
+
+def _payment_rows(source: int, order: _Order) -> list[tuple[Any, ...]]:
+    """What pays the order, as its shop states it: the tenders, and what the gateway reserved or captured of the rest."""
+    fact, pay = order.fact, order.fact.payment
+    due = fact.total - sum((t.amount for t in fact.tenders), Decimal(0))
+    moves: list[tuple[str, str, str, Decimal, datetime]] = [
+        (t.kind, t.ref, "", t.amount, fact.placed_at) for t in fact.tenders
+    ]
+    if pay.authorised_at:
+        moves.append(("authorise", "", pay.transaction_id, due, pay.authorised_at))
+    if pay.paid_at:
+        captured = due if pay.captured is None else pay.captured
+        moves.append(("capture", "", pay.transaction_id, captured, pay.paid_at))
+    return [
+        (order.id, source, kind, tender, pay.method, transaction, amount, fact.currency, at, 1)
+        for kind, tender, transaction, amount, at in moves
+    ]
 
 
 def vanished(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
@@ -291,4 +340,32 @@ def gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]
     )
     changes = [Change(id, "gone", facts[id].cause, facts[id].fact.occurred_at, source) for (id,) in rows]
     recorded.entries += ledger.changed("order", changes)
+    recorded.recount.update(id for (id,) in rows)
     return [id for (id,) in rows]
+
+
+def listed(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """A sweep listed a range of orders: what we know there and was not listed, or was listed with another status or total, is read
+    again; so is an order never heard of that is younger than the first one we know. A listing changes nothing by itself."""
+    for cause, fact in stated:
+        rows = sql.fetch(_LISTED, {
+            "source": source, "first": fact.first, "last": fact.last, "refs": [x.ref for x in fact.listed],
+            "texts": [x.status_text for x in fact.listed], "totals": [x.total for x in fact.listed],
+        })  # fmt: skip
+        for (ref,) in rows:
+            recorded.ask(source, "order", ref, cause)
+
+
+_LISTED = """WITH said AS (SELECT * FROM unnest(%(refs)s::text[], %(texts)s::text[], %(totals)s::numeric[]) v(ref, text, total)),
+  ours AS (SELECT o.external_id AS ref, o.shop_status_text AS text, o.gone_at,
+      o.total - coalesce((SELECT sum(p.amount) FROM canonical_payment p WHERE p.order_id = o.id
+                          AND p.kind IN ('gift_card', 'store_credit')), 0) AS total
+    FROM canonical_order o WHERE o.channel_id = %(source)s AND o.external_id ~ '^[0-9]{1,18}$'
+      AND o.external_id::bigint BETWEEN %(first)s AND %(last)s),
+  oldest AS (SELECT min(external_id::bigint) AS id FROM canonical_order
+    WHERE channel_id = %(source)s AND external_id ~ '^[0-9]{1,18}$')
+  SELECT o.ref FROM ours o LEFT JOIN said s ON s.ref = o.ref
+    WHERE (s.ref IS NULL AND o.gone_at IS NULL) OR (s.ref IS NOT NULL AND (o.gone_at IS NOT NULL OR s.text <> o.text
+      OR (s.total IS NOT NULL AND s.total <> o.total)))
+  UNION SELECT s.ref FROM said s, oldest WHERE s.ref ~ '^[0-9]{1,18}$' AND s.ref::bigint > oldest.id
+    AND NOT EXISTS (SELECT 1 FROM ours o WHERE o.ref = s.ref)"""

@@ -40,6 +40,7 @@ class Recorded:
     missing: dict[Cause, str] = field(default_factory=dict)
     conflicts: dict[Cause, str] = field(default_factory=dict)
     appeared: set[str] = field(default_factory=set)  # keys somebody may be waiting for
+    recount: set[int] = field(default_factory=set)  # orders whose units per line have to be counted again
 
     def ask(self, system_id: int, entity: Entity, external_id: str, cause: Cause) -> None:
         """Note that a subject should be read again at its source."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
 
 from canonical.types import Charge, Line
 
@@ -50,3 +51,21 @@ def rounding(total: Decimal, lines: Iterable[Line], charges: Iterable[Charge], c
     lines = tuple(lines)
     difference = kept(kept(total) - parts_total(lines, charges))
     return difference if abs(difference) <= tolerance(currency, lines) else None
+
+
+#: What became of an order's money. `partially paid`: some of it came, and the rest is still due.
+PaymentState = Literal[
+    "unpaid", "authorised", "partially paid", "paid", "partially refunded", "refunded", "nothing to pay"
+]
+
+
+def payment_state(total: Decimal, captured: Decimal, authorised: Decimal, refunded: Decimal) -> PaymentState:
+    """The state of payment, from sums in the order's currency: what it costs, what came (gift cards too), what is only reserved, and
+    what went back. Money that went back without having come by the shop (cash on delivery) is measured by the total."""
+    if refunded > 0:
+        return "refunded" if refunded >= (captured or total) else "partially refunded"
+    if total <= 0 and captured <= 0:
+        return "nothing to pay"
+    if captured > 0:
+        return "paid" if captured >= total else "partially paid"
+    return "authorised" if authorised > 0 else "unpaid"

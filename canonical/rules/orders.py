@@ -1,17 +1,25 @@
 """Rules about orders: which shop statuses let an order go on, and where its units are sent. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Place = TypeVar("Place")
 
 #: The shop says it is paid or otherwise accepted (WooCommerce: processing). Completed means the shop is done with it.
 RELEASING = frozenset({"processing", "completed"})
+#: The shop does not want it any more. Failed after release: the money did not come after all (a debit that bounced).
+STOPPED = frozenset({"cancelled", "trashed", "failed", "refunded"})
+
+Stance = Literal["wait", "go", "pause", "stop"]
 
 
-def may_release(shop_status: str, gone: bool) -> bool:
-    """Whether the shop's own statement lets the order go to ERP and warehouse."""
-    return shop_status in RELEASING and not gone
+def stance(shop_status: str, gone: bool, released: bool) -> Stance:
+    """What the shop wants of an order now: wait for its release, go on, pause what was begun, or stop it."""
+    if gone or shop_status in STOPPED:
+        return "stop"
+    if not released:
+        return "wait"
+    return "go" if shop_status in RELEASING else "pause"
 
 
 def route(

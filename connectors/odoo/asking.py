@@ -10,10 +10,12 @@ import msgspec
 from canonical.commands import Refresh
 from connectors.base import Heard, Job, Page, Receipt, Session
 from connectors.errors import Refused
+from connectors.odoo import probing
 from connectors.odoo.orders import moment
 from connectors.odoo.reading import PRODUCT_GONE, PRODUCT_READ, Product
 from connectors.odoo.transport import search
 
+PATHS = {"json2": "json/2", "jsonrpc": "jsonrpc"}
 PAGE = 500
 #: `write_date` is when the writing transaction began, so rows appear behind a cursor; clocks differ by minutes too.
 OVERLAP = timedelta(minutes=15)
@@ -81,7 +83,8 @@ def _gone(id: int, asked_at: datetime) -> Heard:
 
 
 def probe(session: Session) -> str:
-    """One round trip with the key, which shows that address, database and key are right; says which Odoo it is."""
+    """Find out anew how this Odoo is spoken to, then ask it something: shows that address, database, login and key are right."""
+    api = probing.probe(session)
     domain = [["name", "=", "base"]]
     found = search(session, "ir.module.module", Version, domain, limit=1)
-    return f"Odoo {found[0].latest_version} accepts our key." if found else "Odoo accepts our key."
+    return f"Odoo {found[0].latest_version if found else api.release.number} accepts our key over /{PATHS[api.by]}."

@@ -6,70 +6,29 @@ Source: button_validate and its hooks in addons/stock/models/stock_picking.py, t
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from html import escape
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from canonical.commands import PostGoodsIssue, Ref
 from connectors.base import Job, Receipt, Session
 from connectors.errors import Misconfigured, Missing, Refused, Retry, SyncError
-from connectors.odoo.loading import find
-from connectors.odoo.orders import moment
-from connectors.odoo.transport import Link, Text, call, reading, search
+from connectors.odoo.orders import moment, theirs
+from connectors.odoo.transfers import CLOSED, Move, Picking, View, has_tracking, line_ids, read_moves, read_pickings
+from connectors.odoo.transport import call
 
 ROUNDS = 5  # pick, pack, ship, one more for a step of the shop's own, and the look at the end
-CLOSED = ("done", "cancel")
 
 
 def issue_needs(command: PostGoodsIssue) -> Sequence[Ref]:
-    """The order and the products."""
-    return [Ref("order", command.order_id), *dict.fromkeys(Ref("sku", line.sku_id) for line in command.lines)]
+    """The booking and the products."""
+    return [Ref("booking", command.booking_id), *dict.fromkeys(Ref("sku", line.sku_id) for line in command.lines)]
 
 
 def issue_optional(command: PostGoodsIssue) -> Sequence[Ref]:
     """The location, as the id of an Odoo stock location: without a link the order's own warehouse delivers."""
     return [Ref("location", command.location_id)]
-
-
-# ---- what Odoo holds ----------------------------------------------------------------------------------------------------------
-class Picking(msgspec.Struct):
-    """A transfer: one step of a delivery."""
-
-    id: int
-    name: str
-    state: str
-    picking_type_code: str
-    sale_id: Link
-    location_id: Link
-    note: Text
-    date_done: Text
-
-
-class Move(msgspec.Struct):
-    """One article of a transfer: how much is asked for, and whether it was picked."""
-
-    id: int
-    picking_id: Link
-    product_id: Link
-    sale_line_id: Link | Literal[False]
-    product_uom_qty: Decimal
-    picked: bool
-    state: str
-    move_orig_ids: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Transfers of a batch's orders and their open moves, with what is needed to match and mark them."""
-
-    pickings: Mapping[int, Sequence[Picking]]  # by sale.order id
-    moves: Mapping[int, Sequence[Move]]  # open ones, by stock.picking id
-    lines: Mapping[int, int]  # our line id → sale.order.line id
-    tracking_field: bool  # only with the module stock_delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,47 +40,6 @@ class Step:
     units: Mapping[int, int]  # by stock.move id
     moves: Sequence[Move]
     last: bool  # this delivers; else it only moves goods on inside the warehouse
-
-
-def _order(job: Job) -> int:
-    return int(job.resolved[Ref("order", job.command.order_id)])
-
-
-def _pickings(session: Session, jobs: Sequence[Job]) -> dict[int, list[Picking]]:
-    """All transfers of the jobs' orders, in the order they came to be."""
-    domain = [["sale_id", "in", sorted({_order(job) for job in jobs})]]
-    groups: dict[int, list[Picking]] = {}
-    for picking in search(session, "stock.picking", Picking, domain, about=jobs, order="id"):
-        groups.setdefault(picking.sale_id[0], []).append(picking)
-    return groups
-
-
-def _moves(session: Session, pickings: Iterable[Picking], jobs: Sequence[Job]) -> dict[int, list[Move]]:
-    """Open moves of the open ones among these transfers."""
-    ids = [p.id for p in pickings if p.state not in CLOSED]
-    domain = [["picking_id", "in", ids], ["state", "not in", CLOSED]]
-    groups: dict[int, list[Move]] = {}
-    for move in search(session, "stock.move", Move, domain, about=jobs, order="id") if ids else ():
-        groups.setdefault(move.picking_id[0], []).append(move)
-    return groups
-
-
-def _line_ids(session: Session, jobs: Sequence[Job]) -> dict[int, int]:
-    """Odoo's ids of the order lines; a line somebody made anew by hand is missing and matched by product."""
-    xids = {
-        line.line_id: session.settings.xid("order_line", line.line_id) for job in jobs for line in job.command.lines
-    }
-    found = find(session, "sale.order.line", xids.values(), jobs)
-    return {ours: found[xid] for ours, xid in xids.items() if xid in found}
-
-
-def _has_tracking(session: Session) -> bool:
-    shape = dict[str, Any]
-    with reading():
-        said = call(
-            session, "stock.picking", "fields_get", shape, allfields=["carrier_tracking_ref"], attributes=["type"]
-        )
-    return "carrier_tracking_ref" in said
 
 
 # ---- the rounds ---------------------------------------------------------------------------------------------------------------
@@ -136,35 +54,35 @@ class Round:
 
 def post_goods_issues(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     """Carry every job's goods through what is left of its chain."""
-    lines, tracking = _line_ids(session, jobs), _has_tracking(session)
+    lines, tracking = line_ids(session, jobs), has_tracking(session)
     so_far = Round()
     for _ in range(ROUNDS):
         pending = _one_per_order([job for job in jobs if job.id not in so_far.receipts])
         if not pending:
             break
-        pickings = _pickings(session, pending)
-        moves = _moves(session, (p for order in pickings.values() for p in order), pending)
+        pickings = read_pickings(session, pending)
+        moves = read_moves(session, (p for order in pickings.values() for p in order), pending)
         _advance(session, pending, View(pickings, moves, lines, tracking), so_far)
     return [so_far.receipts.get(job.id) or _unfinished(job, so_far) for job in jobs]
 
 
 def look_issues(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt | None]:
     """Deliveries that are done and carry our mark."""
-    pickings = _pickings(session, jobs)
-    done = [_done(session, job, pickings.get(_order(job), ())) for job in jobs]
-    return [_finish(session, job, d, pickings[_order(job)]) if d else None for job, d in zip(jobs, done, strict=True)]
+    pickings = read_pickings(session, jobs)
+    done = [_done(session, job, pickings.get(theirs(job), ())) for job in jobs]
+    return [_finish(session, job, d, pickings[theirs(job)]) if d else None for job, d in zip(jobs, done, strict=True)]
 
 
 def _one_per_order(jobs: Sequence[Job]) -> list[Job]:
     """The first job of each order: two shipments of one order compete for the same moves."""
-    return list({_order(job): job for job in reversed(jobs)}.values())[::-1]
+    return list({theirs(job): job for job in reversed(jobs)}.values())[::-1]
 
 
 def _advance(session: Session, jobs: Sequence[Job], view: View, so_far: Round) -> None:
     """Take the next step of every job: a receipt, a refusal or a validated transfer."""
     steps: list[Step] = []
     for job in jobs:
-        pickings = view.pickings.get(_order(job), ())
+        pickings = view.pickings.get(theirs(job), ())
         if done := _done(session, job, pickings):
             so_far.receipts[job.id] = _finish(session, job, done, pickings)
         elif job.id in so_far.validated or job.id in so_far.refused:
@@ -197,7 +115,7 @@ def _unfinished(job: Job, so_far: Round) -> Receipt:
 # ---- planning (pure) ----------------------------------------------------------------------------------------------------------
 def next_step(session: Session, job: Job, view: View) -> Step:
     """The level of the chain nearest the customer that holds the shipment's units; Missing or Refused when there is none."""
-    pickings = view.pickings.get(_order(job), ())
+    pickings = view.pickings.get(theirs(job), ())
     opened = [p for p in pickings if p.state not in CLOSED]
     if not opened:
         raise _nothing_open(session, job, pickings)
@@ -223,7 +141,9 @@ def _level(job: Job, view: View, pickings: Sequence[Picking], rank: int) -> Step
     units: dict[int, int] = {}
     for line in job.command.lines:
         product = int(job.resolved[Ref("sku", line.sku_id)])
-        if not (matching := _matching(moves, view.lines.get(line.line_id), product)):
+        if not (
+            matching := _matching(moves, view.lines.get((job.command.booking_id, line.line_id, line.sku_id)), product)
+        ):
             return None
         _lay(line.units, matching, units)
     touched = [p for p in pickings if any(m.picking_id[0] == p.id for m in moves if m.id in units)]

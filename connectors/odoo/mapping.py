@@ -1,4 +1,4 @@
-"""What an order needs of Odoo's own set-up: taxes by rate, pricelist by currency, products for charges, places by code.
+"""What an order needs of Odoo's own set-up: taxes, payment terms, pricelist by currency, products for charges, places by code.
 
 Everything is looked up once per call for the whole batch; nothing is remembered between calls, so a corrected set-up counts at once.
 """
@@ -6,7 +6,7 @@ Everything is looked up once per call for the whole batch; nothing is remembered
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,16 +14,25 @@ from canonical.types import Address, Tax
 from connectors.base import Session
 from connectors.errors import Misconfigured, Refused, SyncError
 from connectors.odoo.loading import load_once
-from connectors.odoo.transport import Link, Text, call, reading, search
+from connectors.odoo.transport import Link, Text, call, reading, release, search
 
 NAMES = {"shipping": "Shipping", "fee": "Fee", "rounding": "Rounding"}
 FREE = Decimal("0.0000000001")  # how finely a price is stated where Odoo does not round prices
 
 
-class TaxRow(msgspec.Struct):
+class NamedRow(msgspec.Struct):
     id: int
+    name: Text
+
+
+class TaxRow(NamedRow):
     amount: Decimal
+    amount_type: str
     price_include: bool
+
+
+class PartnerRow(NamedRow):
+    ref: Text
 
 
 class CurrencyRow(msgspec.Struct):
@@ -57,23 +66,69 @@ class FieldRow(msgspec.Struct):
     digits: tuple[int, int] | Literal[False] | None = None
 
 
+# ---- by id or name ------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Records people name in a mapping or a setting: by id, or by a name only one of them has. `names`: id → what it is called."""
+
+    what: str
+    reason: str
+    names: Mapping[int, Sequence[Text]]
+
+    def id(self, word: str) -> int:
+        """The record's id; Refused in words that name it where there is none, or more than one."""
+        ids = [id for id, names in self.names.items() if (str(id) == word if word.isdecimal() else word in names)]
+        if len(ids) == 1:
+            return ids[0]
+        words = f"more than one {self.what} «{word}» (ids {_listed(ids)})" if ids else f"no {self.what} «{word}»"
+        raise Refused(f"Odoo has {words}. Name one by its id or its exact name.", reason=self.reason)
+
+
+def _listed(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def terms(session: Session, words: Iterable[str]) -> Named:
+    """Payment terms; none are read where nobody names any. An unknown one is Refused (terms_mapping)."""
+    asked = any(words)
+    rows = search(session, "account.payment.term", NamedRow, [], order="id") if asked else []
+    return Named("payment term", "terms_mapping", {row.id: [row.name] for row in rows})
+
+
+def guest_account(session: Session) -> int:
+    """The contact all guests are booked on; Misconfigured where the settings do not name exactly one."""
+    word = session.settings.guest_account
+    if not word:
+        raise Misconfigured("This shop books guests on one account. Name that contact in the settings (guest_account).")
+    domain = [["id", "=", int(word)]] if word.isdecimal() else ["|", ["name", "=", word], ["ref", "=", word]]
+    rows = search(session, "res.partner", PartnerRow, domain, order="id")
+    try:
+        return Named("contact", "guest_account", {row.id: [row.name, row.ref] for row in rows}).id(word)
+    except Refused as error:
+        raise Misconfigured(f"The account for guests in the settings: {error.words}") from error
+
+
 # ---- taxes --------------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Taxes:
-    """Sales taxes by rate: the shop's explicit choices first, then every percentage tax that is added to net prices."""
+    """Sales taxes: what the shop's mapping names, then by rate the settings' choices, then every percentage added to net prices."""
 
+    named: Named
     chosen: Mapping[Decimal, int]
     found: Mapping[Decimal, Sequence[int]]
 
-    def ids(self, taxes: Iterable[Tax]) -> str:
-        """account.tax ids for a line as load() wants them; empty = explicitly none. Refused (tax_mapping) in plain words.
+    def ids(self, taxes: Iterable[Tax]) -> tuple[int, ...]:
+        """account.tax ids for a line; empty = explicitly none. Refused (tax_mapping) in plain words.
 
-        A rate of zero is no tax unless the settings choose one: zero-rated, exempt and reverse charge all look alike here.
+        A rate of zero is no tax unless mapping or settings choose one: zero-rated, exempt and reverse charge all look alike here.
         """
-        rates = [tax.rate.normalize() for tax in taxes]
-        return ",".join(str(self._id(rate)) for rate in rates if rate or rate in self.chosen)
+        ids = [self._id(tax) for tax in taxes if tax.erp or tax.rate or tax.rate.normalize() in self.chosen]
+        return tuple(dict.fromkeys(ids))
 
-    def _id(self, rate: Decimal) -> int:
+    def _id(self, tax: Tax) -> int:
+        return self.named.id(tax.erp) if tax.erp else self._by_rate(tax.rate.normalize())
+
+    def _by_rate(self, rate: Decimal) -> int:
         if rate in self.chosen:
             return self.chosen[rate]
         match self.found.get(rate, ()):
@@ -86,7 +141,7 @@ class Taxes:
                 )
             case many:
                 raise Refused(
-                    f"Odoo has {len(many)} sales taxes of {rate:f} % (ids {', '.join(map(str, many))}). Choose one in the settings.",
+                    f"Odoo has {len(many)} sales taxes of {rate:f} % (ids {_listed(many)}). Choose one in the settings.",
                     reason="tax_mapping",
                 )
 
@@ -94,27 +149,29 @@ class Taxes:
 def taxes(session: Session) -> Taxes:
     """Sales taxes of the company in use. `price_include` is computed and cannot be searched for."""
     settings = session.settings
-    domain = [["type_tax_use", "=", "sale"], ["amount_type", "=", "percent"]]
+    domain: list[Any] = [["type_tax_use", "=", "sale"]]
     if settings.company:
         domain.append(["company_id", "=", settings.company])
+    rows = search(session, "account.tax", TaxRow, domain, order="id")
     found: dict[Decimal, list[int]] = {}
-    for tax in search(session, "account.tax", TaxRow, domain, order="id"):
-        if not tax.price_include:
+    for tax in rows:
+        if tax.amount_type == "percent" and not tax.price_include:
             found.setdefault(tax.amount.normalize(), []).append(tax.id)
-    return Taxes(settings.tax_ids, found)
+    return Taxes(Named("sales tax", "tax_mapping", {t.id: [t.name] for t in rows}), settings.tax_ids, found)
 
 
 # ---- currencies ---------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Pricelists:
-    """How to get an order into a currency: no pricelist for the company's own, else the first pricelist of that currency."""
+    """How to get an order into a currency: no pricelist for the company's own where Odoo allows that, else the first one of it."""
 
     company: str
     found: Mapping[str, int]
+    required: bool = False
 
     def id(self, currency: str) -> str:
         """product.pricelist id as load() wants it; empty = explicitly none. Refused (currency_mapping) when there is no way."""
-        if currency == self.company:
+        if currency == self.company and not self.required:
             return ""
         if currency in self.found:
             return str(self.found[currency])
@@ -127,17 +184,18 @@ class Pricelists:
 def pricelists(session: Session, currencies: Iterable[str]) -> Pricelists:
     """The company's currency and pricelists for the others. An order's currency is its pricelist's (`_compute_currency_id`)."""
     chosen = session.settings.company
-    domain = [["id", "=", chosen]] if chosen else []
-    companies = search(session, "res.company", CurrencyRow, domain)
+    mine = [["id", "=", chosen]] if chosen else []
+    companies = search(session, "res.company", CurrencyRow, mine)
     if len(companies) != 1:
         raise Misconfigured("Name in the settings which of the companies in this Odoo the orders belong to.")
     company = companies[0].currency_id[1]
-    others = sorted(set(currencies) - {company})
-    if not others:
+    required = release(session).pricelist_required
+    wanted = sorted(set(currencies) - (set() if required else {company}))
+    if not wanted:
         return Pricelists(company, {})
-    wanted = [["currency_id.name", "in", others], ["company_id", "in", [False, companies[0].id]]]
-    found = search(session, "product.pricelist", CurrencyRow, wanted, order="id desc")
-    return Pricelists(company, {p.currency_id[1]: p.id for p in found})
+    domain = [["currency_id.name", "in", wanted], ["company_id", "in", [False, companies[0].id]]]
+    found = search(session, "product.pricelist", CurrencyRow, domain, order="id desc")
+    return Pricelists(company, {p.currency_id[1]: p.id for p in found}, required)
 
 
 # ---- prices -------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""Sales orders: create, add a rounding line, confirm. Every line states price, discount and taxes itself, so Odoo adds nothing.
+"""Sales orders: what one should say, creating it, finding it. Every line states price, discount and taxes itself, so Odoo adds nothing.
 
 A line without the column `tax_ids` gets its product's default tax; with the column and an empty cell it gets none (tried on 19.0).
+A sales order in Odoo is one booking of ours: a second attempt for the same order is another booking and makes other documents.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +13,13 @@ from typing import Any
 
 import msgspec
 
-from canonical.commands import CreateOrder, OrderCharge, OrderLine, Ref
+from canonical.commands import OrderCharge, OrderLine, Ref, SalesOrder
 from connectors.base import Job, Receipt, Session
 from connectors.errors import Refused, SyncError
 from connectors.odoo import mapping
+from connectors.odoo.accounts import Account, accounts
 from connectors.odoo.loading import Loaded, Row, find, load_once
-from connectors.odoo.transport import call, search
+from connectors.odoo.transport import search
 
 HEAD = (
     "id", "partner_id/.id", "partner_invoice_id/.id", "partner_shipping_id/.id",
@@ -25,19 +27,11 @@ HEAD = (
 )  # fmt: skip
 LINE = ("id", "product_id/.id", "name", "product_uom_qty", "price_unit", "discount", "tax_ids/.id")
 LINES = tuple(f"order_line/{field}" for field in LINE)
+COMPANY, TERMS = "company_id/.id", "payment_term_id/.id"
 
 
-# ---- create -------------------------------------------------------------------------------------------------------------------
-class OrderRow(msgspec.Struct):
-    """A sale.order as far as we care."""
-
-    id: int
-    name: str
-    state: str
-    amount_total: Decimal
-
-
-def order_needs(command: CreateOrder) -> Sequence[Ref]:
+# ---- naming -------------------------------------------------------------------------------------------------------------------
+def order_needs(command: SalesOrder) -> Sequence[Ref]:
     """The contact, both addresses and every product must be known to Odoo."""
     return [
         Ref("customer", command.customer_id),
@@ -46,125 +40,116 @@ def order_needs(command: CreateOrder) -> Sequence[Ref]:
     ]
 
 
+def order_ref(command: Any) -> Sequence[Ref]:
+    """The booking must be known to Odoo."""
+    return [Ref("booking", command.booking_id)]
+
+
+def theirs(job: Job) -> int:
+    """The sale.order behind a job's booking."""
+    return int(job.resolved[Ref("booking", job.command.booking_id)])
+
+
+def line_xid(session: Session, booking: int, line: int, sku: int) -> str:
+    """External id of an order line. An article that took another's place is another line: Odoo does not change a confirmed one's."""
+    return str(session.settings.xid("booking", booking, "line", line, "sku", sku))
+
+
+def _xid(session: Session, job: Job) -> str:
+    return str(session.settings.xid("booking", job.command.booking_id))
+
+
+# ---- what an order should say -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One line as it should be. `product` and `taxes` are Odoo's ids; the product's as its link has it."""
+
+    xid: str
+    product: str
+    name: str
+    units: int
+    price: Decimal
+    taxes: tuple[int, ...]
+
+    @property
+    def cells(self) -> list[str]:
+        """The columns of LINE."""
+        taxes = ",".join(map(str, self.taxes))
+        return [self.xid, self.product, self.name, str(self.units), f"{self.price:f}", "0", taxes]
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Odoo's set-up as far as a batch of orders needs it."""
+    """Odoo's set-up as far as a batch of orders needs it, and whom each is booked on (by job)."""
 
     taxes: mapping.Taxes
     pricelists: mapping.Pricelists
     services: mapping.Services
+    terms: mapping.Named
+    accounts: Mapping[int, Account]
     step: Decimal
 
 
-def create_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
-    """Create the orders that are not there yet, all in one load; answer with the totals Odoo computed."""
-    rows, refused = _rows(session, jobs, _book(session, jobs))
-    loaded: Loaded = {**refused, **load_once(session, "sale.order", [*HEAD, *_company(session)[0], *LINES], rows, jobs)}
-    return receipts(session, jobs, loaded)
-
-
-def look_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt | None]:
-    """What became of orders of which we do not know: by external id, which nobody can change by hand."""
-    found = find(session, "sale.order", {_xid(session, job) for job in jobs}, jobs)
-    there = {
-        receipt.job: receipt for receipt in receipts(session, [j for j in jobs if _xid(session, j) in found], found)
-    }
-    return [there.get(job.id) for job in jobs]
-
-
-def _xid(session: Session, job: Job) -> str:
-    return str(session.settings.xid("order", job.command.order_id))
-
-
-def _book(session: Session, jobs: Sequence[Job]) -> Book:
-    """Look up what this batch needs: four or five small reads."""
-    commands: list[CreateOrder] = [job.command for job in jobs]
+def book(session: Session, jobs: Sequence[Job]) -> Book:
+    """Look up what this batch needs: five to seven small reads."""
+    commands: list[SalesOrder] = [job.command for job in jobs]
     kinds = {charge.stated.kind for command in commands for charge in command.charges}
     return Book(
         mapping.taxes(session),
         mapping.pricelists(session, {command.currency for command in commands}),
         mapping.services(session, kinds),
+        mapping.terms(session, {command.terms for command in commands}),
+        accounts(session, jobs),
         mapping.price_step(session),
     )
 
 
-def _rows(session: Session, jobs: Sequence[Job], book: Book) -> tuple[dict[str, Sequence[Row]], dict[str, SyncError]]:
-    """Rows by external id, and the orders that cannot be stated, with the reason."""
-    rows: dict[str, Sequence[Row]] = {}
-    refused: dict[str, SyncError] = {}
-    for job in jobs:
-        try:
-            rows[_xid(session, job)] = order_rows(session, job, book)
-        except SyncError as error:
-            refused[_xid(session, job)] = error
-    return rows, refused
-
-
-def order_rows(session: Session, job: Job, book: Book) -> list[Row]:
-    """One order: its head beside the first line, empty cells beside the others."""
-    command: CreateOrder = job.command
-    head = [*_head(session, job, book), *_company(session)[1]]
+def wanted_lines(session: Session, job: Job, book: Book) -> list[Wanted]:
+    """Lines and charges of an order. Refused where a tax, a product or every line is missing."""
+    command: SalesOrder = job.command
     lines = [
         *(_line(session, job, line, book) for line in command.lines),
-        *(_charge(session, charge, book) for charge in command.charges),
+        *(_charge(session, command.booking_id, charge, book) for charge in command.charges),
     ]
     if not lines:
         raise Refused("This order has no lines.", reason="empty_order")
-    return [[*(head if i == 0 else [""] * len(head)), *line] for i, line in enumerate(lines)]
+    return lines
 
 
-def _head(session: Session, job: Job, book: Book) -> list[str]:
-    command: CreateOrder = job.command
-    return [
-        session.settings.xid("order", command.order_id),
-        job.resolved[Ref("customer", command.customer_id)],
-        job.resolved[Ref("address", command.billing_id)],
-        job.resolved[Ref("address", command.shipping_id)],
-        command.reference,
-        command.reference,
-        moment(command.placed_at),
-        rich(command.note),
-        book.pricelists.id(command.currency),
-    ]
+def check_head(command: SalesOrder, book: Book) -> None:
+    """Refused where the order's currency or payment terms are unknown."""
+    book.pricelists.id(command.currency)
+    if command.terms:
+        book.terms.id(command.terms)
 
 
-def _company(session: Session) -> tuple[list[str], list[str]]:
-    """The company column and its cell, where the settings name one."""
-    company = session.settings.company
-    return (["company_id/.id"], [str(company)]) if company else ([], [])
-
-
-def _line(session: Session, job: Job, line: OrderLine, book: Book) -> list[str]:
+def _line(session: Session, job: Job, line: OrderLine, book: Book) -> Wanted:
     stated = line.stated
-    return [
-        session.settings.xid("order_line", line.line_id),
+    return Wanted(
+        line_xid(session, job.command.booking_id, line.line_id, line.sku_id),
         job.resolved[Ref("sku", line.sku_id)],
         stated.name or stated.sku,
-        str(stated.units),
+        stated.units,
         unit_price(stated.total, stated.units, book.step),
-        "0",
         book.taxes.ids(stated.taxes),
-    ]
+    )
 
 
-def _charge(session: Session, charge: OrderCharge, book: Book) -> list[str]:
+def _charge(session: Session, booking: int, charge: OrderCharge, book: Book) -> Wanted:
     stated = charge.stated
-    xid = session.settings.xid("charge", charge.charge_id)
-    price = unit_price(stated.total, 1, book.step)
-    return [
-        xid,
+    return Wanted(
+        session.settings.xid("booking", booking, "charge", charge.charge_id),
         book.services.id(stated.kind),
         stated.title or stated.kind,
-        "1",
-        price,
-        "0",
+        1,
+        unit_price(stated.total, 1, book.step),
         book.taxes.ids(stated.taxes),
-    ]
+    )
 
 
-def unit_price(total: Decimal, units: int, step: Decimal) -> str:
+def unit_price(total: Decimal, units: int, step: Decimal) -> Decimal:
     """Net price of one unit, as finely as Odoo keeps it, so that units × price rounds to the total."""
-    return f"{(total / units if units else total).quantize(step, ROUND_HALF_UP):f}"
+    return (total / units if units else total).quantize(step, ROUND_HALF_UP)
 
 
 def moment(at: datetime) -> str:
@@ -177,14 +162,87 @@ def rich(text: str) -> str:
     return escape(text, quote=False).replace("\n", "<br/>")
 
 
-def receipts(session: Session, jobs: Sequence[Job], loaded: Mapping[str, int | SyncError]) -> list[Receipt]:
-    """What each of these orders amounts to now. `jobs` are about orders and `loaded` has one outcome per external id."""
-    ids = {job.id: loaded[_xid(session, job)] for job in jobs}
-    held = _orders(session, [id for id in ids.values() if isinstance(id, int)], jobs)
-    return [_receipt(job, ids[job.id], held) for job in jobs]
+# ---- create -------------------------------------------------------------------------------------------------------------------
+def create_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
+    """Create the orders that are not there yet; answer with the totals Odoo computed.
+
+    All go in one load, or in two: an order without payment terms must not name that column, or it would get none instead of its
+    customer's.
+    """
+    rows, refused = _rows(session, jobs, book(session, jobs))
+    loaded: Loaded = dict(refused)
+    for terms in (False, True):
+        chosen = {
+            _xid(session, j): rows[_xid(session, j)]
+            for j in jobs
+            if _xid(session, j) in rows and bool(j.command.terms) == terms
+        }
+        loaded |= load_once(session, "sale.order", [*HEAD, *_more(session, terms=terms), *LINES], chosen, jobs)
+    return _receipts(session, jobs, loaded)
 
 
-def _orders(session: Session, ids: Iterable[int], jobs: Sequence[Job]) -> dict[int, OrderRow]:
+def look_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt | None]:
+    """What became of orders of which we do not know: by external id, which nobody can change by hand."""
+    found = find(session, "sale.order", {_xid(session, job) for job in jobs}, jobs)
+    there = {
+        receipt.job: receipt for receipt in _receipts(session, [j for j in jobs if _xid(session, j) in found], found)
+    }
+    return [there.get(job.id) for job in jobs]
+
+
+def _rows(session: Session, jobs: Sequence[Job], book: Book) -> tuple[dict[str, Sequence[Row]], dict[str, SyncError]]:
+    """Rows by external id, and the orders that cannot be stated, with the reason."""
+    rows: dict[str, Sequence[Row]] = {}
+    refused: dict[str, SyncError] = {}
+    for job in jobs:
+        try:
+            rows[_xid(session, job)] = _order_rows(session, job, book)
+        except SyncError as error:
+            refused[_xid(session, job)] = error
+    return rows, refused
+
+
+def _order_rows(session: Session, job: Job, book: Book) -> list[Row]:
+    """One order: its head beside the first line, empty cells beside the others."""
+    head = _head(session, job, book)
+    lines = wanted_lines(session, job, book)
+    return [[*(head if i == 0 else [""] * len(head)), *line.cells] for i, line in enumerate(lines)]
+
+
+def _more(session: Session, *, terms: bool) -> list[str]:
+    """Columns of the head that are only there where something is to be said in them."""
+    return [*([COMPANY] if session.settings.company else []), *([TERMS] if terms else [])]
+
+
+def _head(session: Session, job: Job, book: Book) -> list[str]:
+    command: SalesOrder = job.command
+    whom, company = book.accounts[job.id], session.settings.company
+    return [
+        _xid(session, job),
+        whom.partner,
+        whom.invoice,
+        whom.delivery,
+        command.reference,
+        command.reference,
+        moment(command.placed_at),
+        rich(command.note),
+        book.pricelists.id(command.currency),
+        *([str(company)] if company else []),
+        *([str(book.terms.id(command.terms))] if command.terms else []),
+    ]
+
+
+# ---- what Odoo holds ----------------------------------------------------------------------------------------------------------
+class OrderRow(msgspec.Struct):
+    """A sale.order as far as we care."""
+
+    id: int
+    name: str
+    state: str
+    amount_total: Decimal
+
+
+def held_orders(session: Session, ids: Iterable[int], jobs: Sequence[Job]) -> dict[int, OrderRow]:
     """State and total of the orders that exist, by id. `search_read` leaves out deleted ones, `read` would fail on them."""
     domain = [["id", "in", sorted(set(ids))]]
     if not domain[0][2]:
@@ -192,92 +250,25 @@ def _orders(session: Session, ids: Iterable[int], jobs: Sequence[Job]) -> dict[i
     return {row.id: row for row in search(session, "sale.order", OrderRow, domain, about=jobs)}
 
 
+def deleted() -> Refused:
+    """Why nothing can be done with an order that is not there."""
+    return Refused("The order no longer exists in Odoo: somebody deleted it there.", reason="deleted")
+
+
+def _receipts(session: Session, jobs: Sequence[Job], loaded: Mapping[str, int | SyncError]) -> list[Receipt]:
+    """What each of these orders amounts to now. `loaded` has one outcome per external id."""
+    ids = {job.id: loaded[_xid(session, job)] for job in jobs}
+    held = held_orders(session, [id for id in ids.values() if isinstance(id, int)], jobs)
+    return [_receipt(job, ids[job.id], held) for job in jobs]
+
+
 def _receipt(job: Job, outcome: int | SyncError, held: Mapping[int, OrderRow]) -> Receipt:
     if isinstance(outcome, SyncError):
         return Receipt(job.id, error=outcome)
     if outcome not in held:
-        return Receipt(job.id, error=_deleted())
-    order, ours = held[outcome], job.command.order_id
+        return Receipt(job.id, error=deleted())
+    order = held[outcome]
     return Receipt(
         job.id, state="created", external_id=str(outcome), amount=order.amount_total,
-        links=(("order", ours, str(outcome)),), evidence=f"{order.name} ({order.state})",
+        links=(("booking", job.command.booking_id, str(outcome)),), evidence=f"{order.name} ({order.state})",
     )  # fmt: skip
-
-
-def _deleted() -> Refused:
-    return Refused("The order no longer exists in Odoo: somebody deleted it there.", reason="deleted")
-
-
-# ---- rounding -----------------------------------------------------------------------------------------------------------------
-def order_ref(command: Any) -> Sequence[Ref]:
-    """The order must be known to Odoo."""
-    return [Ref("order", command.order_id)]
-
-
-def _theirs(job: Job) -> int:
-    return int(job.resolved[Ref("order", job.command.order_id)])
-
-
-def add_roundings(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
-    """One untaxed line per order; a line that is there already stays as it is."""
-    product = mapping.services(session, ["rounding"]).id("rounding")
-    xids = {job.id: session.settings.xid("rounding", job.command.order_id) for job in jobs}
-    rows = {
-        xids[j.id]: [[xids[j.id], product, "Rounding", "1", f"{j.command.amount:f}", "0", "", str(_theirs(j))]]
-        for j in jobs
-    }
-    lines = load_once(session, "sale.order.line", [*LINE, "order_id/.id"], rows, jobs)
-    held = _orders(session, [_theirs(job) for job in jobs], jobs)
-    return [_rounded(job, lines[xids[job.id]], held) for job in jobs]
-
-
-def _rounded(job: Job, line: int | SyncError, held: Mapping[int, OrderRow]) -> Receipt:
-    if _theirs(job) not in held:
-        return Receipt(job.id, error=_deleted())
-    if isinstance(line, SyncError):
-        return Receipt(job.id, error=line)
-    return Receipt(job.id, state="done", external_id=str(line), amount=held[_theirs(job)].amount_total)
-
-
-# ---- confirm ------------------------------------------------------------------------------------------------------------------
-def confirm_orders(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
-    """Confirm what is not confirmed yet. Odoo refuses a batch as a whole when one of it is confirmed already: read first."""
-    held = _orders(session, map(_theirs, jobs), jobs)
-    waiting = [job for job in jobs if _waits(held.get(_theirs(job)))]
-    try:
-        _confirm(session, waiting)
-        trouble: dict[int, SyncError] = {}
-    except Refused:
-        trouble = _one_by_one(session, waiting)
-    held = _orders(session, map(_theirs, jobs), jobs) if waiting else held
-    return [_confirmed(job, held.get(_theirs(job)), trouble.get(job.id)) for job in jobs]
-
-
-def _waits(order: OrderRow | None) -> bool:
-    return order is not None and order.state in ("draft", "sent")
-
-
-def _confirm(session: Session, jobs: Sequence[Job]) -> None:
-    if jobs:
-        call(session, "sale.order", "action_confirm", object, about=jobs, ids=sorted({_theirs(job) for job in jobs}))
-
-
-def _one_by_one(session: Session, jobs: Sequence[Job]) -> dict[int, SyncError]:
-    """Confirm each alone; what was refused, by job. Whether somebody else was faster shows when the states are read again."""
-    trouble: dict[int, SyncError] = {}
-    for job in jobs:
-        try:
-            _confirm(session, [job])
-        except Refused as error:
-            trouble[job.id] = error
-    return trouble
-
-
-def _confirmed(job: Job, order: OrderRow | None, trouble: SyncError | None) -> Receipt:
-    if order is None:
-        return Receipt(job.id, error=_deleted())
-    if order.state in ("sale", "done"):
-        return Receipt(job.id, state="confirmed", external_id=str(order.id), amount=order.amount_total)
-    if order.state == "cancel":
-        return Receipt(job.id, error=Refused(f"{order.name} was cancelled in Odoo.", reason="cancelled"))
-    return Receipt(job.id, error=trouble or Refused(f"Odoo did not confirm {order.name}.", reason="not_confirmed"))

@@ -1,9 +1,11 @@
-"""Which command goes to Odoo how. The work is done in customers.py, orders.py, goods_issue.py and asking.py."""
+"""Which command goes to Odoo how. The work is done in customers.py, orders.py, amending.py, confirming.py, goods_issue.py and asking.py."""
 
 from collections.abc import Mapping
 
 from canonical.commands import (
     AddRounding,
+    AmendOrder,
+    CancelOrder,
     Command,
     ConfirmOrder,
     CreateOrder,
@@ -12,10 +14,12 @@ from canonical.commands import (
     UpsertCustomer,
 )  # fmt: skip
 from connectors.base import Send
+from connectors.odoo.amending import amend_needs, amend_orders
 from connectors.odoo.asking import refresh
+from connectors.odoo.confirming import add_roundings, cancel_orders, confirm_orders
 from connectors.odoo.customers import upsert_customers
 from connectors.odoo.goods_issue import issue_needs, issue_optional, look_issues, post_goods_issues
-from connectors.odoo.orders import add_roundings, confirm_orders, create_orders, look_orders, order_needs, order_ref
+from connectors.odoo.orders import create_orders, look_orders, order_needs, order_ref
 
 #: Odoo tries a conflicting transaction five times, up to 25 s, before it gives up (odoo/service/model.py): wait longer than that.
 DEADLINE = LONGEST = 60.0
@@ -29,11 +33,17 @@ SENDS: Mapping[type[Command], Send] = {
     CreateOrder: Send(
         create_orders, "native_unique", order_needs, look=look_orders, batch=BATCH, deadline=DEADLINE, longest=LONGEST,
     ),
+    AmendOrder: Send(
+        amend_orders, "idempotent", amend_needs, batch=10, deadline=DEADLINE, longest=LONGEST,
+    ),
     AddRounding: Send(
         add_roundings, "native_unique", order_ref, batch=BATCH, deadline=DEADLINE, longest=LONGEST,
     ),
     ConfirmOrder: Send(
         confirm_orders, "idempotent", order_ref, batch=BATCH, deadline=DEADLINE, longest=LONGEST,
+    ),
+    CancelOrder: Send(
+        cancel_orders, "idempotent", order_ref, batch=25, deadline=DEADLINE, longest=LONGEST,
     ),
     PostGoodsIssue: Send(
         post_goods_issues, "search_then_create", issue_needs, issue_optional, look_issues,

@@ -1,6 +1,7 @@
 """What a shop tells us about its Odoo. Knows nothing of how it is used."""
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -11,16 +12,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `module` prefixes our external ids; it must not be the name of a module installed there, or an upgrade would clean them up.
     `taxes` maps a percentage ("19", "8.875") to an account.tax id where looking it up would be ambiguous. The three products are
     internal references (default_code) of service products; an empty one is created on demand under an external id of ours.
+    `api`: /json/2 (Odoo 19 and later) or /jsonrpc (14 and later), or what is found there. /jsonrpc wants the user's `login` too.
+    `guest_account` is the contact all guests are booked on where a shop wants that: its id, or its exact name or reference.
     """
 
     url: str
     database: str
+    login: str = ""
+    api: Literal["auto", "json2", "jsonrpc"] = "auto"
     module: str = "retailsync"
     company: int | None = None
     taxes: dict[str, int] = {}
     shipping_product: str = ""
     fee_product: str = ""
     rounding_product: str = ""
+    guest_account: str = ""
     allow_loopback_http: bool = False
 
     @property
@@ -28,6 +34,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """`taxes` by number, so that "19" and "19.00" are one rate."""
         return {Decimal(rate).normalize(): tax for rate, tax in self.taxes.items()}
 
-    def xid(self, kind: str, ours: object) -> str:
-        """External id of one of our subjects, e.g. retailsync.order_17."""
-        return f"{self.module}.{kind}_{ours}"
+    def xid(self, *path: object) -> str:
+        """External id of one of our subjects, e.g. retailsync.booking_17_charge_3."""
+        return f"{self.module}.{'_'.join(map(str, path))}"

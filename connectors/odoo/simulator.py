@@ -1,20 +1,25 @@
 """A simulated Odoo 19: /json/2 with the models the connector uses, its errors and its habits, checked against a real one.
 
+Older releases speak /jsonrpc only, see simulated/rpc.py.
 `python -m connectors.odoo.simulator --port 9102 --store DIR --seed 1`; the API key and database are what --api-key and --database say.
-Keeps what Odoo keeps: external ids, contacts, orders, transfers. Does not do stock levels, invoices, rights or pricelist rules.
+Keeps what Odoo keeps: external ids, contacts, orders, transfers. Does not do stock levels, invoices (but for how much of an order is
+invoiced), rights or pricelist rules. Staff work at `POST /_sim/orders/<id>/<action>`: cancel, lock, unlock, delete, invoice, line
+{"line": 7, "price_unit": 9.5}, deliver {"picking": 3}.
 """
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from connectors.catalogue import catalogue
-from connectors.odoo.simulated.business import LOCATIONS, Business
+from connectors.odoo.simulated.business import Business
 from connectors.odoo.simulated.loading import CONFLICT, Loader
+from connectors.odoo.simulated.oracle import Oracle
 from connectors.odoo.simulated.records import MODELS, Record, Records, Trouble, model_of, value_error
+from connectors.odoo.simulated.rpc import Rpc, loads
+from connectors.odoo.simulated.stock import LOCATIONS
 from connectors.simulation import Answer, Request, Simulator, Stop, arguments, serve
 
 NO_DATABASE = (
@@ -27,10 +32,14 @@ COUNTRIES = {
     "GB": ("United Kingdom", ()), "US": ("United States", ("CA", "NY", "TX")),
     "AT": ("Austria", ()), "ES": ("Spain", ()), "IT": ("Italy", ()), "LU": ("Luxembourg", ()),
 }  # fmt: skip
+TERMS = ("Immediate Payment", "15 Days", "30 Days")
 
 
 class Odoo(Simulator):
-    """The simulated system. `pace` = seconds a load takes per record: what makes two loads of one external id overlap."""
+    """The simulated system. `pace` = seconds a load takes per record: what makes two loads of one external id overlap.
+
+    `release` other than 19.0 speaks /jsonrpc only, in that release's words; `login` is the user the key belongs to there.
+    """
 
     name = "odoo"
 
@@ -47,6 +56,8 @@ class Odoo(Simulator):
         steps: str = "ship_only",
         currency: str = "EUR",
         pace: float = 0.0,
+        release: str = "19.0",
+        login: str = "engine@shop.example",
     ) -> None:
         super().__init__(port=port, host=host, store=store, seed=seed)
         self.api_key, self.database, self.pace = api_key, database, pace
@@ -55,9 +66,10 @@ class Odoo(Simulator):
         self._loading: set[str] = set()
         self._loading_lock = threading.Lock()
         self.routes.add("POST", "/json/2/<model>/<method>", self._json2)
-        self.routes.add(
-            "GET", "/json/version", lambda request: {"version": "19.0", "version_info": [19, 0, 0, "final", 0, ""]}
-        )
+        self.routes.add("GET", "/json/version", self._version)
+        self.routes.add("POST", "/_sim/orders/<id>/<action>", self._by_hand)
+        self.rpc = Rpc(self._call, release=release, database=database, login=login, api_key=api_key)
+        self.routes.add("POST", "/jsonrpc", self.rpc.answer)
         if not self.store.table("res.company"):
             self._seed(currency)
 
@@ -76,7 +88,15 @@ class Odoo(Simulator):
             with self._loading_lock:
                 self._loading -= xids
 
+    def _version(self, request: Request) -> Any:
+        self.rpc.refuse_json2()
+        return {
+            "version": self.rpc.release,
+            "version_info": [*map(int, self.rpc.release.split(".")), 0, "final", 0, ""],
+        }
+
     def _json2(self, request: Request, model: str, method: str) -> Any:
+        self.rpc.refuse_json2()
         if request.headers.get("x-odoo-database", self.database) != self.database:
             raise Stop(404, NO_DATABASE, {"Content-Type": "text/html; charset=utf-8"})
         try:
@@ -108,22 +128,25 @@ class Odoo(Simulator):
             ),
             "search_count": lambda domain=(): len(self.records.search(model, domain, context=context)),
             "read": lambda fields=(): [self.records.show(model, self.records.get(model, id), fields) for id in ids],
-            "write": lambda vals: self._write(model, ids, vals),
+            "write": lambda vals: self._write(model, ids, vals, context),
             "fields_get": lambda allfields=(), attributes=(): _fields(model, allfields),
-            "load": lambda fields, data: Loader(self.records, self.business.create, self.business.write, context).load(
-                model, fields, data
-            ),
+            "load": lambda fields, data: Loader(
+                self.records, self.business.create, self.business.write, self.business.check, context
+            ).load(model, fields, data),
         }
         own: dict[str, dict[str, Any]] = {
             "res.users": {"context_get": lambda: {"lang": "en_US", "tz": False, "uid": 5}},
             "sale.order": {
                 "action_confirm": lambda: self.business.confirm(ids),
                 "action_cancel": lambda: self.business.cancel_orders(ids),
+                "action_lock": lambda: self.business.lock(ids, locked=True),
+                "action_unlock": lambda: self.business.lock(ids, locked=False),
+                "unlink": lambda: self.business.delete(ids),
             },
             "stock.picking": {
-                "button_validate": lambda: self.business.validate(ids, context),
-                "do_unreserve": lambda: self.business.unreserve(ids),
-                "action_cancel": lambda: self.business.cancel_transfers(ids),
+                "button_validate": lambda: self.business.stock.validate(ids, context),
+                "do_unreserve": lambda: self.business.stock.unreserve(ids),
+                "action_cancel": lambda: self.business.stock.cancel(ids),
             },
         }
         return {**shared, **own.get(model, {})}
@@ -134,12 +157,12 @@ class Odoo(Simulator):
         rows = self.records.search(model, domain, order=order, limit=limit, context=context)
         return [self.records.show(model, row, fields) for row in rows]
 
-    def _write(self, model: str, ids: Sequence[int], vals: Mapping[str, Any]) -> bool:
+    def _write(self, model: str, ids: Sequence[int], vals: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
         for name in vals:
             if name not in MODELS[model].fields:
                 raise value_error(f"Invalid field '{name}' in '{model}'")
         for id in ids:
-            self.business.write(model, id, vals)
+            self.business.write(model, id, vals, context)
         return True
 
     # -- content
@@ -148,11 +171,15 @@ class Odoo(Simulator):
         create = self.records.create
         money = create("res.currency", {"name": currency})
         company = create("res.company", {"name": "My Company", "currency_id": money})
-        create("ir.module.module", {"name": "base", "latest_version": "19.0.1.3"})
+        create("ir.module.module", {"name": "base", "latest_version": f"{self.rpc.release}.1.3"})
+        if self.rpc.number < 17:
+            create("product.pricelist", {"name": "Public Pricelist", "currency_id": money})
         for rate in (21.0, 9.0, 15.0, 19.0, 7.0, 0.0):
             create("account.tax", {
                 "name": f"{rate:g}%", "amount": rate, "amount_type": "percent", "type_tax_use": "sale", "company_id": company,
             })  # fmt: skip
+        for name in TERMS:
+            create("account.payment.term", {"name": name})
         for name in LOCATIONS:  # ids are the order of creation
             create("stock.location", {"name": name})
         for code, (name, states) in COUNTRIES.items():
@@ -165,50 +192,30 @@ class Odoo(Simulator):
                 "type": "service" if item.virtual else "consu", "list_price": float(item.price),
             })  # fmt: skip
 
-    # -- what an oracle sees
+    # -- what people do and see
     def state(self) -> Any:
-        """Every order with its lines and transfers, references used twice, and how many contacts there are."""
-        orders = list(self.store.table("sale.order").values())
-        counted = Counter(order["client_order_ref"] for order in orders if order["client_order_ref"])
-        return {
-            "orders": [self._order(order) for order in orders],
-            "duplicates": {reference: count for reference, count in counted.items() if count > 1},
-            "contacts": len(self.store.table("res.partner")),
-            "products": len(self.store.table("product.product")),
+        """Everything an oracle compares."""
+        return Oracle(self.records, self.business.stock).state()
+
+    def _by_hand(self, request: Request, id: str, action: str) -> Any:
+        """What staff do with an order: by its action, 404 for another, 422 where Odoo would not let them."""
+        actions: dict[str, Callable[..., Any]] = {
+            "cancel": lambda: self.business.cancel_orders([int(id)]),
+            "lock": lambda: self.business.lock([int(id)], locked=True),
+            "unlock": lambda: self.business.lock([int(id)], locked=False),
+            "delete": lambda: self.business.delete([int(id)]),
+            "invoice": lambda: self.business.invoice(int(id)),
+            "line": lambda line, **values: self.business.write("sale.order.line", line, values),
+            "deliver": lambda picking: self.business.stock.validate([picking], {"skip_backorder": True}),
         }
-
-    def _order(self, order: Record) -> dict[str, Any]:
-        lines = [self.records.get("sale.order.line", id) for id in order["order_line"]]
-        pickings = [self.records.get("stock.picking", id) for id in order["picking_ids"]]
-        return {
-            "id": order["id"], "name": order["name"], "reference": order["client_order_ref"], "state": order["state"],
-            "amount_total": f"{order['amount_total']:.2f}", "amount_tax": f"{order['amount_tax']:.2f}",
-            "currency": self.records.get("res.currency", order["currency_id"])["name"], "created_at": order["created_at"],
-            "lines": [self._line(line) for line in lines], "pickings": [self._picking(picking) for picking in pickings],
-        }  # fmt: skip
-
-    def _line(self, line: Record) -> dict[str, Any]:
-        return {
-            "sku": self._sku(line["product_id"]), "name": line["name"], "quantity": line["product_uom_qty"],
-            "price_unit": line["price_unit"], "delivered": line["qty_delivered"],
-            "taxes": [self.records.get("account.tax", tax)["amount"] for tax in line["tax_ids"]],
-        }  # fmt: skip
-
-    def _picking(self, picking: Record) -> dict[str, Any]:
-        moves = self.business.moves(picking, opened=False)
-        return {
-            "id": picking["id"], "name": picking["name"], "state": picking["state"], "type": picking["picking_type_code"],
-            "tracking": picking["carrier_tracking_ref"] or "", "note": picking["note"] or "", "date_done": picking["date_done"] or "",
-            "location": self.records.get("stock.location", picking["location_id"])["name"],
-            "moves": [
-                {"sku": self._sku(m["product_id"]), "demand": m["product_uom_qty"], "quantity": m["quantity"], "state": m["state"]}
-                for m in moves
-            ],
-        }  # fmt: skip
-
-    def _sku(self, product: int) -> str:
-        row = self.records.get("product.product", product)
-        return str(row["default_code"] or row["name"])
+        if action not in actions:
+            raise Stop(404, {"error": f"staff may {', '.join(actions)}"})
+        try:
+            actions[action](**request.json())
+            self.business.settle()
+        except Trouble as trouble:
+            raise Stop(trouble.status, _error(trouble)) from trouble
+        return self.state()
 
 
 _Nothing = b"null"
@@ -229,9 +236,7 @@ def _conflict() -> dict[str, Any]:
 
 def _external_ids(request: Request) -> set[str]:
     """External ids of the records a load is about; empty for every other request."""
-    if not request.path.endswith("/load"):
-        return set()
-    said = request.json()
+    said = request.json() if request.path.endswith("/load") else loads(request)
     fields = said.get("fields", [])
     column = fields.index("id") if "id" in fields else None
     return set() if column is None else {row[column] for row in said.get("data", []) if row[column]}
@@ -248,6 +253,8 @@ def main() -> None:
     options = arguments(__doc__ or "")
     options.add_argument("--api-key", default="odoo-key")
     options.add_argument("--database", default="odoo")
+    options.add_argument("--release", default="19.0", help="14.0 to 19.0; before 19.0 it speaks /jsonrpc only")
+    options.add_argument("--login", default="engine@shop.example", help="whose key it is, for /jsonrpc")
     options.add_argument("--rounding", choices=("round_globally", "round_per_line"), default="round_globally")
     options.add_argument("--steps", choices=("ship_only", "pick_pack_ship"), default="ship_only")
     options.add_argument("--currency", default="EUR")

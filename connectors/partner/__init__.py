@@ -1,6 +1,5 @@
 """Warehouse partners (3PL) who integrate with our REST API: we send them signed webhooks, they answer through the API."""
 
-from canonical.commands import RequestFulfilment
 from connectors.base import Connector, Send
 from connectors.partner import reading, sending
 
@@ -11,6 +10,6 @@ connector = Connector(
     settings=sending.Settings,
     secrets=("webhook",),
     reads=reading.reads,
-    sends={RequestFulfilment: Send(send=sending.request_fulfilment, protection="native_unique", batch=25)},
+    sends=dict.fromkeys(sending.TELLINGS, Send(send=sending.tell, protection="native_unique", batch=25)),
     probe=sending.probe,
 )

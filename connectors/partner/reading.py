@@ -6,12 +6,12 @@ The same shapes check a message when it arrives and read it later, so the two ca
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from canonical.facts import ExecutionReported, Fact, RequestAnswered, ShipmentStated
+from canonical.facts import ChangeAnswered, ExecutionReported, Fact, RequestAnswered, ShipmentStated
 from canonical.types import Parcel, Units
 from connectors.base import Envelope, Malformed, Read
 
@@ -35,6 +35,7 @@ Prose = Annotated[str, Meta(max_length=1000, pattern="^[^\x00]*$")]
 Name = Annotated[str, Meta(min_length=1, max_length=140, pattern="^[^\x00]*$")]
 Url = Annotated[str, Meta(max_length=500, pattern=r"^(https?://[^\x00-\x20\"'<>]+)?\Z")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Number = Annotated[int, Meta(ge=1, le=32_767)]
 
 
 class Shape(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -62,8 +63,12 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Said(Shape, kw_only=True):
-    """What every message has: our reference of the request, and when it happened (else: when we received it)."""
+    """What every message has: our reference of the request, and when it happened (else: when we received it).
 
+    `address` names the fields that say what a message is about. Through the API they are in the URL and may be left out of the body.
+    """
+
+    address: ClassVar[Sequence[str]] = ("request",)
     request: Annotated[str, Meta(max_length=140, pattern="^[^\x00]*$")] = ""
     occurred_at: Instant | None = None
 
@@ -97,6 +102,35 @@ class Rejected(Said, kw_only=True):
             answer="rejected",
             reason=self.reason,
             partner_ref=self.partner_reference,
+        )
+
+
+class ChangeSaid(Said, kw_only=True):
+    """A word about one change of a request: `change` is our number of it."""
+
+    address: ClassVar[Sequence[str]] = ("request", "change")
+    change: Number = 0
+
+
+class ChangeAccepted(ChangeSaid, kw_only=True):
+    """The warehouse will do what the change asks for."""
+
+    reason: Prose = ""
+
+    def fact(self, at: datetime) -> Fact:
+        return ChangeAnswered(
+            occurred_at=at, request=self.request, number=self.change, answer="accepted", reason=self.reason
+        )
+
+
+class ChangeRejected(ChangeSaid, kw_only=True):
+    """The warehouse leaves the request as it was, and says why."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern="^[^\x00]*$")]
+
+    def fact(self, at: datetime) -> Fact:
+        return ChangeAnswered(
+            occurred_at=at, request=self.request, number=self.change, answer="rejected", reason=self.reason
         )
 
 
@@ -162,12 +196,14 @@ class Shipped(Said, kw_only=True):
         )  # fmt: skip
 
 
-Statement = Accepted | Rejected | Picking | Picked | Packed | Short | Shipped
+Statement = Accepted | Rejected | ChangeAccepted | ChangeRejected | Picking | Picked | Packed | Short | Shipped
 
 #: topic → shape. The topics of the inbox are these words.
 SHAPES: Mapping[str, type[Statement]] = {
     "request.accepted": Accepted,
     "request.rejected": Rejected,
+    "change.accepted": ChangeAccepted,
+    "change.rejected": ChangeRejected,
     "execution.picking": Picking,
     "execution.picked": Picked,
     "execution.packed": Packed,
@@ -198,8 +234,9 @@ def stated(topic: str, body: bytes, now: datetime) -> Statement:
 def read(envelope: Envelope) -> Sequence[Fact]:
     """One message → one fact, dated by the partner's clock where it gave a time."""
     said = stated(envelope.topic, envelope.body, envelope.received_at)
-    if not said.request:
-        raise Wrong("request", "is missing")
+    for name in said.address:
+        if not getattr(said, name):
+            raise Wrong(name, "is missing")
     return [said.fact((said.occurred_at or envelope.received_at).astimezone(UTC))]
 
 

@@ -1,15 +1,15 @@
-"""Fulfilment requests → signed webhooks to a warehouse partner, and the check that it listens. Knows nothing of what it answers
-later: that comes through our API.
+"""Fulfilment requests and changes of them → signed webhooks to a warehouse partner, and the check that it listens. Knows nothing of
+what it answers later: that comes through our API.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from canonical.commands import RequestFulfilment, RequestLine
-from canonical.types import Address
+from canonical.commands import ChangeRequest, Command, RequestFulfilment, RequestLine
+from canonical.types import Address, ChangeKind
 from connectors import signing
 from connectors.base import Job, Receipt, Response, Session
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
@@ -17,6 +17,8 @@ from connectors.http import retry_after
 
 #: The request was not begun there: 429 throttled, 503 closed, 425 too early, 408 gave up waiting for it.
 NOT_BEGUN = frozenset({408, 425, 429, 503})
+#: Nothing is there. Usually our address is wrong; said in words, a partner means the request that is to be changed.
+GONE = frozenset({404, 410})
 
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +29,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 
 
 # ---- sending ----------------------------------------------------------------------------------------------------------------
-def request_fulfilment(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
+def tell(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     """One signed webhook per job, its id the purpose key: a partner that hears it twice knows it. A failure stays with its job,
     unless it says that all the others would fail alike."""
     receipts: list[Receipt] = []
@@ -37,16 +39,17 @@ def request_fulfilment(session: Session, jobs: Sequence[Job]) -> Sequence[Receip
             receipts.append(Receipt(job.id, error=hopeless))
             continue
         try:
-            receipts.append(_requested(session, job))
+            receipts.append(_told(session, job))
         except SyncError as error:
             receipts.append(Receipt(job.id, error=error))
             hopeless = _for_the_rest(error)
     return receipts
 
 
-def _requested(session: Session, job: Job) -> Receipt:
-    answer = _post(session, job.key, event(job.command), (job,))
-    return Receipt(job.id, state="sent", external_id=job.command.reference, evidence=f"answered {answer.status}")
+def _told(session: Session, job: Job) -> Receipt:
+    telling = TELLINGS[type(job.command)]
+    answer = _post(session, job.key, event(job.command), (job,), gone_is_ours=telling.gone_is_ours)
+    return Receipt(job.id, state="sent", external_id=telling.called(job.command), evidence=f"answered {answer.status}")
 
 
 def _for_the_rest(error: SyncError) -> SyncError | None:
@@ -66,17 +69,20 @@ def probe(session: Session) -> str:
     return f"The partner took a signed test event and answered {answer.status}."
 
 
-def _post(session: Session, key: str, body: bytes, about: Sequence[Job]) -> Response:
+def _post(session: Session, key: str, body: bytes, about: Sequence[Job], *, gone_is_ours: bool = True) -> Response:
     """One signed event. Raises one of the four unless it was taken (2xx)."""
     headers = signing.webhook_headers(key, body, session.secrets.get("webhook", ()), session.now())
     headers["Content-Type"] = "application/json"
     answer = session.http.request("POST", session.settings.url, headers=headers, body=body, about=about)
-    judge(answer, session.now())
+    judge(answer, session.now(), gone_is_ours=gone_is_ours)
     return answer
 
 
-def judge(answer: Response, now: datetime) -> None:
-    """Standard Webhooks: 2xx is taken, 410 and the like mean the endpoint is gone, everything else is tried again or refused."""
+def judge(answer: Response, now: datetime, *, gone_is_ours: bool = True) -> None:
+    """Standard Webhooks: 2xx is taken, 410 and the like mean the endpoint is gone, everything else is tried again or refused.
+
+    Where `gone_is_ours` is not given, a 404 or 410 with a sentence in JSON speaks of what the event was about, not of our address.
+    """
     status, said = answer.status, answer.body[:500].decode("utf-8", "replace").strip()
     if 200 <= status < 300:
         return
@@ -84,7 +90,8 @@ def judge(answer: Response, now: datetime) -> None:
         raise Misconfigured(
             f"The partner does not accept our signature ({status}). Compare the webhook secret.", detail=said
         )
-    if status in (404, 410) or 300 <= status < 400:
+    ours = gone_is_ours or not (said.startswith("{") and _words(said))
+    if (status in GONE and ours) or 300 <= status < 400:
         raise Misconfigured(f"The partner's address for events is not there ({status}). Check the URL.", detail=said)
     if status in NOT_BEGUN or status >= 500:
         raise Retry(
@@ -105,20 +112,68 @@ def _words(said: str) -> str:
 
 
 # ---- the event --------------------------------------------------------------------------------------------------------------
-def event(command: RequestFulfilment) -> bytes:
-    """`fulfilment_request.created`. Built from the command alone, so that a repetition is the same to the byte."""
-    at = stamp(command.requested_at)
-    data: dict[str, Any] = {
-        "reference": command.reference,
-        "order_reference": command.order_reference,
-        "location": command.location_code,
+class Event(NamedTuple):
+    """What is told: the last word of its type, since when it is so, and its data."""
+
+    kind: str
+    at: datetime
+    data: dict[str, Any]
+
+
+def event(command: Command) -> bytes:
+    """The event of a command. Built from the command alone, so that a repetition is the same to the byte."""
+    kind, at, data = TELLINGS[type(command)].event(command)
+    return msgspec.json.encode({"type": f"fulfilment_request.{kind}", "timestamp": stamp(at), "data": data})
+
+
+def _created(command: RequestFulfilment) -> Event:
+    return Event(
+        "created",
+        command.requested_at,
+        {
+            "reference": command.reference,
+            "order_reference": command.order_reference,
+            "location": command.location_code,
+            "purpose": command.purpose_text,
+            **_content(command),
+            "requested_at": stamp(command.requested_at),
+        },
+    )
+
+
+#: The kind of a change → the last word of its event.
+ASKED: Mapping[ChangeKind, str] = {
+    "amend": "amendment_requested",
+    "cancel": "cancellation_requested",
+    "hold": "hold_requested",
+    "resume": "resume_requested",
+}
+
+
+def _change(command: ChangeRequest) -> Event:
+    return Event(
+        ASKED[command.kind],
+        command.asked_at,
+        {
+            "reference": command.reference,
+            "change": command.number,
+            "reason": command.reason,
+            **_content(command),
+            "asked_at": stamp(command.asked_at),
+        },
+    )
+
+
+def _content(command: RequestFulfilment | ChangeRequest) -> dict[str, Any]:
+    """What is to be shipped, whole: a change says everything again, not what is different."""
+    return {
         "ship_to": _address(command.ship_to),
         "lines": [_line(line) for line in command.lines],
         "shipping_method": command.shipping_method,
+        "carrier": command.carrier,
+        "service": command.service,
         "note": command.note,
-        "requested_at": at,
     }
-    return msgspec.json.encode({"type": "fulfilment_request.created", "timestamp": at, "data": data})
 
 
 def _address(address: Address) -> dict[str, str]:
@@ -133,3 +188,17 @@ def _line(line: RequestLine) -> dict[str, Any]:
 def stamp(instant: datetime) -> str:
     """UTC, ISO 8601 with Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Telling(NamedTuple):
+    """How one command is told: its event, what the partner holds then, and whose fault "not there" is."""
+
+    event: Callable[[Any], Event]
+    called: Callable[[Any], str]
+    gone_is_ours: bool
+
+
+TELLINGS: Mapping[type[Command], Telling] = {
+    RequestFulfilment: Telling(_created, lambda c: str(c.reference), gone_is_ours=True),
+    ChangeRequest: Telling(_change, lambda c: f"{c.reference}/changes/{c.number}", gone_is_ours=False),
+}

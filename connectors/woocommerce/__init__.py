@@ -1,4 +1,5 @@
-"""WooCommerce as a channel: the declaration and the door. REST API v3 over https with HTTP Basic, webhooks signed by HMAC."""
+"""WooCommerce as a channel: the declaration and the door. REST API v3 over https with HTTP Basic, or over
+plain http with OAuth 1.0a where a person allowed it; webhooks signed by HMAC."""
 
 import hashlib
 import re
@@ -9,7 +10,7 @@ import msgspec
 from connectors.base import Connector, Delivery, Heard, Session
 from connectors.errors import Misconfigured
 from connectors.signing import check_base64
-from connectors.woocommerce.client import Settings, ask
+from connectors.woocommerce.client import OPEN_LINE, Settings, ask
 from connectors.woocommerce.polling import POLLS
 from connectors.woocommerce.reading import READS
 from connectors.woocommerce.sending import SENDS
@@ -57,7 +58,9 @@ def probe(session: Session) -> str:
     version = answer.decode(_STATUS).environment.version if answer.status == 200 else ""
     if not version:
         raise Misconfigured("There is no WooCommerce at this address.", detail=answer.code)
-    return f"WooCommerce {version} answers at {session.settings.url}."
+    settings: Settings = session.settings
+    warning = f" {OPEN_LINE}" if settings.allow_http and settings.url.startswith("http:") else ""
+    return f"WooCommerce {version} answers at {settings.url}.{warning}"
 
 
 connector = Connector(

@@ -13,9 +13,16 @@ import msgspec
 from connectors.base import Job, Response, Session
 from connectors.errors import Misconfigured, Refused, Retry
 from connectors.http import retry_after
+from connectors.woocommerce import oauth
 
 API = "/wp-json/wc/v3"
 MAX_PAGE = 100  # the API refuses more
+
+#: What whoever allows plain http has to know. Requests are signed, so nobody learns the key or changes what we ask for; answers are not.
+OPEN_LINE = (
+    "Without https, orders, names and addresses can be read, and what the shop answers can be changed, by anybody on the way. "
+    "Give the shop a certificate, and its address with https://, as soon as possible."
+)
 
 T = TypeVar("T")
 
@@ -29,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_size: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)] = 50
     sweep_hours: Annotated[int, msgspec.Meta(ge=1)] = 24  # all products are read again after so long
     notify_customer: bool = True  # the shop mails the customer about a shipment
+    allow_http: bool = False  # the shop has no https: see OPEN_LINE
     allow_loopback_http: bool = False  # development only: the shop is a simulator on this machine
 
 
@@ -36,7 +44,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Answer:
     """What a shop said to one request of ours.
 
-    `asked_at` is our clock when we began, `shop_time` the shop's when it answered; `pages` of a list: how many there are.
+    `asked_at` is our clock when we began, `shop_time` the shop's when it answered. Of a list: how many `pages`
+    and rows (`total`) there are.
     """
 
     status: int
@@ -45,6 +54,7 @@ class Answer:
     shop_time: datetime
     writing: bool = False
     pages: int = 0
+    total: int = 0
 
     @property
     def code(self) -> str:
@@ -91,28 +101,40 @@ def ask(
     url = settings.url.rstrip("/") + API + path + (f"?{urlencode(query)}" if query else "")
     asked_at = session.now()
     writing = method != "GET"
+    key, secret = _keys(session)
+    headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if writing else {})
+    if url.startswith("https:"):
+        headers["Authorization"] = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
+    else:  # a shop on plain http takes no password
+        url = oauth.signed(method, url, key, secret)
     content = None if body is None else msgspec.json.encode(body)
     try:
-        response = session.http.request(method, url, headers=_headers(session, writing), body=content, about=about)
+        response = session.http.request(method, url, headers=headers, body=content, about=about)
     except Retry as error:  # a read that got no answer changed nothing: its outcome is not unknown
         unknown = error.unknown and writing
         raise Retry(error.words, after=error.after, unknown=unknown, down=error.down, detail=error.detail) from error
     judge(writing, response, asked_at)
-    pages = response.headers.get("x-wp-totalpages", "")
-    count = int(pages) if pages.isdecimal() else 0
-    return Answer(response.status, response.body, asked_at, _shop_time(response, asked_at), writing, count)
+    return Answer(
+        response.status,
+        response.body,
+        asked_at,
+        _shop_time(response, asked_at),
+        writing,
+        pages=_count(response, "x-wp-totalpages"),
+        total=_count(response, "x-wp-total"),
+    )
 
 
-def _headers(session: Session, with_body: bool) -> dict[str, str]:
-    """HTTP Basic: over https, or to a simulator. A shop on plain http takes OAuth 1.0a only and answers 401 to this."""
+def _count(response: Response, header: str) -> int:
+    given = response.headers.get(header, "")
+    return int(given) if given.isdecimal() and len(given) < 10 else 0
+
+
+def _keys(session: Session) -> tuple[str, str]:
     key, secret = session.secret("consumer_key"), session.secret("consumer_secret")
     if not (key and secret):
         raise Misconfigured("The shop's consumer key and secret are not set.")
-    headers = {
-        "Authorization": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode(),
-        "Accept": "application/json",
-    }
-    return {**headers, "Content-Type": "application/json"} if with_body else headers
+    return key, secret
 
 
 def _shop_time(response: Response, otherwise: datetime) -> datetime:
@@ -131,6 +153,8 @@ def judge(writing: bool, response: Response, now: datetime) -> None:
     if 200 <= response.status < 300:
         if is_page(response.body):
             raise Retry(_PAGE, unknown=writing, detail=f"{response.status} with a web page")
+    elif response.status == 401 and "nonce" in said.message:  # our own request again, after its answer was lost
+        raise Retry("The shop has answered this request before.", detail=detail)
     elif response.status in (401, 403):
         raise Misconfigured(_rights(response.status, said), detail=detail)
     elif response.status == 404 and (not said.code or said.code == "rest_no_route"):

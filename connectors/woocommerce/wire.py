@@ -91,10 +91,20 @@ class WireFee(Wire):
 
 
 class WireCoupon(Wire):
-    """coupon_lines."""
+    """coupon_lines. `discount_type` since WooCommerce 8.7; before, it is inside the text `coupon_info` of its meta_data."""
 
     code: Text = ""
     discount: Number = None
+    discount_tax: Number = None
+    discount_type: Text = None
+    meta_data: Any = None
+
+
+class WireMention(Wire):
+    """refunds of an order: `total` is negative."""
+
+    id: Id = None
+    total: Number = None
 
 
 class WireOrder(Wire):
@@ -123,6 +133,42 @@ class WireOrder(Wire):
     fee_lines: list[WireFee] = []
     coupon_lines: list[WireCoupon] = []
     tax_lines: list[WireTaxLine] = []
+    refunds: list[WireMention] | None = None
+    meta_data: Any = None  # [{key, value}], but plugins write what they like
+    gift_cards: Any = None  # plugins' own, see reading/payments.py
+    pw_gift_card_lines: Any = None
+
+
+class WireRefundLine(Wire):
+    """line_items of a refund: quantity and money are negative; meta_data names the order's line as `_refunded_item_id`."""
+
+    id: Id = None
+    quantity: Number = None
+    total: Number = None
+    total_tax: Number = None
+    meta_data: Any = None
+
+
+class WireRefund(Wire):
+    """A refund. `amount` is positive and covers lines, shipping, fees and taxes; a refund of an amount only has no lines."""
+
+    id: Id = None
+    date_created_gmt: str | None = None
+    amount: Number = None
+    reason: Text = ""
+    line_items: list[WireRefundLine] = []
+
+
+class WireRefundOf(Wire):
+    """Our own wrapping of a refund as we read it: the API's answer about one refund does not name its order."""
+
+    order: Id = None
+    refund: WireRefund | UnsetType = UNSET
+
+
+def refund_of(order: str, refund: bytes) -> bytes:
+    """A refund's JSON, untouched, with its order's id: `{"order": "138", "refund": {…}}`, as WireRefundOf reads it."""
+    return msgspec.json.encode({"order": order, "refund": msgspec.Raw(refund.removeprefix(b"\xef\xbb\xbf"))})
 
 
 class WireProduct(Wire):
@@ -164,3 +210,19 @@ class WireMissing(Wire):
 
     id: Id = None
     at: int = 0
+
+
+class WireListed(Wire):
+    """One row of a sweep's page, as the API gives it with `_fields`."""
+
+    id: Id = None
+    status: Text = ""
+    total: Number = None
+
+
+class WireRange(Wire):
+    """Our own note of one page of a sweep: all orders the shop has from the id `first` to the id `last`, both included."""
+
+    first: int
+    last: int
+    rows: list[WireListed]

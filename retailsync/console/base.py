@@ -91,7 +91,12 @@ class ReadOnly(Lists):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if not self.has_view_permission(request, row):
             raise PermissionDenied
-        return TemplateResponse(request, self.page_template, self.context(request, row) | self.page(request, row))
+        return self.show(request, row)
+
+    def show(self, request: Request, row: Any, **more: Any) -> HttpResponse:
+        """The page of one row; `more` is what an earlier try left, e.g. a form with its errors."""
+        context = self.context(request, row) | self.page(request, row) | more
+        return TemplateResponse(request, self.page_template, context)
 
     def context(self, request: Request, row: Any) -> dict[str, Any]:
         """What every page needs around its content."""

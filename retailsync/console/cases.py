@@ -18,15 +18,18 @@ from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
 from retailsync.celery import app
-from retailsync.console import gather, words
+from retailsync.console import gather, mapping, words
 from retailsync.console.base import ReadOnly, Request
-from retailsync.sync import cases, release
+from retailsync.sync import cases, release, transient
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Message
 from retailsync.sync.reasons import reason
 
 AT_ONCE = 200  # more than these are released by a worker, not while somebody waits for the page
 #: What may be closed without release: nothing behind these blocks an order. Holds are released, commands released or settled by hand.
 CLOSABLE = (Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM)
+#: What a person may choose where goods went out that should not have: the hold is released with the choice as its reason.
+CHOICES = ("It comes back: expect a return", "The customer keeps and pays it", "Write it off")
+CHOSEN = frozenset({"shipped_after_cancel", "refunded_but_shipping"})
 KEPT_OPEN = "holds are released, commands are released or settled by hand. Closing these would only hide what still blocks an order."
 
 
@@ -157,6 +160,7 @@ class CaseAdmin(ReadOnly):
             "title": reason(row.reason).title, "reason": reason(row.reason), "target": target,
             "may_work": self.has_work_permission(request) and row.closed_at is None, "may_close": row.target_kind in CLOSABLE,
             "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
+            "choices": CHOICES if row.reason in CHOSEN else (), "word_form": _word_form(request, target.get("hold")),
             **_by_hand(target.get("command")),
         }  # fmt: skip
 
@@ -164,6 +168,7 @@ class CaseAdmin(ReadOnly):
     def get_urls(self) -> list[URLPattern]:
         own = {
             "release": self.release_one, "release-group": self.release_group, "settle": self.settle_one, "close": self.close_one,
+            "map": self.map_word,
         }  # fmt: skip
         return [
             path(
@@ -189,7 +194,23 @@ class CaseAdmin(ReadOnly):
         if case.reason == "in_doubt" and "looked" not in request.POST:
             messages.error(request, "Tick that you looked: releasing does it once more.")
             return self.back(request)
-        self._release(request, [case.pk], _why(request))
+        self._release(request, [case.pk], _chosen(request, case))
+        return self.back(request)
+
+    def map_word(self, request: Request, pk: int) -> HttpResponse:
+        """Say what a word means: this order goes on, and all others that waited for it."""
+        case = self._case(request, pk)
+        target = _hold(case)["hold"] if case.target_kind == Case.Target.HOLD else None
+        form = _word_form(request, target, request.POST)
+        if form is None:
+            raise PermissionDenied
+        if case.closed_at is not None:
+            messages.info(request, "This is settled already; nothing was changed.")
+        elif not form.is_valid():
+            return self.show(request, case, word_form=form)
+        else:
+            row, why = form.save(commit=False), form.cleaned_data["why"]
+            mapping.tell(request, row, transient.repeat(lambda: mapping.keep(row, request.user.get_username(), why)))
         return self.back(request)
 
     def release_group(self, request: Request, pk: int) -> HttpResponse:
@@ -324,6 +345,23 @@ def _typed(request: Request, name: str, longest: int) -> str:
     return request.POST.get(name, "").replace("\0", "").strip()[:longest]
 
 
+def _chosen(request: Request, case: Case) -> str:
+    """Why somebody releases: the choice they pressed, where there is one, and their words."""
+    choice = request.POST.get("choice", "")
+    offered = choice if case.reason in CHOSEN and choice in CHOICES else ""
+    return ". ".join(part for part in (offered, _why(request)) if part)
+
+
+def _word_form(request: Request, hold: Hold | None, data: Any = None) -> mapping.MappingForm | None:
+    """The form for the word a hold waits for, for who may give it a meaning."""
+    asked = mapping.asked_for(hold.reason, hold.detail) if hold and hold.lifted_at is None else None
+    if asked is None or not all(request.user.has_perm(f"canonical.{verb}_mapping") for verb in ("add", "change")):
+        return None
+    kind, key = asked
+    row = mapping.row_for(kind, key, hold.order.channel)
+    return mapping.form_of(kind)(data, instance=row)
+
+
 def _actions(case: Case) -> list[Action]:
     return list(Action.objects.filter(target_kind=case.target_kind, target_id=case.target_id)[:50])
 
@@ -334,7 +372,7 @@ def _message(case: Case) -> dict[str, Any]:
 
 
 def _hold(case: Case) -> dict[str, Any]:
-    return {"hold": Hold.objects.select_related("order", "line__sku").filter(pk=case.target_id).first()}
+    return {"hold": Hold.objects.select_related("order__channel", "line__sku").filter(pk=case.target_id).first()}
 
 
 def _command(case: Case) -> dict[str, Any]:

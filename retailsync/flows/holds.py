@@ -2,32 +2,37 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
-from canonical.commands import Command
-from canonical.rules import orders
-from retailsync.flows import reckoning, wishes
-from retailsync.flows.view import HoldView, OrderView, RequestView
+from canonical.mappings import Unmapped
+from retailsync.flows import booking, negotiating, preflight, reckoning, releasing
+from retailsync.flows.view import HoldView, OrderView
 
 #: Looked at again each time: such a hold lifts itself when its cause is gone, and comes back when lifted while the cause remains.
 RECHECKED = frozenset(
-    {"sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop"}
-)
+    {
+        "sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop", "payment",
+        "payment_ended", "grace", "method_mapping", "tax_mapping", "line_mapping", "address", "paused_in_shop", "stock", "refund_due",
+        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud",
+    }
+)  # fmt: skip
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
 OVERRULED = frozenset(
     {
-        "totals",
-        "completed_in_shop",
-        "stopped_in_shop",
-        "erp_total",
-        "short",
-        "over_shipped",
-        "over_routed",
-        "unknown_article",
+        "totals", "completed_in_shop", "stopped_in_shop", "erp_total", "short", "over_shipped", "over_routed", "unknown_article",
+        "payment", "payment_ended", "grace", "address", "stock", "refund_due", "edited_after_release", "cancel_refused",
+        "refunded_but_shipping", "shipped_after_cancel", "fraud",
     }
+)  # fmt: skip
+#: These tell of what cannot be changed any more; the rest of the order goes on.
+TELLING = frozenset(
+    {"refund_due", "over_shipped", "unknown_article", "shipped_after_cancel", "refunded_but_shipping", "cancel_refused"}
 )
+#: Placed by people, not by a check.
+BY_PEOPLE = frozenset({"operator"})
 
 
 class Check(NamedTuple):
@@ -37,6 +42,12 @@ class Check(NamedTuple):
     detail: str
     words: str
     line_id: int | None = None
+    quiet: bool = False
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it keeps the order where it is."""
+        return self.reason not in TELLING
 
 
 class Changes(NamedTuple):
@@ -47,35 +58,49 @@ class Changes(NamedTuple):
     blocked: bool
 
 
-def changes(order: OrderView) -> Changes:
-    """Compare the reasons found with the holds there are."""
-    found = {(c.line_id, c.reason): c for c in checks(order)}
+def changes(order: OrderView, now: datetime) -> Changes:
+    """Compare the reasons found with the holds there are. A hold whose cause became another one is lifted and placed anew."""
+    found = {(c.line_id, c.reason): c for c in checks(order, now)}
     opened = [h for h in order.holds if h.open]
-    lift = [h for h in opened if h.reason in RECHECKED and (h.line_id, h.reason) not in found]
-    place = [c for c in found.values() if not _stands(order, c)]
-    return Changes(place, lift, bool(place) or len(opened) > len(lift))
+    lift = [h for h in opened if h.reason in RECHECKED and not h.by and _is_over(h, found.get((h.line_id, h.reason)))]
+    place = [c for c in found.values() if not _stands(order, c, lift)]
+    blocking = any(c.blocks for c in place) or any(h.blocks for h in opened if h not in lift)
+    return Changes(place, lift, blocking)
 
 
-def _stands(order: OrderView, check: Check) -> bool:
+def _is_over(hold: HoldView, check: Check | None) -> bool:
+    return check is None or check.detail[:300] != hold.detail
+
+
+def _stands(order: OrderView, check: Check, lifted: list[HoldView]) -> bool:
     """Whether such a hold is open already, or was overruled by a person for exactly this."""
-    if any(h.open and (h.line_id, h.reason) == (check.line_id, check.reason) for h in order.holds):
+    if any(h.open and h not in lifted and (h.line_id, h.reason) == (check.line_id, check.reason) for h in order.holds):
         return True
     return check.reason in OVERRULED and reckoning.overruled(order, check.line_id, check.reason, check.detail)
 
 
-def checks(order: OrderView) -> Iterator[Check]:
+def checks(order: OrderView, now: datetime) -> Iterator[Check]:
     """Every reason why this order may not go on."""
-    yield from _before_release(order)
-    if order.released_at is not None:
-        yield from _stopped(order)
-        yield from _edited(order)
+    stopped = order.stance == "stop"
+    if not stopped:
+        yield from _understood(order)
+    if order.released_at is None:
+        if not stopped:
+            yield from _before_release(order, now)
+        return
+    if not stopped:
+        yield from _paused(order)
         yield from _sourcing(order)
-        yield from _shipping(order)
-        yield from _unasked(order)
+        yield from _short(order)
         yield from _erp(order)
+    yield from _against_the_wish(order)
+    yield from _shipping(order)
+    yield from _refund_due(order)
 
 
-def _before_release(order: OrderView) -> Iterable[Check]:
+# ---- before release ---------------------------------------------------------------------------------------------------------
+def _understood(order: OrderView) -> Iterable[Check]:
+    """What has to be known of an order before anybody is told of it, or of its edits."""
     if order.shop_status == "unknown":
         text = order.shop_status_text
         yield Check("unknown_status", text, f"The shop says “{text}”, a status we do not know.")
@@ -85,71 +110,167 @@ def _before_release(order: OrderView) -> Iterable[Check]:
     if off := reckoning.difference(order):
         words = f"The order's parts differ from its total by {off.normalize():f} {order.currency}."
         yield Check("totals", f"{off.normalize():f}", words)
-    if order.released_at is None and order.shop_status == "completed" and reckoning.open_units(order):
+    for finding in preflight.unmapped(order):
+        yield Check(*finding)
+    if not reckoning.fully_shipped(order):
+        for finding in preflight.refused(order):
+            yield Check(*finding)
+
+
+def _before_release(order: OrderView, now: datetime) -> Iterable[Check]:
+    if order.shop_status == "completed" and reckoning.open_units(order):
         yield Check("completed_in_shop", "", "The shop says completed, but no warehouse of ours has shipped it.")
+    if fraud := order.tables.meta(order.meta).get("fraud"):
+        yield Check("fraud", fraud, f"The shop suspects fraud: {fraud}.")
+    try:
+        waiting = releasing.verdict(order, now).waiting
+    except Unmapped:
+        return  # said above
+    if waiting is not None:
+        yield Check(waiting.reason, waiting.detail, waiting.words, quiet=not waiting.detail)
 
 
-def _stopped(order: OrderView) -> Iterable[Check]:
-    """Cancelled, refunded, put on hold or deleted in the shop after release: nothing new goes out until a person decides."""
-    status = "deleted" if order.gone else order.shop_status
-    if not orders.may_release(order.shop_status, order.gone) and not reckoning.fully_shipped(order):
+# ---- after release ----------------------------------------------------------------------------------------------------------
+def _paused(order: OrderView) -> Iterable[Check]:
+    """Put on hold in the shop after release: nothing new goes out; a warehouse that goes on all the same is told of."""
+    if order.stance != "pause" or reckoning.fully_shipped(order):
+        return
+    status = order.shop_status.replace("_", " ")
+    if refused := negotiating.hold_refused(order):
+        words = f"The shop says “{status}”, but {refused.request.place.code} goes on: {refused.change.reason or 'no reason given'}."
+        yield Check("stopped_in_shop", f"{status} {refused.request.reference}", words)
+    elif order.shop_status != "unknown":
         yield Check(
-            "stopped_in_shop", status, f"The shop says “{status.replace('_', ' ')}” although the order was released."
+            "paused_in_shop", status, f"The shop says “{status}” although the order was released. It waits.", quiet=True
         )
-
-
-def _edited(order: OrderView) -> Iterable[Check]:
-    """The shop changed what ERP or warehouse were already told: a person carries the change over, or lets it be."""
-    wanted: list[tuple[int | None, Command, str]] = (
-        [(order.erp_id, wishes.sales_order(order), "the ERP")] if order.told else []
-    )
-    wanted += [
-        (r.place.system_id, wishes.fulfilment(order, r), r.place.code)
-        for r in order.requests
-        if order.told and _open(r)
-    ]
-    for system, command, who in wanted:
-        told, now = order.told.get((system or 0, command.purpose)), msgspec.json.decode(msgspec.json.encode(command))
-        if told is not None and told != now:
-            fields = ", ".join(sorted(k.replace("_", " ") for k in {**told, **now} if told.get(k) != now.get(k)))
-            detail = hashlib.sha256(msgspec.json.encode(command)).hexdigest()[:12]
-            words = f"The shop changed the order after {who} was told ({fields})."
-            yield Check("edited_after_release", f"{command.purpose} {detail}", words)
-
-
-def _open(request: RequestView) -> bool:
-    """Whether the warehouse may still be told something about it."""
-    return request.answer != "rejected" and request.execution not in ("shipped", "short")
 
 
 def _sourcing(order: OrderView) -> Iterable[Check]:
     stranded = set(reckoning.routes(order)[1])
     refusals = [f"{r.place.code} ({r.reason or 'no reason given'})" for r in order.requests if r.answer == "rejected"]
-    for line in order.lines:
-        if line.id in stranded and refusals:
-            words = f"No warehouse is left for “{line.sku}”. Rejected by {', '.join(refusals)}."
-            yield Check("rejected", line.sku, words, line.id)
-        elif line.id in stranded:
+    for line in (x for x in order.lines if x.id in stranded):
+        missing = sum(r.short.get(line.id, 0) for r in order.requests)
+        if missing and order.policy.on_short == "ship_complete":
+            words = f"“{line.sku}” is short everywhere, and this shop ships all together."
+            yield Check("short", reckoning.stock_detail(order, line), words, line.id)
+        elif missing:
+            words = f"No warehouse has “{line.sku}” now. Release to ask again once there is stock."
+            yield Check("stock", reckoning.stock_detail(order, line), words, line.id)
+        elif refusals:
+            yield Check(
+                "rejected",
+                line.sku,
+                f"No warehouse is left for “{line.sku}”. Rejected by {', '.join(refusals)}.",
+                line.id,
+            )
+        else:
             yield Check("no_location", line.sku, f"No warehouse is set up to ship “{line.sku}”.", line.id)
 
 
-def _shipping(order: OrderView) -> Iterable[Check]:
-    for request in order.requests:
+def _short(order: OrderView) -> Iterable[Check]:
+    """A shortage is a question where the shop's policy does not answer it."""
+    if order.policy.on_short != "ask":
+        return
+    for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
         for line_id, units in request.short.items():
-            if units:
+            if units and not _given_up(order, line_id):
                 words = f"{request.place.code} is short of {units} on request {request.reference}. {request.short_reason}".strip()
                 yield Check("short", reckoning.short_detail(request, units), words, line_id)
+
+
+def _given_up(order: OrderView, line_id: int) -> bool:
+    """Whether a person or the shop decided that what is missing of the line is not wanted any more."""
+    line = next(x for x in order.lines if x.id == line_id)
+    missing = sum(r.short.get(line_id, 0) for r in order.requests)
+    return reckoning.wanted(order, line) <= line.routed and line.refunded + line.abandoned >= missing
+
+
+def _erp(order: OrderView) -> Iterable[Check]:
+    """The ERP's total, before it is confirmed: equal, or made equal by one rounding line, or a question for a person."""
+    if off := booking.open_difference(order):
+        yield Check(
+            "erp_total",
+            f"{off.normalize():f}",
+            f"The ERP's total differs from the shop's by {off.normalize():f} {order.currency}.",
+        )
+
+
+# ---- against the wish -------------------------------------------------------------------------------------------------------
+def _against_the_wish(order: OrderView) -> Iterable[Check]:
+    """Units that ship, or shipped, although the shop took them back: never silently."""
+    told: set[str] = set()
+    for refusal in negotiating.refusals(order):
+        place, reason = refusal.request.place.code, refusal.change.reason or "no reason given"
+        check = _refusal(order, refusal, place, reason)
+        if check.reason not in told:
+            told.add(check.reason)
+            yield check
+    if "cancel_refused" not in told and order.stance == "stop" and order.shop_status != "refunded" and _shipped(order):
+        status = "deleted" if order.gone else order.shop_status
+        words = f"{_shipped(order)} units were shipped although the shop says “{status}”."
+        yield Check("cancel_refused", f"{status}: {_shipped(order)} shipped", words)
+    if order.stance == "stop" and _shipped(order) and booking.refused(order):
+        words = "The ERP does not let its order be cut down to what was shipped."
+        yield Check("edited_after_release", "erp", words)
+    if "refunded_but_shipping" not in told and (units := _refunded_and_shipped(order)):
+        words = f"{units} units were shipped although they were refunded before."
+        yield Check("refunded_but_shipping", f"{units} shipped", words)
+
+
+def _refusal(order: OrderView, refusal: negotiating.Refused, place: str, reason: str) -> Check:
+    mark = f"{refusal.request.reference} {_mark(order, refusal)}"
+    if order.stance == "stop" and order.shop_status != "refunded":
+        return Check(
+            "cancel_refused", mark, f"The shop cancelled the order, but {place} ships it all the same: {reason}."
+        )
+    if (
+        any(
+            line.refunded and refusal.lines.get(line.id, 0) < refusal.request.units.get(line.id, 0)
+            for line in order.lines
+        )
+        or order.stance == "stop"
+    ):
+        return Check(
+            "refunded_but_shipping", mark, f"The shop refunded units that {place} ships all the same: {reason}."
+        )
+    return Check("edited_after_release", mark, f"The shop changed the order, but {place} refused the change: {reason}.")
+
+
+def _mark(order: OrderView, refusal: negotiating.Refused) -> str:
+    return hashlib.sha256(msgspec.json.encode((sorted(refusal.lines.items()), order.shipping, order.note))).hexdigest()[
+        :12
+    ]
+
+
+def _shipped(order: OrderView) -> int:
+    return sum(line.shipped for line in order.lines)
+
+
+def _refunded_and_shipped(order: OrderView) -> int:
+    """Units given back before the shop knew that they had shipped. A refund after that is a return."""
+    shown = [order.posting(order.channel_id, "tracking", s.id) for s in order.shipments]
+    if not order.refunds or not shown:
+        return 0
+    known = min((p.at for p in shown if p is not None), default=None)
+    if known is not None and min(order.refunds) >= known:
+        return 0
+    if order.stance == "stop" and order.shop_status == "refunded":
+        return _shipped(order)
+    return sum(max(0, line.shipped - max(0, line.ordered - line.refunded)) for line in order.lines)
+
+
+def _shipping(order: OrderView) -> Iterable[Check]:
     for line in order.lines:
-        due = line.ordered - line.cancelled
-        if line.shipped <= due < line.routed:
-            words = f"Warehouses were asked for {line.routed} of “{line.sku}”, {due} ordered."
-            yield Check("over_routed", f"{line.sku}: {line.routed} of {due}", words, line.id)
-        if line.shipped > due:
-            words = f"{line.shipped} of “{line.sku}” shipped, {due} ordered."
-            yield Check("over_shipped", f"{line.sku}: {line.shipped} of {due}", words, line.id)
-
-
-def _unasked(order: OrderView) -> Iterable[Check]:
+        agreed = sum(r.units.get(line.id, 0) for r in order.requests if r.purpose != "reship")
+        taken_back = any(
+            c.answer == "accepted" and c.kind in ("amend", "cancel") for r in order.requests for c in r.changes
+        )
+        if taken_back and line.shipped > agreed:
+            words = f"{line.shipped} of “{line.sku}” shipped although the warehouse had agreed to {agreed}."
+            yield Check("shipped_after_cancel", f"{line.sku}: {line.shipped} of {agreed}", words, line.id)
+        elif line.shipped > line.ordered:
+            words = f"{line.shipped} of “{line.sku}” shipped, {line.ordered} ordered."
+            yield Check("over_shipped", f"{line.sku}: {line.shipped} of {line.ordered}", words, line.id)
     for shipment in order.shipments:
         for item in shipment.unknown:
             name = item.sku or f"line {item.line}"
@@ -157,15 +278,12 @@ def _unasked(order: OrderView) -> Iterable[Check]:
             yield Check("unknown_article", f"{shipment.external_id}: {name}", words)
 
 
-def _erp(order: OrderView) -> Iterable[Check]:
-    """The ERP's total, before it is confirmed: equal, or made equal by one rounding line, or a question for a person."""
-    posting = order.posting(order.erp_id, "sales_order", order.id)
-    off = reckoning.erp_difference(order)
-    if posting is None or posting.state != "created" or not off:
+def _refund_due(order: OrderView) -> Iterable[Check]:
+    """Units somebody decided not to ship are paid for: the customer gets the money back in the shop."""
+    if order.stance == "stop":
         return
-    if reckoning.overruled(order, None, "totals", f"{off.normalize():f}"):
-        return  # somebody accepted this very difference already
-    rounded = order.posting(order.erp_id, "rounding", order.id) is not None
-    if rounded or not reckoning.within_rounding(order, off):
-        words = f"The ERP's total differs from the shop's by {off.normalize():f} {order.currency}."
-        yield Check("erp_total", f"{off.normalize():f}", words)
+    for line in order.lines:
+        due = line.abandoned - line.refunded
+        if due > 0 and reckoning.paid(order):
+            words = f"{due} × “{line.sku}” will not be shipped: refund them to the customer in the shop."
+            yield Check("refund_due", f"{line.sku}: {due}", words, line.id)

@@ -1,14 +1,25 @@
-"""Order to fulfilment: check an order, release it, book it in the ERP, ask warehouses to ship it. Knows no wire format."""
+"""Order to fulfilment: check an order, release it, book it in the ERP, ask warehouses to ship it, and follow what becomes of it in the
+shop. Knows no wire format."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from canonical.commands import AddRounding, ConfirmOrder, CreateOrder, UpsertCustomer
-from canonical.facts import HoldLifted, HoldPlaced, OrderReleased, RequestRaised
-from canonical.rules import orders
-from retailsync.flows import holds, reckoning, wishes
+from canonical.commands import CancelShopOrder, RemindPayment
+from canonical.facts import (
+    AlarmSet,
+    ChangeRaised,
+    Decision,
+    HoldLifted,
+    HoldPlaced,
+    OrderReleased,
+    RequestRaised,
+    UnitsAbandoned,
+)
+from canonical.mappings import Unmapped
+from retailsync.flows import booking, holds, negotiating, reckoning, releasing, wishes
 from retailsync.flows.base import Flow, Step
-from retailsync.flows.view import OrderView, RequestView, gather
+from retailsync.flows.gathering import gather
+from retailsync.flows.view import OrderView, RequestView
 
 
 def plan(views: Iterable[OrderView], now: datetime) -> Iterator[Step]:
@@ -18,19 +29,26 @@ def plan(views: Iterable[OrderView], now: datetime) -> Iterator[Step]:
 
 
 def _plan(order: OrderView, now: datetime) -> Iterator[Step]:
-    """Holds first; an order that may go on is released, then booked and requested. A decision is recorded before the next step."""
-    held = holds.changes(order)
+    """Holds first; then what is taken back, which no hold stops; an order that may go on is released, booked and requested. A decision
+    is recorded before the next step."""
+    held = holds.changes(order, now)
     yield from _hold(order, held, now)
-    if held.blocked or held.lift:
+    yield from _alarm(order, now)
+    if held.place or held.lift:
         return
     if order.released_at is not None:
-        yield from _book(order)
-        yield from _raise(order, now)
-        yield from _request(order)
-    elif orders.may_release(order.shop_status, order.gone):
-        yield Step(order.cause, order.channel_id, OrderReleased(occurred_at=now, order_id=order.id))
-        if not reckoning.routes(order)[1]:  # else the next round finds what no warehouse can ship, and holds the order
+        yield from _give_up(order, now)
+        yield from _take_back(order, now)
+    if order.stance == "stop":
+        yield from (Step(order.cause, order.erp_id or 0, command) for command in booking.ending(order))
+    elif order.released_at is None:
+        yield from _release(order, held.blocked, now)
+    elif order.stance == "go" and not held.blocked:
+        for what in booking.steps(order, now):
+            yield Step(order.cause, order.channel_id if isinstance(what, Decision) else order.erp_id or 0, what)
+        if releasing.warehouse_may_know(order, now):
             yield from _raise(order, now)
+            yield from _request(order)
 
 
 def _hold(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step]:
@@ -38,47 +56,108 @@ def _hold(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step
         yield Step(order.cause, order.channel_id, HoldLifted(occurred_at=now, order_id=order.id, hold_id=hold.id))
     for c in held.place:
         placed = HoldPlaced(
-            occurred_at=now, order_id=order.id, reason=c.reason, detail=c.detail[:300], words=c.words, line_id=c.line_id
-        )
+            occurred_at=now, order_id=order.id, reason=c.reason, detail=c.detail[:300], words=c.words, line_id=c.line_id,
+            blocks=c.blocks, quiet=c.quiet,
+        )  # fmt: skip
         yield Step(order.cause, order.channel_id, placed)
 
 
-# ---- the ERP ----------------------------------------------------------------------------------------------------------------
-def _book(order: OrderView) -> Iterator[Step]:
-    """Customer, order, rounding, confirmation: each once, each after the receipt of the one before."""
-    erp = order.erp_id
-    if erp is None:
+# ---- release ----------------------------------------------------------------------------------------------------------------
+def _release(order: OrderView, blocked: bool, now: datetime) -> Iterator[Step]:
+    if not blocked and _may_go(order, now):
+        yield Step(order.cause, order.channel_id, OrderReleased(occurred_at=now, order_id=order.id))
+        if order.erp_id is not None and order.booking is None:
+            yield Step(order.cause, order.channel_id, booking.raised(order, now))
+        if order.policy.erp_acceptance == "no" and not reckoning.routes(order)[1]:
+            yield from _raise(order, now)  # else the next round finds what no warehouse can ship, and holds the order
+    elif order.shop_status == "on_hold" and not reckoning.paid(order):
+        yield from _unpaid(order, now)
+
+
+def _may_go(order: OrderView, now: datetime) -> bool:
+    """Whether it may be released: by the rules of its payment method, or because a person overruled just what they wait for."""
+    verdict = releasing.verdict(order, now)
+    waiting = verdict.waiting
+    return verdict.go or (waiting is not None and reckoning.overruled(order, None, waiting.reason, waiting.detail))
+
+
+def _unpaid(order: OrderView, now: datetime) -> Iterator[Step]:
+    """Nobody paid: the customer is reminded once, and in the end the shop's order is cancelled."""
+    try:
+        method = order.tables.payment(order.payment_method)
+    except Unmapped:
         return
-    posting = order.posting(erp, "sales_order", order.id)
-    if posting is None:
-        yield from _once(order, erp, wishes.customer(order), wishes.sales_order(order))
-    elif posting.state == "created":
-        off = reckoning.erp_difference(order)
-        rounded = order.posting(erp, "rounding", order.id) is not None
-        if off and not rounded and reckoning.within_rounding(order, off):
-            yield from _once(order, erp, AddRounding(order_id=order.id, amount=off))
-        else:  # equal, or a person accepted the difference
-            yield from _once(order, erp, ConfirmOrder(order_id=order.id))
+    remind, expires = releasing.reminder_at(order, method), releasing.expires_at(order, method)
+    if expires is not None and now >= expires:
+        words = f"Not paid within {method.expires_days} days."
+        command = CancelShopOrder(order_id=order.id, status_text=order.shop_status_text, reason=words)
+        if (order.channel_id, command.purpose) not in order.planned:
+            yield Step(order.cause, order.channel_id, command)
+    elif remind is not None and now >= remind:
+        text = f"We have not received your payment for order {order.number} yet."
+        if expires is not None:
+            text += f" Without it the order will be cancelled on {expires:%Y-%m-%d}."
+        reminder = RemindPayment(order_id=order.id, text=text, due_at=remind)
+        if (order.channel_id, reminder.purpose) not in order.planned:
+            yield Step(order.cause, order.channel_id, reminder)
 
 
-def _once(
-    order: OrderView, system: int, *commands: UpsertCustomer | CreateOrder | AddRounding | ConfirmOrder
-) -> Iterator[Step]:
-    for command in commands:
-        if (system, command.purpose) not in order.planned:
-            yield Step(order.cause, system, command)
+def _alarm(order: OrderView, now: datetime) -> Iterator[Step]:
+    """When only time can change something, the order is looked at again then."""
+    try:
+        at = releasing.verdict(order, now).look_at if order.released_at is None else None
+    except Unmapped:
+        at = None
+    if order.stance == "go" and order.booking and not releasing.warehouse_may_know(order, now):
+        at = releasing.accepted_by(order)
+    if at != order.look_at:
+        yield Step(order.cause, order.channel_id, AlarmSet(occurred_at=now, order_id=order.id, at=at))
 
 
 # ---- the warehouses ---------------------------------------------------------------------------------------------------------
+def _give_up(order: OrderView, now: datetime) -> Iterator[Step]:
+    """Where the shop's policy cancels what is missing, units a warehouse is short of are not waited for."""
+    if order.policy.on_short != "cancel_remainder" or order.stance == "stop":
+        return
+    for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
+        for line, units in request.short.items():
+            why = f"short: {request.reference}"
+            known = next(x for x in order.lines if x.id == line)
+            if units and why not in known.abandoned_for:
+                fact = UnitsAbandoned(occurred_at=now, order_id=order.id, line_id=line, units=units, why=why)
+                yield Step(order.cause, order.channel_id, fact)
+
+
+def _take_back(order: OrderView, now: datetime) -> Iterator[Step]:
+    """Raise the changes warehouses have to be asked for, and ask for those that were raised."""
+    for ask in negotiating.asks(order):
+        raised = ChangeRaised(
+            occurred_at=now, order_id=order.id, request_id=ask.request.id, number=len(ask.request.changes) + 1, kind=ask.kind,
+            lines=tuple(sorted(ask.lines.items())), ship_to_id=order.shipping_id if ask.kind == "amend" else None,
+        )  # fmt: skip
+        yield Step(order.cause, order.channel_id, raised)
+    for request in order.requests:
+        change = request.asked
+        if change and (request.place.system_id, f"request_change:{change.id}") not in order.planned:
+            yield Step(order.cause, request.place.system_id, wishes.change(order, request, change))
+
+
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
     """One request per location for the units not yet routed; after a rejection the next location of the list is asked."""
     for number, (place, units) in enumerate(reckoning.routes(order)[0].items(), len(order.requests) + 1):
-        attempt = 1 + sum(r.place.id == place.id for r in order.requests)
+        purpose = "backorder" if any(_missed(order, line) for line in units) else "original"
+        attempt = 1 + sum(r.purpose == purpose for r in order.requests if r.place.id == place.id)
         raised = RequestRaised(
             occurred_at=now, order_id=order.id, reference=f"F{order.id}-{number}", location_id=place.id, system_id=place.system_id,
-            lines=tuple(units.items()), attempt=attempt,
+            lines=tuple(units.items()), purpose=purpose, attempt=attempt,
+            ship_to_id=order.shipping_id,
         )  # fmt: skip
         yield Step(order.cause, order.channel_id, raised)
+
+
+def _missed(order: OrderView, line: int) -> bool:
+    """Whether a part of the line was shipped, and this is the rest that was missing."""
+    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in order.requests)
 
 
 def _request(order: OrderView) -> Iterator[Step]:
@@ -104,9 +183,11 @@ FLOW = Flow(
             for event in (
                 "customer done",
                 "fulfilment_request sent",
-                "sales_order confirmed",
+                "request_change sent",
                 "tracking sent",
                 "completion done",
+                "reminder done",
+                "shop_cancellation done",
                 "goods_issue done",
             )
         }

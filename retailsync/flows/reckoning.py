@@ -1,12 +1,14 @@
-"""What is still open on an order, computed from its view: units to route, money to compare. Pure."""
+"""What is still open on an order, computed from its view: units wanted, routed and to be taken back; money to compare. Pure."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from canonical.rules import money, orders
-from canonical.types import Charge, Line
+from canonical.types import Charge, Line, Tax
 from retailsync.flows.view import ChargeView, LineView, OrderView, Place, RequestView
 
 
+# ---- money ------------------------------------------------------------------------------------------------------------------
 def stated_line(line: LineView) -> Line:
     """The line as the shop stated it."""
     return Line(
@@ -18,13 +20,8 @@ def stated_line(line: LineView) -> Line:
 def stated_charge(charge: ChargeView) -> Charge:
     """The charge as the shop stated it."""
     return Charge(
-        ref=charge.external_id,
-        kind=charge.kind,
-        code=charge.code,
-        title=charge.title,
-        total=charge.total,
-        taxes=charge.taxes,
-    )
+        ref=charge.external_id, kind=charge.kind, code=charge.code, title=charge.title, total=charge.total, taxes=charge.taxes,
+    )  # fmt: skip
 
 
 def difference(order: OrderView) -> Decimal:
@@ -33,11 +30,49 @@ def difference(order: OrderView) -> Decimal:
     return money.kept(order.total - parts)
 
 
-def erp_difference(order: OrderView) -> Decimal | None:
-    """The shop's total minus what the ERP computed last; None while the ERP has not said."""
-    rounding = order.posting(order.erp_id, "rounding", order.id)
-    posting = rounding or order.posting(order.erp_id, "sales_order", order.id)
-    return None if posting is None or posting.amount is None else order.total - posting.amount
+def remaining_line(line: LineView, currency: str) -> Line | None:
+    """The line without the units that were cancelled: what was given back for exactly these units, else their share. None: nothing left.
+
+    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled.
+    """
+    stated, left = stated_line(line), line.ordered - line.cancelled
+    if left <= 0:
+        return None
+    if not line.cancelled:
+        return stated
+    net, tax = line.given_back
+    if line.refunded != line.cancelled or not (net or tax):
+        net = money.rounded(line.total * line.cancelled / line.ordered, currency)
+        tax = money.rounded(stated.tax * line.cancelled / line.ordered, currency)
+    total = line.total - net
+    gone = money.rounded(line.subtotal * line.cancelled / line.ordered, currency)
+    return Line(
+        ref=stated.ref, sku=stated.sku, name=stated.name, units=left, subtotal=max(total, line.subtotal - gone), total=total,
+        taxes=tuple(_reduced(line.taxes, tax, currency)),
+    )  # fmt: skip
+
+
+def _reduced(taxes: tuple[Tax, ...], by: Decimal, currency: str) -> Iterator[Tax]:
+    """Taxes less an amount, spread by their amounts; the last takes what rounding leaves."""
+    whole, left = sum((t.amount for t in taxes), Decimal(0)), by
+    for n, tax in enumerate(taxes, 1):
+        part = left if n == len(taxes) else money.rounded(by * tax.amount / whole, currency) if whole else Decimal(0)
+        left -= part
+        yield Tax(code=tax.code, rate=tax.rate, amount=tax.amount - part, erp=tax.erp)
+
+
+_MAY_PAY = ("fee",)
+
+
+def paying(order: OrderView, charge: ChargeView) -> bool:
+    """Whether a fee is in truth money of another kind: a plugin's gift card shown as a negative fee. Raises Unmapped."""
+    meaning = order.tables.line_kind(charge.title) if charge.kind in _MAY_PAY else None
+    return meaning is not None and meaning.kind not in _MAY_PAY
+
+
+def paid(order: OrderView) -> Decimal:
+    """What was captured, gift cards and store credit among it."""
+    return (order.captured or Decimal(0)) + order.tenders
 
 
 def within_rounding(order: OrderView, amount: Decimal) -> bool:
@@ -45,20 +80,34 @@ def within_rounding(order: OrderView, amount: Decimal) -> bool:
     return abs(amount) <= money.tolerance(order.currency, [stated_line(line) for line in order.lines])
 
 
+# ---- units ------------------------------------------------------------------------------------------------------------------
+def wanted(order: OrderView, line: LineView) -> int:
+    """Units of a line the shop (and nobody's decision against it) wants shipped."""
+    if order.stance == "stop":
+        return 0
+    return max(0, line.ordered - line.refunded - line.abandoned)
+
+
 def open_units(order: OrderView) -> dict[int, int]:
-    """Line id → units that ship and were neither cancelled nor routed. Units a warehouse is short of count as open only once a person
-    released the hold that says so."""
-    short: dict[int, int] = {}
+    """Line id → units that ship, are wanted and not routed. Units a warehouse is short of count as open where the shop's policy looks
+    for them elsewhere, or once a person released the hold that says so. What ships all together is first taken back as a whole."""
+    if order.policy.on_short == "ship_complete" and any(live(r) and any(r.short.values()) for r in order.requests):
+        return {}
+    waiting: dict[int, int] = {}
     for request in order.requests:
         for line, units in request.short.items():
-            waits = request.answer != "rejected" and not overruled(order, line, "short", short_detail(request, units))
-            short[line] = short.get(line, 0) + (units if waits else 0)
-    left = {
-        line.id: line.ordered - line.cancelled - line.routed - short.get(line.id, 0)
-        for line in order.lines
-        if line.ships
-    }
+            if not _short_is_open(order, request, line, units):
+                waiting[line] = waiting.get(line, 0) + units
+    left = {x.id: wanted(order, x) - x.routed - waiting.get(x.id, 0) for x in order.lines if x.ships}
     return {line: units for line, units in left.items() if units > 0}
+
+
+def _short_is_open(order: OrderView, request: RequestView, line: int, units: int) -> bool:
+    looked_for = request.answer in ("rejected", "closed") or order.policy.on_short in (
+        "ship_available",
+        "ship_complete",
+    )
+    return looked_for or overruled(order, line, "short", short_detail(request, units))
 
 
 def short_detail(request: RequestView, units: int) -> str:
@@ -75,18 +124,61 @@ def overruled(order: OrderView, line_id: int | None, reason: str, detail: str) -
 
 def routes(order: OrderView) -> tuple[dict[Place, dict[int, int]], list[int]]:
     """Where the open units go, and the lines for which no location is left: who rejected the order or is short of the line is not
-    asked again."""
+    asked again. Units that wait for stock go back to their first location once a person says so."""
     refused = {r.place.id for r in order.requests if r.answer == "rejected"}
-    sources = {
-        line.id: [p for p in line.sources if p.id not in refused | _short_at(order, line.id)] for line in order.lines
-    }
-    return orders.route(open_units(order), sources)
+    left = open_units(order)
+    sources = {line.id: _sources(order, line, refused, left) for line in order.lines}
+    return orders.route(left, sources)
+
+
+def _sources(order: OrderView, line: LineView, refused: set[int], left: dict[int, int]) -> list[Place]:
+    if line.id in left and overruled(order, line.id, "stock", stock_detail(order, line)):
+        return list(line.sources)
+    return [p for p in line.sources if p.id not in refused | _short_at(order, line.id)]
+
+
+def stock_detail(order: OrderView, line: LineView) -> str:
+    """What exactly a hold for missing stock is about: one more try is another detail."""
+    return f"{line.sku}: {sum(r.short.get(line.id, 0) for r in order.requests)}"
 
 
 def _short_at(order: OrderView, line_id: int) -> set[int]:
+    """Where this line is short; with orders that ship all together, where any line is."""
+    if order.policy.on_short == "ship_complete":
+        return {r.place.id for r in order.requests if any(r.short.values())}
     return {r.place.id for r in order.requests if r.short.get(line_id)}
 
 
 def fully_shipped(order: OrderView) -> bool:
     """Whether nothing is left to ship."""
     return orders.complete((line.ordered, line.cancelled, line.shipped) for line in order.lines if line.ships)
+
+
+def live(request: RequestView) -> bool:
+    """Whether a warehouse may still ship something of a request."""
+    return request.answer not in ("rejected", "closed") and any(request.left(line) for line in request.units)
+
+
+def desired(order: OrderView) -> dict[int, dict[int, int]]:
+    """Request id → line id → units as they should be, of live requests: what is not wanted any more is taken back, from the newest
+    request first. An order that ships all together takes back whole requests that fell short."""
+    asked = {r.id: dict(r.units) for r in order.requests if live(r)}
+    for line in order.lines:
+        counted = [r for r in order.requests if r.purpose != "reship" and line.id in r.units]
+        routed = sum(
+            max(r.units[line.id] - r.short[line.id], r.shipped[line.id]) for r in counted if r.answer != "rejected"
+        )
+        excess = routed - max(wanted(order, line), line.shipped)
+        for request in (r for r in reversed(counted) if r.id in asked):
+            back = min(max(excess, 0), request.left(line.id))
+            asked[request.id][line.id] -= back
+            excess -= back
+    if order.stance == "stop":
+        for request in (r for r in order.requests if r.id in asked and r.purpose == "reship"):
+            asked[request.id] = {line: request.shipped[line] for line in request.units}
+    if order.policy.on_short == "ship_complete":
+        for request in (
+            r for r in order.requests if r.id in asked and any(r.short.values()) and not any(r.shipped.values())
+        ):
+            asked[request.id] = dict.fromkeys(request.units, 0)
+    return asked

@@ -7,7 +7,8 @@ from canonical.commands import Command, CompleteOrder, IssueLine, PostGoodsIssue
 from canonical.types import Units
 from retailsync.flows import reckoning
 from retailsync.flows.base import Flow, Step
-from retailsync.flows.view import OrderView, ShipmentView, gather
+from retailsync.flows.gathering import gather
+from retailsync.flows.view import BookingView, OrderView, ShipmentView
 
 #: Shop statuses an order must not be moved away from: somebody or something newer decided otherwise.
 _FINAL = frozenset({"completed", "cancelled", "refunded", "failed", "trashed"})
@@ -24,20 +25,34 @@ def plan(views: Iterable[OrderView], now: datetime) -> Iterator[Step]:
 def _commands(order: OrderView) -> Iterator[tuple[int, Command]]:
     for shipment in order.shipments:
         yield order.channel_id, _tracking(order, shipment)
-    posting = order.posting(order.erp_id, "sales_order", order.id)
-    if order.erp_id is not None and posting is not None and posting.state == "confirmed":
-        for shipment in order.shipments:
-            yield order.erp_id, _issue(order, shipment)
+    posting = order.booked("sales_order")
+    if order.booking is not None and posting is not None and posting.state == "confirmed":
+        booked = [s for s in order.shipments if not _replaces(order, s)]
+        for shipment in booked:
+            yield order.booking.system_id, _issue(order, order.booking, shipment, last=shipment is booked[-1])
     if _done(order):
-        yield order.channel_id, CompleteOrder(order_id=order.id)
+        when = max((s.shipped_at for s in order.shipments), default=order.released_at or order.placed_at)
+        yield order.channel_id, CompleteOrder(order_id=order.id, happened_at=when)
+
+
+def _replaces(order: OrderView, shipment: ShipmentView) -> bool:
+    """A reship is goods the ERP has no open order for."""
+    return any(r.id == shipment.request_id and r.purpose == "reship" for r in order.requests)
 
 
 def _done(order: OrderView) -> bool:
-    """Released, nothing left to ship, every shipment shown in the shop, and the shop not already further."""
+    """Released and wanted, nothing left to ship, something shipped (or nothing to ship), every shipment shown in the shop, and the shop
+    not already further."""
+    if (
+        order.released_at is None
+        or order.stance != "go"
+        or order.shop_status in _FINAL
+        or not reckoning.fully_shipped(order)
+    ):
+        return False
+    goods = [line for line in order.lines if line.ships and line.ordered]
     shown = all(order.posting(order.channel_id, "tracking", s.id) for s in order.shipments)
-    return (
-        order.released_at is not None and shown and order.shop_status not in _FINAL and reckoning.fully_shipped(order)
-    )
+    return shown and (not goods or any(line.shipped for line in goods))
 
 
 def _tracking(order: OrderView, shipment: ShipmentView) -> SendTracking:
@@ -49,11 +64,10 @@ def _tracking(order: OrderView, shipment: ShipmentView) -> SendTracking:
     )  # fmt: skip
 
 
-def _issue(order: OrderView, shipment: ShipmentView) -> PostGoodsIssue:
+def _issue(order: OrderView, booking: BookingView, shipment: ShipmentView, *, last: bool) -> PostGoodsIssue:
     skus = {line.id: line.sku_id or 0 for line in order.lines}
-    last = shipment is order.shipments[-1]
     return PostGoodsIssue(
-        shipment_id=shipment.id, order_id=order.id, location_id=shipment.location_id,
+        shipment_id=shipment.id, order_id=order.id, booking_id=booking.id, location_id=shipment.location_id,
         lines=tuple(IssueLine(line_id=line, sku_id=skus[line], units=n) for line, n in sorted(shipment.units.items())),
         shipped_at=shipment.shipped_at, tracking=", ".join(p.tracking for p in shipment.parcels if p.tracking),
         carrier=shipment.carrier, final=last and reckoning.fully_shipped(order),
@@ -75,7 +89,11 @@ FLOW = Flow(
                 "fulfilment_request sent",
                 "sales_order created",
                 "rounding done",
+                "amendment done",
                 "completion done",
+                "reminder done",
+                "shop_cancellation done",
+                "request_change sent",
                 "goods_issue done",
             )
         }
@@ -83,6 +101,12 @@ FLOW = Flow(
             ("fulfilment_request", event)
             for event in ("raised", "submitted", "accepted", "picking", "picked", "packed")
         }
-        | {("order_line", "stated"), ("payment", "stated"), ("payment", "restated"), ("hold", "placed")}
+        | {
+            ("order_line", "stated"),
+            ("payment", "stated"),
+            ("payment", "restated"),
+            ("hold", "placed"),
+            ("booking", "raised"),
+        }
     ),
 )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retailsync.partners.views import RequestList, RequestOne, Say
+from retailsync.partners.views import RequestList, RequestOne, Say, SayOfChange
 
 #: The verb in the address → the topic in the inbox.
 SAID = {
@@ -15,9 +15,16 @@ SAID = {
     "shipments": "shipment.shipped",
 }
 
+#: The same for what is said of one change.
+SAID_OF_CHANGE = {"accept": "change.accepted", "reject": "change.rejected"}
+
 app_name = "partners"
 urlpatterns = [
     path("fulfilment-requests/", RequestList.as_view()),
     path("fulfilment-requests/<str:reference>/", RequestOne.as_view()),
     *(path(f"fulfilment-requests/<str:reference>/{verb}", Say.as_view(topic=topic)) for verb, topic in SAID.items()),
+    *(
+        path(f"fulfilment-requests/<str:reference>/changes/<int:change>/{verb}", SayOfChange.as_view(topic=topic))
+        for verb, topic in SAID_OF_CHANGE.items()
+    ),
 ]

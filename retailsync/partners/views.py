@@ -4,17 +4,19 @@ Everything a partner says ends in the inbox; a reference we do not know (yet) is
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from django.db.models import Prefetch, QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from canonical.models import FulfilmentRequest, RequestLine
+from canonical.models import FulfilmentRequest, RequestChange, RequestLine
 from connectors.base import Heard
 from connectors.partner import reading
 from retailsync.partners import problems
@@ -41,8 +43,11 @@ class PartnerView(APIView):
         partner: Partner = request.user
         return (
             FulfilmentRequest.objects.filter(system_id=partner.system_id)
-            .select_related("order__shipping", "location")
-            .prefetch_related(Prefetch("lines", RequestLine.objects.select_related("line__sku").order_by("line_id")))
+            .select_related("order__shipping", "ship_to", "location")
+            .prefetch_related(
+                Prefetch("lines", RequestLine.objects.select_related("line__sku").order_by("line_id")),
+                Prefetch("changes", RequestChange.objects.order_by("number")),
+            )
         )
 
 
@@ -82,9 +87,25 @@ class Say(PartnerView):
     topic = ""
 
     def post(self, request: Request, reference: str) -> Response:
-        heard = _heard(self.topic, reference, _body(request), request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
+        return self.store(request, {"request": reference})
+
+    def store(self, request: Request, address: Mapping[str, str | int]) -> Response:
+        """Check the words, put in what the URL says they are about, and store them."""
+        heard = _heard(self.topic, address, _body(request), request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
         (fresh,) = inbox.receive(request.user.system_id, [heard], door="partner")
         return Response({"received": True, "duplicate": not fresh}, status=202)
+
+
+class SayOfChange(Say):
+    """POST /fulfilment-requests/{reference}/changes/{number}/…: the answer to one change. A change is known here before any partner
+    hears of it, so one that is not known never will be: 404, not stored to wait for it."""
+
+    def post(self, request: Request, reference: str, change: int) -> Response:
+        _check(reference)
+        asked = RequestChange.objects.filter(request__system_id=request.user.system_id, request__reference=reference)
+        if not asked.filter(number=change).exists():
+            raise Http404
+        return self.store(request, {"request": reference, "change": change})
 
 
 def _body(request: Request) -> bytes:
@@ -96,18 +117,24 @@ def _body(request: Request) -> bytes:
     return request._request.body or b"{}"
 
 
-def _heard(topic: str, reference: str, body: bytes, key: str) -> Heard:
-    """The message as the inbox stores it: canonical JSON with the reference inside. Raises reading.Wrong."""
-    if len(reference) > LONGEST_REFERENCE or "\x00" in reference:
-        raise reading.Wrong("reference", f"must have at most {LONGEST_REFERENCE} characters and no NUL")
+def _heard(topic: str, address: Mapping[str, str | int], body: bytes, key: str) -> Heard:
+    """The message as the inbox stores it: canonical JSON with what it is about inside. Raises reading.Wrong."""
+    reference = str(address["request"])
+    _check(reference)
     if len(key) > LONGEST_KEY:
         raise reading.Wrong("Idempotency-Key", f"must not be longer than {LONGEST_KEY} characters")
     said = reading.stated(topic, body, timezone.now())
-    if said.request not in ("", reference):
-        raise reading.Wrong("request", "names another request than the address")
-    said.request = reference
+    for name, value in address.items():
+        if getattr(said, name) not in ("", 0, value):
+            raise reading.Wrong(name, f"names another {name} than the address")
+        setattr(said, name, value)
     stored = msgspec.json.encode(said)
     return Heard(topic, _delivery(key or reference, topic, stored), stored)
+
+
+def _check(reference: str) -> None:
+    if len(reference) > LONGEST_REFERENCE or "\x00" in reference:
+        raise reading.Wrong("reference", f"must have at most {LONGEST_REFERENCE} characters and no NUL")
 
 
 def _delivery(*parts: str | bytes) -> bytes:

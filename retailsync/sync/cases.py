@@ -70,7 +70,7 @@ def follow_holds(entries: Sequence[Written]) -> None:
     if placed:
         rows = sql.fetch(
             "SELECT h.id, o.channel_id, o.id, h.reason, h.detail, h.words FROM canonical_hold h"
-            " JOIN canonical_order o ON o.id = h.order_id WHERE h.id = ANY(%s) AND h.lifted_at IS NULL",
+            " JOIN canonical_order o ON o.id = h.order_id WHERE h.id = ANY(%s) AND h.lifted_at IS NULL AND NOT h.quiet",
             (placed,),
         )
         open_all(

@@ -9,7 +9,7 @@ from django.db import transaction
 from canonical import sql
 from canonical.commands import Refresh
 from canonical.facts import Decision
-from canonical.ledger import Written
+from canonical.ledger import Cause, Written
 from canonical.record import Recorded, Stated, record
 from retailsync import flows
 from retailsync.sync import bell, cases, outbox
@@ -25,10 +25,35 @@ def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     """Record facts of one source, plan what follows and put the commands out. Runs inside the caller's transaction."""
     recorded = record(source, stated, now)
     entries = recorded.entries + _plan(source, recorded.entries, now, recorded)
-    _ask(recorded)
+    _ask(recorded, now)
     cases.follow_holds(entries)
     _wake(recorded.appeared, now)
     return recorded
+
+
+def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:
+    """Plan orders again about which nothing new was said: time passed, or people set up what was missing. In the caller's transaction."""
+    ids = sorted(order_ids)
+    sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (ids,))
+    recorded = Recorded()
+    moved = [Written("order", id, "looked at", id, cause) for id in ids]
+    entries = _plan(0, moved, now, recorded)
+    _ask(recorded, now)
+    cases.follow_holds(entries)
+    _wake(recorded.appeared, now)
+
+
+def look_again(now: datetime, limit: int = 200) -> int:
+    """Plan the orders whose alarm rang, oldest first; returns how many. The alarm is taken off first: the plan sets the next one."""
+    with transaction.atomic():
+        rows = sql.fetch(
+            """UPDATE canonical_order t SET look_at = NULL FROM (SELECT id FROM canonical_order WHERE look_at <= %s
+                 ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) d WHERE t.id = d.id RETURNING t.id""",
+            (now, limit),
+        )
+        if rows:
+            replan([id for (id,) in rows], Cause("clock", int(now.timestamp())), now)
+    return len(rows)
 
 
 def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Recorded) -> list[Written]:
@@ -36,24 +61,23 @@ def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Reco
     made: list[Written] = []
     for _ in range(_ROUNDS):
         steps = flows.plan(entries, now)
-        outbox.put([outbox.Order(s.system_id, s.what, s.cause) for s in steps if not isinstance(s.what, Decision)])
+        commands = [outbox.Order(s.system_id, s.what, s.cause) for s in steps if not isinstance(s.what, Decision)]
+        undone = outbox.put(commands, now)
         decisions = [Stated(s.cause, s.what) for s in steps if isinstance(s.what, Decision)]
-        if not decisions:
+        if not decisions and not undone:
             return made
-        more = record(source, decisions, now)
-        entries = more.entries
+        more = [record(source, decisions, now), *(record(system, facts, now) for system, facts in undone.items())]
+        entries = [entry for each in more for entry in each.entries]
         made += entries
-        recorded.appeared |= more.appeared
+        recorded.appeared |= set().union(*(each.appeared for each in more))
     raise Restless(f"flows kept deciding after {_ROUNDS} rounds: {[type(s.what).__name__ for s in steps][:5]}")
 
 
-def _ask(recorded: Recorded) -> None:
-    outbox.put(
-        [
-            outbox.Order(q.system_id, Refresh(entity=q.entity, external_id=q.external_id), q.cause)
-            for q in recorded.questions
-        ]
-    )
+def _ask(recorded: Recorded, now: datetime) -> None:
+    questions = [
+        (q.system_id, Refresh(entity=q.entity, external_id=q.external_id), q.cause) for q in recorded.questions
+    ]
+    outbox.put([outbox.Order(*question) for question in questions], now)
 
 
 def _wake(keys: set[str], now: datetime) -> None:

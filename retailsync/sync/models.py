@@ -82,6 +82,12 @@ class Command(models.Model):
     purpose = models.CharField(max_length=250)
     level = models.BooleanField(default=False)
     stoppable = models.BooleanField(default=False, help_text="Does not leave while its order is on hold.")
+    notice_at = models.DateTimeField(
+        null=True, help_text="The moment this tells a customer of; old news waits for a person."
+    )
+    cleared = models.BooleanField(
+        default=False, db_default=False, help_text="A person let old news go out all the same."
+    )
     payload = models.JSONField()
     order_id = models.BigIntegerField(null=True, db_index=True)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_default="waiting")
@@ -130,6 +136,11 @@ class Command(models.Model):
             ),
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="command_waits_for"),
             models.Index(fields=["system"], condition=Q(state="sending"), name="command_leases"),
+            models.Index(
+                fields=["notice_at"],
+                condition=Q(state="waiting", notice_at__isnull=False, cleared=False),
+                name="command_notice",
+            ),
             GinIndex(fields=["exchanges"], name="command_exchanges"),
         ]
 

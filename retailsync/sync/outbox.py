@@ -11,18 +11,19 @@ from typing import Any, NamedTuple
 import msgspec
 from django.db import transaction
 
-from canonical import commands, sql
-from canonical.commands import Command
+from canonical import sql
+from canonical.commands import KINDS, Command
+from canonical.facts import Posted
 from canonical.ledger import Cause
+from canonical.record import Stated
 from retailsync.sync import bell, cases
 
 TASK = "sync.drain_outbox"
 DEATHS = 5  # times a worker may die with a command in its hands
-KINDS: dict[str, type[Command]] = {c.__name__: c for c in commands.Command.__subclasses__()}
 LEVELS = frozenset(name for name, kind in KINDS.items() if kind.level)
 _COLUMNS = {
     "system_id": "bigint", "kind": "text", "subject_kind": "text", "subject_key": "text", "purpose": "text", "level": "boolean",
-    "stoppable": "boolean",
+    "stoppable": "boolean", "notice_at": "timestamptz",
     "payload": "jsonb", "order_id": "bigint", "cause_kind": "text", "cause_id": "bigint",
 }  # fmt: skip
 
@@ -35,21 +36,29 @@ class Order(NamedTuple):
     cause: Cause
 
 
-#: A command not yet sent takes over what is wanted now; one that left, or may have left, stays what it was.
-_FOLD = """ON CONFLICT (system_id, purpose) WHERE NOT level DO UPDATE SET payload = excluded.payload
-    WHERE sync_command.stoppable AND sync_command.state = 'waiting' AND sync_command.sent_at IS NULL AND NOT sync_command.doubtful
-      AND sync_command.payload <> excluded.payload"""
+#: A command that did nothing yet takes over what is wanted now, and one a person should look at is tried again with it; one that was
+#: carried out, or may have been, stays what it was.
+_FOLD = """ON CONFLICT (system_id, purpose) WHERE NOT level DO UPDATE SET payload = excluded.payload, state = 'waiting', reason = '',
+      words = '', waits_for = '', not_before = CASE WHEN sync_command.state = 'parked' THEN now() ELSE sync_command.not_before END
+    WHERE sync_command.stoppable AND sync_command.state IN ('waiting', 'parked') AND NOT sync_command.doubtful
+      AND sync_command.payload <> excluded.payload RETURNING id, xmax = 0"""
 
 
-def put(orders: Sequence[Order]) -> None:
+def put(orders: Sequence[Order], now: datetime) -> dict[int, list[Stated]]:
     """Put commands out in the caller's transaction. A purpose already put out stays, with the newer content while it is unsent; a
-    waiting level is merged into.
+    waiting level is merged into. What undoes a create that never left is not put out: the create is superseded, and the receipts that
+    say so are returned by system, to be recorded.
 
     Levels go last and sorted by key: their update locks the waiting row, so that a concurrent sender cannot miss the change.
     """
-    queued = list({(o.system_id, o.command.purpose): o for o in orders if not o.command.level}.values())
+    undone = _undo([o for o in orders if o.command.undoes])
+    queued = list(
+        {(o.system_id, o.command.purpose): o for o in orders if not o.command.level and o not in undone}.values()
+    )
     levels = {(o.system_id, type(o.command).__name__, o.command.purpose): o for o in orders if o.command.level}
-    sql.insert("sync_command", _COLUMNS, [_row(o) for o in queued], _FOLD)
+    written = sql.insert("sync_command", _COLUMNS, [_row(o) for o in queued], _FOLD)
+    if folded := [id for id, new in written if not new]:
+        cases.close("command", folded)
     sql.insert(
         "sync_command", _COLUMNS, [_row(levels[key]) for key in sorted(levels)],
         "ON CONFLICT (system_id, kind, subject_kind, subject_key) WHERE level AND state = 'waiting'"
@@ -57,6 +66,56 @@ def put(orders: Sequence[Order]) -> None:
     )  # fmt: skip
     for system in sorted({o.system_id for o in orders}):
         transaction.on_commit(lambda system=system: bell.ring(TASK, system))
+    return {
+        system: [_moot(o, now) for o in undone if o.system_id == system] for system in {o.system_id for o in undone}
+    }
+
+
+#: A create that never left: still waiting, or refused, and not in doubt. Locked, so that no sender claims it meanwhile.
+_UNSENT = """SELECT c.id, v.n FROM sync_command c JOIN unnest(%s::bigint[], %s::text[], %s::integer[]) v(system, purpose, n)
+  ON c.system_id = v.system AND c.purpose = v.purpose AND NOT c.level
+  WHERE c.state IN ('waiting', 'parked') AND NOT c.doubtful ORDER BY c.id FOR UPDATE OF c"""
+
+
+def _undo(orders: Sequence[Order]) -> list[Order]:
+    """Of commands that undo or change a create, those whose create never left. One that ends it supersedes it, and what else of its
+    subject waits for it; one that changes it leaves it, and the next plan folds the change in."""
+    if not orders:
+        return []
+    purposes = [o.command.undoes.format(o.command) for o in orders]
+    rows = sql.fetch(_UNSENT, ([o.system_id for o in orders], purposes, list(range(len(orders)))))
+    ended = [id for id, n in rows if orders[n].command.ends]
+    sql.fetch(
+        "UPDATE sync_command SET state = 'superseded', settled_at = clock_timestamp(), waits_for = '' WHERE id = ANY(%s)",
+        (ended,),
+    )
+    cases.close("command", ended)
+    _end_unsent([o for o in orders if o.command.ends])
+    return [orders[n] for _, n in rows]
+
+
+def _end_unsent(orders: Sequence[Order]) -> None:
+    """Commands that would move on what is being ended, and did not leave, do not leave any more: they would stand before its end."""
+    keys = [(o.system_id, *o.command.subject_key) for o in orders]
+    rows = sql.fetch(
+        """UPDATE sync_command c SET state = 'superseded', settled_at = clock_timestamp(), waits_for = ''
+           FROM unnest(%s::bigint[], %s::text[], %s::text[]) v(system, kind, key)
+           WHERE c.system_id = v.system AND c.subject_kind = v.kind AND c.subject_key = v.key AND c.stoppable
+             AND c.state IN ('waiting', 'parked') AND NOT c.doubtful RETURNING c.id""",
+        ([k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]),
+    )
+    cases.close("command", [id for (id,) in rows])
+
+
+def _moot(order: Order, now: datetime) -> Stated:
+    """The receipt of a command that had nothing to do outside."""
+    command = order.command
+    kind, subject = command.posts or ("", command.subject)
+    fact = Posted(
+        occurred_at=now, kind=kind, subject_kind=subject.entity, subject_id=subject.id, order_id=getattr(command, "order_id", None),
+        state=command.undone,
+    )  # fmt: skip
+    return Stated(order.cause, fact)
 
 
 def _row(order: Order) -> tuple[Any, ...]:
@@ -64,6 +123,7 @@ def _row(order: Order) -> tuple[Any, ...]:
     kind, key = command.subject_key
     return (
         order.system_id, type(command).__name__, kind, key, command.purpose, command.level, command.stoppable,
+        getattr(command, command.notice_of) if command.notice_of else None,
         msgspec.json.encode(command).decode(), getattr(command, "order_id", None), *order.cause,
     )  # fmt: skip
 
@@ -92,7 +152,10 @@ WITH ready AS (
     AND (SELECT true FROM sync_command e WHERE e.system_id = c.system_id AND e.subject_kind = c.subject_kind
         AND e.subject_key = c.subject_key AND e.state IN ('waiting', 'sending', 'parked', 'in_doubt')
         AND (e.state = 'sending' OR (e.id < c.id AND NOT e.level AND NOT c.level)) LIMIT 1) IS NOT TRUE
-    AND (NOT c.stoppable OR (SELECT true FROM canonical_hold h WHERE h.order_id = c.order_id AND h.lifted_at IS NULL LIMIT 1) IS NOT TRUE)
+    AND (c.notice_at IS NULL OR c.cleared OR c.notice_at > %(now)s - interval '1 hour'
+        * coalesce((SELECT notice_hours FROM canonical_shoppolicy p WHERE p.channel_id = c.system_id), 24))
+    AND (NOT c.stoppable OR (SELECT true FROM canonical_hold h WHERE h.order_id = c.order_id AND h.lifted_at IS NULL
+        AND h.blocks LIMIT 1) IS NOT TRUE)
   ORDER BY c.system_id, {order} c.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
 heads AS (SELECT DISTINCT ON (subject_kind, subject_key) id FROM ready ORDER BY subject_kind, subject_key, id)
 UPDATE sync_command c SET state = 'sending', lease_token = %(token)s, sent_at = NULL,

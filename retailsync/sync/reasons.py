@@ -67,22 +67,92 @@ REASONS: dict[str, Reason] = {
     "short": Reason(
         "Warehouse is short",
         "back_office",
-        "Decide with the customer: wait, refund in the shop, or ship from elsewhere.",
+        "Decide with the customer: wait, refund in the shop, or release to ask another warehouse.",
+    ),
+    "stock": Reason(
+        "Waits for stock",
+        "back_office",
+        "Release once there is stock again: the rest is asked for as a backorder. Or refund it in the shop.",
     ),
     "completed_in_shop": Reason(
         "Completed in the shop before we shipped",
         "back_office",
         "If it was not shipped by hand, release: it goes to the warehouse.",
     ),
-    "edited_after_release": Reason(
-        "Edited in the shop after release",
+    "payment": Reason(
+        "Payment is not what it should be",
         "back_office",
-        "Carry the change over in ERP or warehouse by hand; release once done.",
+        "Look at the payment in the shop. Release to send the order all the same.",
+    ),
+    "payment_ended": Reason(
+        "The reserved money is no longer reserved",
+        "back_office",
+        "Have the customer pay again, or cancel in the shop. Release to send the order all the same.",
+    ),
+    "grace": Reason("Grace period", "back_office", "Nothing to do: it goes on by itself. Release to send it now."),
+    "paused_in_shop": Reason(
+        "Put on hold in the shop",
+        "back_office",
+        "Nothing to do here: set the order back to processing in the shop, or cancel it there.",
+    ),
+    "fraud": Reason(
+        "Suspected fraud",
+        "back_office",
+        "Check customer and address. Release if it is honest, else cancel in the shop.",
+    ),
+    "operator": Reason("Held by a person", "back_office", "Release when the reason is gone."),
+    "address": Reason(
+        "Address cannot be used",
+        "back_office",
+        "Correct the address in the shop; the order goes on by itself. Release to send it as it is.",
+    ),
+    "method_mapping": Reason(
+        "Shipping or payment method not mapped",
+        "back_office",
+        "Say what it means: all orders that wait for it go on together.",
+    ),
+    "tax_mapping": Reason(
+        "Tax not mapped", "back_office", "Say which tax of the ERP it is: all orders that wait for it go on together."
+    ),
+    "line_mapping": Reason(
+        "Kind of fee not mapped",
+        "back_office",
+        "Say whether it is a fee or a gift card: all orders that wait for it go on together.",
+    ),
+    "edited_after_release": Reason(
+        "A change came too late",
+        "back_office",
+        "Call the warehouse. Release once it is settled there, or if the change shall be let be.",
     ),
     "stopped_in_shop": Reason(
-        "Stopped in the shop after release",
+        "On hold in the shop, and the warehouse goes on",
         "back_office",
-        "Cancel in ERP and warehouse by hand where it is not too late. Release only if it shall ship all the same.",
+        "Call the warehouse, or set the order back to processing in the shop.",
+    ),
+    "cancel_refused": Reason(
+        "Cancelled in the shop, and shipped all the same",
+        "back_office",
+        "Expect it back and refund, or set the order to processing in the shop again and have it paid. Release to close.",
+    ),
+    "refunded_but_shipping": Reason(
+        "Refunded, and shipped all the same",
+        "back_office",
+        "Call the warehouse or the carrier: have the parcel stopped or sent back, or let the customer pay again. Release to close.",
+    ),
+    "shipped_after_cancel": Reason(
+        "Shipped after the warehouse agreed not to",
+        "back_office",
+        "Choose: it comes back, the customer keeps and pays it, or it is written off. Release to close.",
+    ),
+    "refund_due": Reason(
+        "A refund is due",
+        "back_office",
+        "Refund these units in the shop; this closes by itself. Release if they were paid back another way.",
+    ),
+    "old_news": Reason(
+        "Old news for the customer",
+        "back_office",
+        "Release to tell the customer all the same, or close if nobody needs to be told any more.",
     ),
     "unknown_status": Reason(
         "Unknown shop status",
@@ -114,6 +184,36 @@ REASONS: dict[str, Reason] = {
         "Refused by the system",
         "back_office",
         "Read the words of the system; correct there or here, then release.",
+    ),
+    "status_changed": Reason(
+        "Its status changed in the shop",
+        "back_office",
+        "Somebody set another status, which is left alone. Complete the order in the shop if it is done, and close this.",
+    ),
+    "delivered": Reason(
+        "Delivered in the ERP already",
+        "back_office",
+        "What was delivered cannot be cancelled: book a return there, then close this.",
+    ),
+    "invoiced": Reason(
+        "Invoiced in the ERP already",
+        "back_office",
+        "What was invoiced cannot be cancelled: make a credit note there, then close this.",
+    ),
+    "not_cancelled": Reason(
+        "The ERP did not cancel it",
+        "back_office",
+        "Look at the order there: cancel it by hand and say “It was done”, or release.",
+    ),
+    "empty_order": Reason(
+        "An order without lines",
+        "back_office",
+        "Nothing is left to book. Cancel the order in the shop, or add a line there.",
+    ),
+    "terms_mapping": Reason(
+        "Payment terms not known in the ERP",
+        "administrator",
+        "Create the terms in the ERP, or correct them in the payment method's mapping or on the customer; then release.",
     ),
     "misconfigured": Reason(
         "Set-up is wrong",

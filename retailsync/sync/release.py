@@ -16,7 +16,8 @@ from retailsync.sync.models import Action, Case, Command, Cursor
 #: Commands a person may settle by hand, and the state that stands for "done" in their posting.
 BY_HAND = {
     "ConfirmOrder": "confirmed", "RequestFulfilment": "sent", "SendTracking": "sent", "PostGoodsIssue": "done",
-    "CompleteOrder": "done",
+    "CompleteOrder": "done", "CancelOrder": "cancelled", "AmendOrder": "done", "AddRounding": "done", "ChangeRequest": "sent",
+    "RemindPayment": "done", "CancelShopOrder": "done",
 }  # fmt: skip
 
 
@@ -93,7 +94,8 @@ def _commands(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> N
     outbox.supersede(ids, None)
     rows = sql.fetch(
         "UPDATE sync_command SET state = 'waiting', attempts = 0, not_before = %s, waits_for = '', waiting_since = NULL,"
-        " doubtful = (state <> 'in_doubt' AND doubtful) WHERE id = ANY(%s) AND state IN ('parked', 'in_doubt') RETURNING system_id",
+        " cleared = true, doubtful = (state <> 'in_doubt' AND doubtful)"
+        " WHERE id = ANY(%s) AND state IN ('parked', 'in_doubt') RETURNING system_id",
         (clock.now(), ids),
     )
     cases.close("command", ids, who)

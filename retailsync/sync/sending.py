@@ -14,6 +14,7 @@ from canonical.commands import Ref
 from canonical.recording.links import key as link_key
 from connectors.base import Job, Send
 from connectors.errors import Misconfigured, Missing, Refused
+from connectors.http import Exchange
 from retailsync.platform import stopping
 from retailsync.sync import bell, calling, clock, confirming, gates, outbox, systems, transient
 from retailsync.sync.calling import Outcome
@@ -23,6 +24,10 @@ from retailsync.sync.outbox import TASK, Claimed
 CLAIM = 200
 SECONDS = 10.0  # one drain claims for at most this long, so that one slow target cannot take all workers
 MARGIN = 15.0  # seconds a lease outlives the deadline of the request it covers
+TOGETHER = 200  # commands settled in one transaction
+#: Seconds after its first request left within which the next chunk may go out before what is known of this one is settled. A fast
+#: target's chunks share a transaction; a slow one's are settled each by itself. Far less than MARGIN: the leases last.
+AWHILE = 0.25
 
 
 # ---- drain ------------------------------------------------------------------------------------------------------------------
@@ -82,15 +87,58 @@ def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], he
     if unreadable:
         confirming.settle(visit, token, unreadable, [])
     stopped = False
-    for chunk, send in _chunks(visit, [c for c in claimed if c.command is not None]):
-        deadline = send.deadline if send else 0.0
-        stopped = stopped or stopping.asked() or time.monotonic() > ends
-        stopped = stopped or not held.renew(deadline + SECONDS + MARGIN)
-        if stopped:
-            transient.repeat(partial(_give_back, chunk, token))
-        else:
-            stopped = not _chunk(visit, token, chunk, send)
+    with Unsettled(visit, token) as unsettled:
+        for chunk, send in _chunks(visit, [c for c in claimed if c.command is not None]):
+            deadline = send.deadline if send else 0.0
+            stopped = stopped or stopping.asked() or time.monotonic() > ends
+            stopped = stopped or not held.renew(deadline + SECONDS + MARGIN)
+            if stopped:
+                transient.repeat(partial(_give_back, chunk, token))
+            else:
+                stopped = not _chunk(visit, token, chunk, send, unsettled)
     return not stopped
+
+
+class Unsettled:
+    """What is known of chunks of one kind and not settled yet: what all went well only, for a little while and before the next kind,
+    which may need what these made. An error that ends the block does not cost the answers already had; a dying process settles nothing."""
+
+    def __init__(self, visit: systems.Visit, token: uuid.UUID) -> None:
+        self._visit, self._token = visit, token
+        self._outcomes: list[Outcome] = []
+        self._exchanges: list[Exchange] = []
+        self._since = 0.0
+
+    def __enter__(self) -> "Unsettled":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Exception):
+            self.settle()
+
+    def make_way(self, kind: str) -> None:
+        """Before a chunk of this kind is looked at: settle another kind's."""
+        if self._outcomes and self._outcomes[0].claimed.kind != kind:
+            self.settle()
+
+    def add(self, outcomes: Sequence[Outcome], exchanges: Sequence[Exchange], since: float, send: Send) -> None:
+        """Take one chunk whose requests left at `since`. One with any trouble is settled at once and by itself: what it says about the
+        system must not be lost among those that went well. So is one whose repetition the target does not keep harmless: no worker
+        may die with more of those in its hands than it must."""
+        alone = send.protection == "search_then_create" or any(o.error is not None for o in outcomes)
+        if alone:
+            self.settle()
+        self._since = self._since if self._outcomes else since
+        self._outcomes += outcomes
+        self._exchanges += exchanges
+        if alone or len(self._outcomes) >= TOGETHER or time.monotonic() > self._since + AWHILE:
+            self.settle()
+
+    def settle(self) -> None:
+        """Settle what there is."""
+        outcomes, exchanges, self._outcomes, self._exchanges = self._outcomes, self._exchanges, [], []
+        if outcomes:
+            confirming.settle(self._visit, self._token, outcomes, exchanges)
 
 
 class Unreadable(Exception):
@@ -116,18 +164,22 @@ def _chunks(visit: systems.Visit, claimed: Sequence[Claimed]) -> Iterator[tuple[
 
 
 # ---- one chunk --------------------------------------------------------------------------------------------------------------
-def _chunk(visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], send: Send | None) -> bool:
+def _chunk(
+    visit: systems.Visit, token: uuid.UUID, chunk: Sequence[Claimed], send: Send | None, unsettled: Unsettled
+) -> bool:
     """Carry out one chunk. False when the system did not serve us, so that nothing more should be sent now."""
+    unsettled.make_way(chunk[0].kind)
     if send is None:
         words = f"{visit.connector.title} cannot carry out this kind of command."
         confirming.settle(visit, token, [Outcome(c, error=Refused(words, reason="unsupported")) for c in chunk], [])
         return True
     jobs, outcomes = _resolve(visit.system.pk, chunk, send)
     ready = [c for c in chunk if c.id in jobs]
+    since = time.monotonic()
     ours = outbox.hold_on([c.id for c in ready], token, send.deadline + MARGIN) if ready else set()
     session, http = visit.session(send.deadline, list(jobs.values()))
     outcomes += calling.carry_out(session, send, [(c, jobs[c.id]) for c in ready if c.id in ours])
-    confirming.settle(visit, token, outcomes, http.exchanges)
+    unsettled.add(outcomes, http.exchanges, since, send)
     return calling.served(outcomes) or not calling.troubles(outcomes)
 
 

@@ -43,7 +43,8 @@ class Visit:
         """A session whose requests together may take `deadline` seconds, and the record of what it exchanged."""
         values = [value for group in self.secrets.values() for value in group]
         loopback = bool(getattr(self.settings, "allow_loopback_http", False)) and not django.PRODUCTION
-        http = Http(_pool, deadline=deadline, jobs=jobs, secrets=values, allow_loopback_http=loopback)
+        plain = bool(getattr(self.settings, "allow_http", False))
+        http = Http(_pool, deadline=deadline, jobs=jobs, secrets=values, allow_loopback_http=loopback, allow_http=plain)
         return Session(self.system.slug, self.settings, self.secrets, http, clock.now), http
 
 

@@ -1,9 +1,13 @@
 """Celery tasks: bells that carry ids only. Everything they do is in rows; a lost task loses nothing."""
 
+from datetime import timedelta
+
 from canonical import sql
 from retailsync.celery import app
-from retailsync.sync import bell, clock, inbox, polling, release, sending
+from retailsync.sync import bell, clock, corridor, inbox, notices, polling, release, sending
 from retailsync.sync.models import Cursor
+
+LOOKING = timedelta(seconds=5)  # one sweep looks at orders whose time has come for so long; the next one goes on
 
 
 @app.task(name=inbox.TASK)
@@ -36,6 +40,9 @@ def poll_feed(cursor_id: int) -> None:
 def sweep() -> None:
     """Find every row no bell rang for, and ring."""
     now = clock.now()
+    while corridor.look_again(now) and clock.now() - now < LOOKING:
+        pass
+    notices.hold_back(now)
     sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))
     for (system,) in sql.fetch("SELECT DISTINCT system_id FROM sync_message WHERE state = 'received'"):
         bell.ring(inbox.TASK, system)

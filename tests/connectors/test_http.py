@@ -370,6 +370,25 @@ def test_the_loopback_permission_opens_nothing_else(host: str) -> None:
         call(f"http://{host}/")
 
 
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [("93.184.216.34", True), ("10.0.0.1", False), ("169.254.169.254", False), ("127.0.0.1", False)],
+)
+def test_the_permission_for_plain_http_opens_public_addresses_only(address: str, allowed: bool) -> None:
+    goal = guard.target(f"http://{address}/", allow_loopback_http=False, allow_http=True)
+    place = guard.Place(socket.AF_INET, (goal.host, goal.port))
+    assert guard.is_allowed(place, goal.scheme, allow_loopback_http=False, allow_http=True) is allowed
+
+
+@pytest.mark.parametrize("permits", [{}, {"allow_http": True}])
+def test_a_connection_is_not_lent_to_a_call_with_fewer_permits(permits: dict[str, bool]) -> None:
+    with target(answers(OK)) as url:
+        pool = Pool()
+        Http(pool, deadline=2, allow_loopback_http=True, allow_http=True).request("GET", url)
+        with pytest.raises(Misconfigured):
+            Http(pool, deadline=2, **permits).request("GET", url)  # type: ignore[arg-type]
+
+
 def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers differently the second time (DNS rebinding) gains nothing: it is not asked twice."""
     asked = []

@@ -92,7 +92,7 @@ class Scene:
 
     def confirming(self, order: Order, state: str = "parked", reason: str = "refused") -> Case:
         """The ERP holds the order; confirming it is what a person must look at."""
-        command = commands.ConfirmOrder(order_id=order.pk)
+        command = commands.ConfirmOrder(order_id=order.pk, booking_id=order.pk)
         row = Command.objects.create(
             system=self.erp, kind="ConfirmOrder", subject_kind="order", subject_key=str(order.pk), purpose=command.purpose,
             payload=msgspec.to_builtins(command), order_id=order.pk, state=state, reason=reason, words="Not confirmed.",

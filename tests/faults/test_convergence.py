@@ -221,7 +221,7 @@ def stored(target: Target) -> dict[str, int]:
         **{f"{kind}:{id}": f"{kind} of {ref}" for id, ref in rows(
             "SELECT s.id, o.external_id FROM canonical_shipment s JOIN canonical_order o ON o.id = s.order_id")
            for kind in ("tracking", "goods_issue")},
-        **{f"customer:{c}:{b}:{s}": f"customer of {ref}" for c, b, s, ref in rows(
+        **{f"customer:{c}:{b}:{s}:per_email": f"customer of {ref}" for c, b, s, ref in rows(
             "SELECT customer_id, billing_id, shipping_id, external_id FROM canonical_order")},
     }  # fmt: skip
     return {names[key]: count for key, count in target.holds.items()}

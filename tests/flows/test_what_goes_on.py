@@ -57,10 +57,11 @@ def let_go(reason: str) -> None:
 
 # ---- stopped and edited in the shop -----------------------------------------------------------------------------------------
 def test_what_has_not_left_stays_when_the_shop_cancels(world: World) -> None:
-    """Released while ERP and warehouse were away, then cancelled: nothing may leave when they come back."""
+    """Released while ERP and warehouse were away, then cancelled: nothing may leave when they come back, and nobody has to act."""
     world.tell(order(version=1))
     world.tell(order(version=2, status="cancelled"))
-    assert holds() == [("stopped_in_shop",)]
+    assert holds() == []
+    assert rows("SELECT stage FROM canonical_order") == [("cancelled",)]
     assert ready(world) == ["UpsertCustomer"]
 
 
@@ -80,13 +81,14 @@ def test_what_has_not_left_follows_an_edit(world: World) -> None:
     assert holds() == []
 
 
-def test_an_edit_of_what_was_told_is_a_question(world: World) -> None:
+def test_an_edit_of_what_was_told_is_asked_of_the_warehouse(world: World) -> None:
     world.tell(order(version=1))
     Command.objects.filter(kind="RequestFulfilment").update(state="confirmed")
     world.tell(order(version=2, note="Ring twice."))
-    assert rows("SELECT reason, words FROM sync_case") == [
-        ("edited_after_release", "The shop changed the order after W1 was told (note).")
+    assert rows("SELECT kind, payload->>'kind', payload->>'note' FROM sync_command WHERE kind = 'ChangeRequest'") == [
+        ("ChangeRequest", "amend", "Ring twice.")
     ]
+    assert holds() == []
 
 
 def test_a_new_status_alone_is_no_edit(world: World) -> None:

@@ -218,6 +218,16 @@ class Stage:
         for code, name in behaviours.items():
             self.warehouses[code].behaviour = lambda data, name=name: name
 
+    def answer(self, **answers: str) -> None:
+        """How the warehouses answer changes from now on, e.g. W1="refuse_cancel"."""
+        for code, name in answers.items():
+            self.warehouses[code].answers = lambda data, name=name: name
+
+    def go_on(self) -> None:
+        """What waits in the warehouses goes on."""
+        for warehouse in self.warehouses.values():
+            warehouse.go_on()
+
     def say(self, code: str, reference: str, verb: str, body: dict[str, Any]) -> int:
         """A warehouse says something through the partner API."""
         url = f"{self.url}/api/v1/fulfilment-requests/{reference}/{verb}"
@@ -326,7 +336,7 @@ class Stage:
 
     def _told(self, order: dict[str, Any], stages: dict[str, str], booked: Sequence[dict[str, Any]]) -> Told:
         reference = self.world.shop.prefix + order["number"]
-        theirs = [b for b in booked if b["reference"] == reference]
+        theirs = [b for b in booked if _is_about(b["reference"], reference)]
         return Told(
             order["number"],
             order["status"],
@@ -337,7 +347,7 @@ class Stage:
                 _asked(code, r)
                 for code, w in self.warehouses.items()
                 for r in w.state()["requests"].values()
-                if r["order_reference"] == reference
+                if _is_about(r["order_reference"], reference)
             ),
             tuple(
                 meta["value"]
@@ -414,8 +424,14 @@ def _sale(booked: dict[str, Any], total: str) -> str:
     return booked["state"] if same else f"{booked['state']} {booked['amount_total']}"
 
 
+def _is_about(theirs: str, ours: str) -> bool:
+    """Whether a document elsewhere is about this order: its reference, or that with a suffix."""
+    return theirs == ours or theirs.startswith((f"{ours}-", f"{ours}/"))
+
+
 def _asked(code: str, request: dict[str, Any]) -> str:
     answer = "rejected" if request["rejected"] else "accepted" if request["accepted"] else "asked"
+    answer = "cancelled" if request["cancelled"] else "held" if request["held"] else answer
     units = request["shipped_units"]
     return f"{code} {answer}" + (f" {units}" if units else "")
 

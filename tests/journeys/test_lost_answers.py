@@ -24,7 +24,7 @@ REQUESTS: Mapping[str, tuple[str, str, str]] = {
     "confirmation": ("erp", "POST", "sale.order/action_confirm"),
     "goods issue": ("erp", "POST", "stock.picking/button_validate"),
     "tracking": ("shop", "POST", "/orders/[0-9]+/fulfillments"),
-    "completion": ("shop", "PUT", "/orders/[0-9]+"),
+    "completion": ("shop", "POST", "/orders/batch"),
     "request": ("W1", "POST", "/events"),
 }
 TABLES = (

@@ -21,7 +21,7 @@ def test_changes_within_one_second_are_settled_by_the_shop(quiet: Stage, turns: 
         assert quiet.hear(order, status=status.strip(), cart_hash=status) == 200
         together or quiet.settle()
     quiet.settle()
-    assert [t[:4] for t in quiet.whole()] == [(str(order), "on-hold", "received", ())]
+    assert [t[:4] for t in quiet.whole()] == [(str(order), "on-hold", "on_hold", ())]
     assert rows("SELECT shop_status FROM canonical_order") == [("on_hold",)]
     assert [kind for kind, _ in quiet.commands()] in (["Refresh"], ["Refresh", "Refresh"])
     assert quiet.trouble() == CALM

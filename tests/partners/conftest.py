@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from canonical.models import Address, Customer, FulfilmentRequest, Location, Order, OrderLine, RequestLine, Sku, System
+from canonical.models import (
+    Address,
+    Customer,
+    FulfilmentRequest,
+    Location,
+    Order,
+    OrderLine,
+    RequestChange,
+    RequestLine,
+    Sku,
+    System,
+)
 from retailsync.partners import authentication
 from retailsync.partners.models import PartnerKey
 
@@ -89,3 +100,10 @@ def ask(order: Order) -> Callable[..., FulfilmentRequest]:
         return request
 
     return raise_request
+
+
+def change(request: FulfilmentRequest, number: int = 1, kind: str = "cancel", **state: Any) -> RequestChange:
+    """Ask for the n-th change of a request."""
+    return RequestChange.objects.create(
+        request=request, order=request.order, number=number, kind=kind, asked_at=AT, **state
+    )

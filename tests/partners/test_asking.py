@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from canonical.models import FulfilmentRequest
+from canonical.models import Address, FulfilmentRequest
 
-from .conftest import ROOT, Partner
+from .conftest import AT, ROOT, Partner, change
 
 Ask = Callable[..., FulfilmentRequest]
 
@@ -18,8 +18,10 @@ def outline(request: FulfilmentRequest) -> dict[str, Any]:
         "reference": request.reference,
         "order_reference": "WEB-1",
         "location": request.location.code,
+        "purpose": "original",
         "state": "submitted",
         "execution": "open",
+        "held": False,
         "reason": "",
         "partner_reference": "",
         "requested_at": "2026-05-01T12:00:00Z",
@@ -34,6 +36,7 @@ def outline(request: FulfilmentRequest) -> dict[str, Any]:
                 "shipped": 0,
             }
         ],
+        "changes": [],
     }
 
 
@@ -63,6 +66,40 @@ def test_one_request_says_where_it_goes(partner: Partner, ask: Ask) -> None:
     assert partner.get(f"{own.reference}/").json() == outline(own) | {
         "ship_to": ship_to | {"first_name": "Ada", "country": "DE"}
     }
+
+
+def test_what_was_asked_to_be_changed_is_shown_with_its_answers(partner: Partner, ask: Ask) -> None:
+    own = ask(partner, answer="accepted", held=True, purpose="reship")
+    line = own.lines.get().line_id
+    change(own, 2, kind="hold")
+    change(own, 1, kind="amend", lines={line: 2}, answer="accepted", answered_at=AT)
+    seen = partner.get(f"{own.reference}/").json()
+    assert (seen["held"], seen["purpose"], seen["changes"]) == (
+        True,
+        "reship",
+        [
+            {
+                "number": 1, "kind": "amend", "answer": "accepted", "lines": [{"line": str(line), "units": 2}],
+                "asked_at": "2026-05-01T12:00:00Z", "answered_at": "2026-05-01T12:00:00Z",
+            },
+            {
+                "number": 2, "kind": "hold", "answer": "asked", "lines": [],
+                "asked_at": "2026-05-01T12:00:00Z", "answered_at": None,
+            },
+        ],
+    )  # fmt: skip
+    assert partner.get("").json()["items"][0]["changes"] == seen["changes"]
+
+
+def test_a_request_goes_where_it_was_asked_to_go(partner: Partner, ask: Ask) -> None:
+    """Not where the order goes by now: the warehouse has not agreed to that yet."""
+    own = ask(partner)
+    own.ship_to = Address.objects.create(
+        customer=own.order.customer, digest=b"2", content={"first_name": "Bea", "country": "AT"}
+    )
+    own.save()
+    seen = partner.get(f"{own.reference}/").json()["ship_to"]
+    assert (seen["first_name"], seen["country"]) == ("Bea", "AT")
 
 
 def test_another_partners_request_is_as_unknown_as_none(partner: Partner, other: Partner, ask: Ask) -> None:
@@ -107,9 +144,9 @@ def test_a_page_costs_the_same_queries_whatever_it_holds(
     partner: Partner, ask: Ask, count: int, django_assert_num_queries: Any
 ) -> None:
     for number in range(1, count + 1):
-        ask(partner, number)
+        change(ask(partner, number), 1, kind="hold")
     partner.get("nothing/")  # the key is known from here on
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         partner.get("")
 
 

@@ -12,10 +12,10 @@ from django.test import Client
 from canonical.models import FulfilmentRequest
 from connectors.base import Envelope
 from connectors.partner import connector
-from retailsync.partners.urls import SAID
+from retailsync.partners.urls import SAID, SAID_OF_CHANGE
 from retailsync.sync.models import Message
 
-from .conftest import Partner, make_partner
+from .conftest import Partner, change, make_partner
 
 PARCEL = {"tracking_number": "T1", "lines": [{"sku": "A", "units": 1}]}
 BODIES: dict[str, Any] = {
@@ -119,6 +119,60 @@ def test_a_wrong_shape_is_a_problem_with_its_field(
     problem = {"type": "about:blank", "title": "The message is not understood.", "status": 400, "detail": words}
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
     assert answer.json() == (problem | {"field": field} if field else problem)
+    assert not Message.objects.exists()
+
+
+# ---- answers to changes -----------------------------------------------------------------------------------------------------
+Ask = Callable[..., FulfilmentRequest]
+
+
+@pytest.mark.parametrize("verb", SAID_OF_CHANGE)
+def test_the_answer_to_a_change_is_stored_with_what_it_answers(partner: Partner, ask: Ask, verb: str) -> None:
+    request = change(ask(partner), 1).request
+    body = {"reason": "packed", "occurred_at": "2026-05-01T12:00:00Z"}
+    answers = [partner.post(f"{request.reference}/changes/1/{verb}", body).json() for _ in range(2)]
+    assert [a["duplicate"] for a in answers] == [False, True]
+    assert stored(partner) == [("partner", SAID_OF_CHANGE[verb], {"request": request.reference, "change": 1, **body})]
+    row = Message.objects.get()
+    (fact,) = connector.reads[row.topic](Envelope(row.topic, bytes(row.body), row.received_at, None))
+    assert (fact.request, fact.number, fact.answer) == (request.reference, 1, f"{verb}ed")  # type: ignore[attr-defined]
+
+
+def test_answers_to_two_changes_are_two_messages(partner: Partner, ask: Ask) -> None:
+    request = change(ask(partner), 1, answer="rejected").request
+    change(request, 2)
+    answers = [partner.post(f"{request.reference}/changes/{n}/accept", {}, "k1").json() for n in (1, 2)]
+    assert [a["duplicate"] for a in answers] == [False, False]
+
+
+def test_a_change_nobody_asked_this_partner_for_is_not_there(partner: Partner, other: Partner, ask: Ask) -> None:
+    own, theirs = change(ask(partner)).request, change(ask(other)).request
+    paths = [f"{own.reference}/changes/{n}" for n in (0, 2, 10**30)] + [
+        f"{theirs.reference}/changes/1",
+        "F-9/changes/1",
+    ]
+    answers = [partner.post(f"{path}/accept") for path in paths]
+    assert {(a.status_code, a["Content-Type"], a.json()["detail"]) for a in answers} == {
+        (404, "application/problem+json", "There is nothing here by that reference.")
+    }
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "field", "words"),
+    [
+        ("reject", {}, "reason", "is missing"),
+        ("accept", {"note": "yes"}, "note", "is not a field of this message"),
+        ("accept", {"change": 2}, "change", "names another change than the address"),
+        ("accept", {"request": "F-2"}, "request", "names another request than the address"),
+    ],
+)
+def test_a_wrong_answer_to_a_change_is_a_problem(
+    partner: Partner, ask: Ask, verb: str, body: Any, field: str, words: str
+) -> None:
+    request = change(ask(partner)).request
+    answer = partner.post(f"{request.reference}/changes/1/{verb}", body)
+    assert (answer.status_code, answer.json()["field"], answer.json()["detail"]) == (400, field, words)
     assert not Message.objects.exists()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Union
 import msgspec
 
 from canonical import commands, facts
-from canonical.commands import Command, CreateOrder, Refresh
+from canonical.commands import KINDS, Command, CreateOrder, Refresh
 from canonical.facts import Decision, Fact, Snapshot
 from connectors.base import Connector, Envelope, Heard, Job, Protection, Receipt, Send, Session
 
@@ -18,9 +18,11 @@ TOLD = tuple(
     if isinstance(f, type) and issubclass(f, Fact) and not issubclass(f, Decision) and f not in (Fact, Snapshot)
 )  # fmt: skip
 _decoder = msgspec.json.Decoder(tuple[Union[TOLD], ...])  # type: ignore[valid-type]  # noqa: UP007  put together here
-SENT = [c for c in Command.__subclasses__() if c is not Refresh]
+SENT = [c for c in KINDS.values() if c is not Refresh]
 #: What each kind of target says it holds once a command was carried out.
-STATES = {"CreateOrder": "created", "RequestFulfilment": "sent", "ConfirmOrder": "confirmed"}
+STATES = {
+    "CreateOrder": "created", "RequestFulfilment": "sent", "ConfirmOrder": "confirmed", "CancelOrder": "cancelled", "ChangeRequest": "sent",
+}  # fmt: skip
 
 
 class Killed(BaseException):

@@ -31,7 +31,7 @@ NOW = "UPDATE sync_command SET not_before = clock_timestamp() - interval '1 seco
 def put(system: int, *commands: Command) -> None:
     """Put commands out, in this order."""
     with transaction.atomic():
-        outbox.put([Order(system, c, CAUSE) for c in commands])
+        outbox.put([Order(system, c, CAUSE) for c in commands], clock.now())
 
 
 def claim(system: int) -> list[str]:
@@ -46,7 +46,7 @@ def placed(scene: Scene, count: int) -> list[int]:
 
 
 def rounding(order_id: int) -> Command:
-    return AddRounding(order_id=order_id, amount=Decimal("0.01"))
+    return AddRounding(order_id=order_id, booking_id=order_id, amount=Decimal("0.01"))
 
 
 def refresh(ref: str = "1") -> Refresh:
@@ -64,12 +64,12 @@ def test_two_planners_put_one_purpose_out_once(scene: Scene) -> None:
 
     def first() -> None:
         with transaction.atomic():
-            outbox.put([Order(erp, ConfirmOrder(order_id=1), CAUSE)])
+            outbox.put([Order(erp, ConfirmOrder(order_id=1, booking_id=1), CAUSE)], clock.now())
             gate.stop()
 
     one = Worker(first)
     gate.reached()
-    two = Worker(lambda: put(erp, ConfirmOrder(order_id=1)))
+    two = Worker(lambda: put(erp, ConfirmOrder(order_id=1, booking_id=1)))
     waits = blocked(two)
     gate.open()
     one.result()
@@ -82,8 +82,8 @@ def test_two_planners_put_one_purpose_out_once(scene: Scene) -> None:
 def test_an_unsettled_command_blocks_the_later_ones_of_its_subject_only(scene: Scene, state: str) -> None:
     """Without the NOT EXISTS of outbox._CLAIM the order was confirmed before its rounding line was there."""
     erp = scene.world.erp.pk
-    put(erp, rounding(1), ConfirmOrder(order_id=1), ConfirmOrder(order_id=2))
-    put(scene.world.shop.pk, ConfirmOrder(order_id=1))
+    put(erp, rounding(1), ConfirmOrder(order_id=1, booking_id=1), ConfirmOrder(order_id=2, booking_id=2))
+    put(scene.world.shop.pk, ConfirmOrder(order_id=1, booking_id=1))
     sql.fetch(
         "UPDATE sync_command SET state = %s, not_before = now() + interval '1 hour' WHERE kind = 'AddRounding'",
         (state,),
@@ -95,7 +95,7 @@ def test_an_unsettled_command_blocks_the_later_ones_of_its_subject_only(scene: S
 @pytest.mark.parametrize("state", ["confirmed", "superseded"])
 def test_a_settled_command_blocks_nothing(scene: Scene, state: str) -> None:
     erp = scene.world.erp.pk
-    put(erp, rounding(1), ConfirmOrder(order_id=1))
+    put(erp, rounding(1), ConfirmOrder(order_id=1, booking_id=1))
     sql.fetch("UPDATE sync_command SET state = %s WHERE kind = 'AddRounding'", (state,))
     assert claim(erp) == ["confirm:1"]
 
@@ -103,8 +103,8 @@ def test_a_settled_command_blocks_nothing(scene: Scene, state: str) -> None:
 def test_one_claim_takes_one_command_per_subject(scene: Scene) -> None:
     """The earlier one blocks the later one: DISTINCT ON in outbox._CLAIM is not needed for it, see the next test."""
     erp = scene.world.erp.pk
-    put(erp, rounding(1), ConfirmOrder(order_id=1), rounding(2))
-    assert claim(erp) == ["rounding:1", "rounding:2"]
+    put(erp, rounding(1), ConfirmOrder(order_id=1, booking_id=1), rounding(2))
+    assert claim(erp) == ["rounding:1:0", "rounding:2:0"]
     assert claim(erp) == []
 
 
@@ -114,13 +114,13 @@ def test_one_claim_takes_a_command_or_a_level_of_one_subject(scene: Scene) -> No
     erp = scene.world.erp.pk
     put(erp, rounding(1), refresh())
     sql.fetch("UPDATE sync_command SET subject_kind = 'order', subject_key = '1'")
-    assert claim(erp) == ["rounding:1"]
+    assert claim(erp) == ["rounding:1:0"]
     assert claim(erp) == []
 
 
 def test_two_commands_of_one_subject_are_never_in_flight_together(scene: Scene) -> None:
     """By force: the constraint says no. Without it nothing was raised."""
-    put(scene.world.erp.pk, rounding(1), ConfirmOrder(order_id=1))
+    put(scene.world.erp.pk, rounding(1), ConfirmOrder(order_id=1, booking_id=1))
     with pytest.raises(IntegrityError, match="command_one_in_flight_per_subject"):
         sql.fetch("UPDATE sync_command SET state = 'sending'")
 
@@ -141,9 +141,9 @@ def test_two_claims_at_once_share_nothing(scene: Scene) -> None:
     put(erp, rounding(2))
     two = Worker(lambda: claim(erp))
     assert not blocked(two)
-    assert two.result() == ["rounding:2"]
+    assert two.result() == ["rounding:2:0"]
     gate.open()
-    assert one.result() == ["rounding:1"]
+    assert one.result() == ["rounding:1:0"]
 
 
 # ---- levels -----------------------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_a_sender_cannot_take_a_level_whose_newest_cause_is_not_committed(scene:
     def change() -> None:
         with transaction.atomic():
             sql.fetch("UPDATE canonical_system SET name = 'changed' WHERE id = %s", (shop,))
-            outbox.put([Order(shop, refresh(), CAUSE)])
+            outbox.put([Order(shop, refresh(), CAUSE)], clock.now())
             gate.stop()
 
     writer = Worker(change)
@@ -285,7 +285,9 @@ def test_nothing_is_sent_by_a_worker_whose_lease_ended_before_the_request_left(s
     scene.patch.setattr(sending, "_resolve", overslept)
     scene.patch.setattr(sending, "SECONDS", 0.0)
     token, claimed = outbox.claim(erp, 10, 60, clock.now())
-    sending._chunk(sending.systems.visit(erp), token, claimed, _send(scene))
+    visit = sending.systems.visit(erp)
+    with sending.Unsettled(visit, token) as unsettled:
+        sending._chunk(visit, token, claimed, _send(scene), unsettled)
     assert scene.erp.requests == []
     assert rows("SELECT state FROM sync_command") == [("sending",)]
 
@@ -297,9 +299,9 @@ def _send(scene: Scene) -> object:
 def test_what_never_left_is_taken_back_at_once_and_is_not_doubtful(scene: Scene) -> None:
     erp = scene.world.erp.pk
     put(erp, rounding(1))
-    assert claim(erp) == ["rounding:1"]
+    assert claim(erp) == ["rounding:1:0"]
     sending._reclaim(erp, 60)
-    assert states() == [("rounding:1", "sending")]  # its lease still runs
+    assert states() == [("rounding:1:0", "sending")]  # its lease still runs
     sql.fetch(EXPIRE)
     sending._reclaim(erp, 60)
     assert rows("SELECT state, doubtful, attempts, not_before <= clock_timestamp() FROM sync_command") == [
@@ -363,8 +365,8 @@ def test_a_lost_answer_of_an_unprotected_target_is_found_and_not_created_again(s
     sql.fetch(NOW)
     sql.fetch("UPDATE sync_gate SET open_until = NULL")
     sending.drain(erp)
-    assert states() == [(f"rounding:{id}", "confirmed")]
-    assert scene.erp.holds == {f"rounding:{id}": 1}
+    assert states() == [(f"rounding:{id}:0", "confirmed")]
+    assert scene.erp.holds == {f"rounding:{id}:0": 1}
 
 
 def test_what_cannot_be_found_in_an_unprotected_target_is_in_doubt_and_never_repeated(scene: Scene) -> None:
@@ -380,8 +382,8 @@ def test_what_cannot_be_found_in_an_unprotected_target_is_in_doubt_and_never_rep
     sending.drain(erp)
     sql.fetch(NOW)
     sending.drain(erp)
-    assert scene.erp.requests == ["rounding:1"]
-    assert states() == [("rounding:1", "in_doubt")]
+    assert scene.erp.requests == ["rounding:1:0"]
+    assert states() == [("rounding:1:0", "in_doubt")]
     assert rows("SELECT target_kind, reason FROM sync_case WHERE closed_at IS NULL") == [("command", "in_doubt")]
 
 
@@ -434,7 +436,7 @@ def test_a_command_waits_for_a_link_and_a_missed_wake_up_is_made_good(scene: Sce
     assert rows("SELECT attempts FROM sync_command") == [(0,)]
     sql.fetch(NOW)
     sending.drain(erp)
-    assert states() == [(f"rounding:{id}", "confirmed")]
+    assert states() == [(f"rounding:{id}:0", "confirmed")]
 
 
 def test_one_failing_item_of_a_chunk_is_retried_alone(scene: Scene) -> None:
@@ -444,28 +446,30 @@ def test_one_failing_item_of_a_chunk_is_retried_alone(scene: Scene) -> None:
     carry_out = scene.erp.carry_out
 
     def partly(session: object, jobs: list, native: bool) -> list:  # type: ignore[type-arg]
-        bad = [j for j in jobs if j.key == f"rounding:{b}"]
+        bad = [j for j in jobs if j.key == f"rounding:{b}:0"]
         good = carry_out(session, [j for j in jobs if j not in bad], native)  # type: ignore[arg-type]
         return good + [Receipt(job=j.id, error=Retry("busy", after=0.0)) for j in bad]
 
     scene.patch.setattr(scene.erp, "carry_out", partly)
     sending.drain(erp)
     assert [s for s in states() if s[1] == "confirmed"] == [
-        (f"rounding:{a}", "confirmed"),
-        (f"rounding:{c}", "confirmed"),
+        (f"rounding:{a}:0", "confirmed"),
+        (f"rounding:{c}:0", "confirmed"),
     ]
     scene.patch.setattr(scene.erp, "carry_out", carry_out)
     sql.fetch(NOW)
     sending.drain(erp)
     assert {state for _, state in states()} == {"confirmed"}
-    assert scene.erp.holds == {f"rounding:{a}": 1, f"rounding:{b}": 1, f"rounding:{c}": 1}
+    assert scene.erp.holds == {f"rounding:{a}:0": 1, f"rounding:{b}:0": 1, f"rounding:{c}:0": 1}
 
 
 def test_a_receipt_nobody_can_record_parks_one_command_and_keeps_its_answer(scene: Scene) -> None:
     """Its neighbour in the chunk is confirmed. Without _settle_alone the error ended the drain before either was settled."""
     erp = scene.world.erp.pk
     (id,) = placed(scene, 1)
-    put(erp, ConfirmOrder(order_id=404), ConfirmOrder(order_id=id))  # no order has the number 404
+    put(
+        erp, ConfirmOrder(order_id=404, booking_id=404), ConfirmOrder(order_id=id, booking_id=id)
+    )  # no order has the number 404
     sending.drain(erp)
     assert states() == [("confirm:404", "parked"), (f"confirm:{id}", "confirmed")]
     ((trouble, doubtful),) = rows("SELECT trouble, doubtful FROM sync_command WHERE state = 'parked'")
@@ -490,7 +494,7 @@ def test_two_operators_release_one_case_once(scene: Scene) -> None:
     gate.open()
     assert sorted([anna.result(), ben.result()]) == [0, 1]
     assert rows("SELECT who, target_kind FROM sync_action ORDER BY who") == [("anna", "command"), ("ben", "command")]
-    assert states() == [("rounding:1", "waiting")]
+    assert states() == [("rounding:1:0", "waiting")]
     assert rows("SELECT closed_by FROM sync_case") == [("anna",)]
 
 

@@ -15,18 +15,19 @@ class Bad(Exception):
 
 
 class Loader:
-    """One call of load(). `create` and `write` are the business rules' own, so that totals and defaults come out as usual."""
+    """One call of load(). `create`, `write` and `check` are the business rules' own, so that totals and defaults come out as usual."""
 
     def __init__(
         self,
         records: Records,
         create: Callable[[str, Mapping[str, Any]], int],
         write: Callable[[str, int, Mapping[str, Any]], None],
+        check: Callable[[str, Mapping[str, Any]], None],
         context: Mapping[str, Any],
     ) -> None:
         self.records = records
         self.xids = records.store.table("xid")
-        self.create, self.write = create, write
+        self.create, self.write, self.check = create, write, check
         self.update = context.get("mode", "init") == "update"
         self.noupdate = bool(context.get("noupdate"))
         self.messages: list[Message] = []
@@ -39,6 +40,7 @@ class Loader:
         extracted = list(_extract(model, paths, data))
         converted = [self._converted(model, number, spans, cells) for number, (spans, cells) in enumerate(extracted)]
         self._check_required(model, converted)
+        self._check_rules(model, converted)
         if self.messages:
             return {"ids": False, "messages": self.messages, "nextrow": 0}
         return {"ids": [self._stored(model, c["values"]) for c in converted], "messages": [], "nextrow": 0}
@@ -102,6 +104,14 @@ class Loader:
                 words = "Found more than 10 errors and more than one error per 10 records, interrupted to avoid showing too many errors."
                 self.messages.append({"type": "warning", "message": words})
                 return
+
+    def _check_rules(self, model: str, converted: Sequence[Mapping[str, Any]]) -> None:
+        """A record that breaks a rule is a message of its own, not an error of the call."""
+        for record in converted:
+            try:
+                self.check(model, record["values"])
+            except Trouble as trouble:
+                self.messages.append({**record["info"], "message": trouble.message})
 
     # -- values → records
     def _existing(self, model: str, xid: str) -> int:
@@ -174,6 +184,8 @@ def _scalar(kind: str, text: str, label: str) -> Any:
     try:
         if kind == "float":
             return float(text)
+        if kind == "boolean":
+            return text.lower() in ("1", "true", "yes")
         if kind == "datetime":
             datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - Odoo's datetimes are naive UTC
     except ValueError as error:

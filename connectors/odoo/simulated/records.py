@@ -62,6 +62,7 @@ MODELS: Mapping[str, Model] = {
         "name": "char", "amount": "float", "amount_type": "char", "type_tax_use": "char", "price_include": "boolean",
         "company_id": "many2one:res.company",
     }),
+    "account.payment.term": Model("Payment Terms", {"name": "char"}),
     "product.pricelist": Model("Pricelist", {
         "name": "char", "currency_id": "many2one:res.currency", "company_id": "many2one:res.company",
     }),
@@ -70,14 +71,17 @@ MODELS: Mapping[str, Model] = {
     }, ["name"], {"name": "Name"}),
     "res.partner": Model("Contact", {
         **_ADDRESS, "parent_id": "many2one:res.partner", "state_id": "many2one:res.country.state",
-        "country_id": "many2one:res.country",
+        "country_id": "many2one:res.country", "ref": "char", "vat": "char", "comment": "html", "is_company": "boolean",
+        "property_payment_term_id": "many2one:account.payment.term",
     }, labels={"parent_id": "Related Company", "state_id": "State", "country_id": "Country"}),
     "sale.order": Model("Sales Order", {
         "name": "char", "partner_id": "many2one:res.partner", "partner_invoice_id": "many2one:res.partner",
         "partner_shipping_id": "many2one:res.partner", "client_order_ref": "char", "origin": "char", "date_order": "datetime",
         "note": "html", "pricelist_id": "many2one:product.pricelist", "company_id": "many2one:res.company",
         "currency_id": "many2one:res.currency", "state": "char", "amount_untaxed": "float", "amount_tax": "float",
-        "amount_total": "float", "order_line": "one2many:sale.order.line", "picking_ids": "one2many:stock.picking",
+        "amount_total": "float", "locked": "boolean",
+        "payment_term_id": "many2one:account.payment.term",
+        "order_line": "one2many:sale.order.line", "picking_ids": "one2many:stock.picking",
     }, ["partner_id"], {
         "partner_id": "Customer", "partner_invoice_id": "Invoice Address", "partner_shipping_id": "Delivery Address",
         "order_line": "Order Lines", "pricelist_id": "Pricelist", "date_order": "Order Date", "company_id": "Company",
@@ -85,7 +89,7 @@ MODELS: Mapping[str, Model] = {
     "sale.order.line": Model("Sales Order Line", {
         "order_id": "many2one:sale.order", "product_id": "many2one:product.product", "name": "text", "product_uom_qty": "float",
         "price_unit": "float", "discount": "float", "tax_ids": "many2many:account.tax", "price_subtotal": "float",
-        "qty_delivered": "float",
+        "qty_delivered": "float", "qty_invoiced": "float", "untaxed_amount_invoiced": "float", "display_type": "char",
     }, ["order_id"], {
         "order_id": "Order Reference", "product_id": "Product", "product_uom_qty": "Quantity", "price_unit": "Unit Price",
         "tax_ids": "Taxes", "discount": "Discount (%)",
@@ -93,6 +97,7 @@ MODELS: Mapping[str, Model] = {
     "stock.location": Model("Inventory Locations", {"name": "char"}),
     "stock.picking": Model("Transfer", {
         "name": "char", "state": "char", "picking_type_code": "char", "sale_id": "many2one:sale.order", "origin": "char",
+        "partner_id": "many2one:res.partner",
         "location_id": "many2one:stock.location", "location_dest_id": "many2one:stock.location", "note": "html",
         "date_done": "datetime", "carrier_tracking_ref": "char", "backorder_id": "many2one:stock.picking",
         "move_ids": "one2many:stock.move", "step": "char",
@@ -206,9 +211,10 @@ class Records:
         return self._value(relation, self.get(relation, row[name]), rest)
 
     def _candidates(self, model: str, domain: Sequence[Any]) -> Iterable[Record]:
+        """Records a search need look at: of conditions that all must hold, the first that names ids selects them."""
         table = self.store.table(model)
-        for leaf in domain:
-            if isinstance(leaf, str) or leaf[1] not in ("in", "="):
+        for leaf in domain if all(isinstance(leaf, list) for leaf in domain) else ():
+            if leaf[1] not in ("in", "="):
                 continue
             wanted = leaf[2] if leaf[1] == "in" else [leaf[2]]
             if leaf[0] == "id":

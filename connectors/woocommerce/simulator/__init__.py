@@ -3,7 +3,8 @@
     python -m connectors.woocommerce.simulator --port 8081 --store DIR --seed 7 [--orders 20] [--no-fulfillments]
 
 Controls beside those every simulator has:
-    POST /_sim/orders {"count": 10, "rate": 2.5, "seed": 1, "status": "processing", "shape": "split"}   customers buy
+    POST /_sim/orders {"count": 10, "rate": 2.5, "seed": 1, "status": "pending", "shape": "split", "unclean": 0.2}   customers buy
+    POST /_sim/orders/<id>/unsettle {"seed": 4} or {"deed": "cancel"}   something happens to an order: see unsettled.py
     POST /_sim/orders/<id> {"status": "cancelled"}      staff edit an order, with what PUT /orders/<id> takes
     DELETE /_sim/orders/<id>[?force=true]               staff trash or delete an order
     POST /_sim/webhooks {"drop": 0.05, "duplicate": 0.1, "shuffle": true, "hold": false}

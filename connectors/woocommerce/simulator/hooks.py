@@ -19,12 +19,18 @@ class Hooks(Records):
     def add_hook_routes(self) -> None:
         """Routes."""
         add = self.routes.add
-        add("GET", API + "/webhooks", lambda request: listed(request, self.webhooks.subscriptions().values()))
+        add("GET", API + "/webhooks", self.list_webhooks)
         add("POST", API + "/webhooks", self.post_webhook)
         add("GET", API + "/webhooks/<id>", lambda request, id: shown(self.webhook(id), request))
         for method in ("PUT", "POST", "PATCH"):
             add(method, API + "/webhooks/<id>", self.put_webhook)
         add("DELETE", API + "/webhooks/<id>", self.delete_webhook)
+
+    def list_webhooks(self, request: Request) -> Answer:
+        """GET /webhooks, of all statuses unless one is named."""
+        wanted = request.query.get("status", "all")
+        hooks = self.webhooks.subscriptions().values()
+        return listed(request, [hook for hook in hooks if wanted in ("all", hook["status"])])
 
     def webhook(self, given: str) -> Record:
         """One subscription; 404 when there is none."""

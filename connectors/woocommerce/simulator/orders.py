@@ -1,14 +1,14 @@
-"""The simulated shop's REST API for orders, their notes and their fulfillments."""
+"""The simulated shop's REST API for orders and their notes."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 
-from connectors.simulation import Answer, Request
-from connectors.woocommerce.simulator import baskets
+import msgspec
+
+from connectors.simulation import Answer, Request, Stop
+from connectors.woocommerce.simulator import arithmetic, baskets
 from connectors.woocommerce.simulator.records import Records
-from connectors.woocommerce.simulator.views import API, SITE, Record, failure, found, invalid, listed, shown, stamp
+from connectors.woocommerce.simulator.views import API, Record, failure, found, invalid, listed, shown
 
-STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
 EDITABLE = (
     "billing",
     "shipping",
@@ -23,10 +23,11 @@ EDITABLE = (
 class Orders(Records):
     """Orders over REST."""
 
-    def add_order_routes(self, fulfillments: bool) -> None:
-        """Routes; without `fulfillments` the shop has that feature switched off."""
+    def add_order_routes(self) -> None:
+        """Routes."""
         add = self.routes.add
         for method in ("PUT", "POST", "PATCH"):
+            add(method, API + "/orders/batch", self.batch_orders)
             add(method, API + "/orders/<id>", self.put_order)
         add("GET", API + "/orders", self.list_orders)
         add("POST", API + "/orders", self.post_order)
@@ -34,10 +35,6 @@ class Orders(Records):
         add("DELETE", API + "/orders/<id>", self.delete_order)
         add("GET", API + "/orders/<id>/notes", self.list_notes)
         add("POST", API + "/orders/<id>/notes", self.post_note)
-        if fulfillments:
-            add("GET", API + "/orders/<id>/fulfillments", self.list_fulfillments)
-            add("POST", API + "/orders/<id>/fulfillments", self.post_fulfillment)
-            add("DELETE", API + "/orders/<id>/fulfillments/<fulfillment>", self.delete_fulfillment)
 
     def order(self, given: str) -> Record:
         """One order; 404 when there is none."""
@@ -47,8 +44,9 @@ class Orders(Records):
         """GET /orders. `any` is everything but the trash."""
         wanted = request.query.get("status", "any").split(",")
         for status in wanted:
-            if status not in (*STATUSES, "any", "trash", "auto-draft"):
-                raise invalid("status", f"status[0] is not one of any, trash, auto-draft, and {', '.join(STATUSES)}.")
+            if status not in (*self.statuses, "any", "trash", "auto-draft"):
+                known = ", ".join(self.statuses)
+                raise invalid("status", f"status[0] is not one of any, trash, auto-draft, and {known}.")
         if "any" in wanted:
             rows = [o for o in self.orders.values() if o["status"] not in ("trash", "checkout-draft", "auto-draft")]
         else:
@@ -66,6 +64,7 @@ class Orders(Records):
         ]
         lines = [baskets.line_of(good, int(row.get("quantity", 1)), True, True, 0) for good, row in bought if good]
         draft: Record = {
+            "currency": "EUR",
             "prices_include_tax": True,
             "customer_id": said.get("customer_id", 0),
             "billing": said.get("billing", {}),
@@ -74,27 +73,25 @@ class Orders(Records):
             "payment_method_title": said.get("payment_method_title", ""),
             "transaction_id": said.get("transaction_id", ""),
             "customer_note": said.get("customer_note", ""),
+            "meta_data": said.get("meta_data", []),
             "line_items": lines,
             "shipping_lines": [],
             "fee_lines": [],
             "coupon_lines": [],
-            "tax_lines": [
-                baskets.tax_line_of(rate) for rate in sorted({Decimal(x["_sim"]["rate"]) for x in lines}, reverse=True)
-            ],
         }
-        baskets.settle(draft)
-        order = self._new_order(draft, said.get("status", "pending"), created_via="rest-api")
-        self._merge_meta(order, said.get("meta_data", []))
-        self.store.put("orders", order["id"], order)
+        arithmetic.settle(draft)
+        status = said.get("status", "pending")
+        order = self._new_order(draft, status, "rest-api", paid=_takes_money(draft, status))
         self.webhooks.emit("order.created", order["id"])
         self.webhooks.emit("order.updated", order["id"])
         return Answer(201, shown(order, request))
 
     def put_order(self, request: Request, id: str) -> Record:
-        """PUT /orders/<id>: fires order.updated even when nothing changes. Restoring from the trash by PUT fires nothing else."""
+        """PUT /orders/<id>: fires order.updated even when nothing changes; restoring from the trash by PUT fires nothing at all."""
         order, said = self.order(id), request.json()
-        if (status := said.get("status", order["status"])) not in (*STATUSES, order["status"]):
-            raise invalid("status", f"status is not one of {', '.join(STATUSES)}.")
+        restored = order["status"] == "trash"
+        if (status := said.get("status", order["status"])) not in (*self.statuses, order["status"]):
+            raise invalid("status", f"status is not one of {', '.join(self.statuses)}.")
         for field in EDITABLE:
             if field in said:
                 order[field] = {**order[field], **said[field]} if isinstance(order[field], dict) else said[field]
@@ -102,34 +99,85 @@ class Orders(Records):
         self._merge_meta(order, said.get("meta_data", []))
         self._set_status(order, status)
         self._touch("orders", order)
-        self.webhooks.emit("order.updated", order["id"])
+        if not restored:
+            self.webhooks.emit("order.updated", order["id"])
         return shown(order, request)
 
+    def batch_orders(self, request: Request) -> Record:
+        """POST /orders/batch, updates only: what failed has an error in its place, and the answer is a 200 all the same."""
+        return {"update": [self._update_one(row) for row in request.json().get("update", [])]}
+
+    def _update_one(self, row: Record) -> Record:
+        try:
+            return self.put_order(Request("PUT", "", "", {}, msgspec.json.encode(row)), str(row.get("id", "")))
+        except Stop as stop:
+            return {"id": row.get("id", 0), "error": stop.answer.body}
+
     def _edit_lines(self, order: Record, said: Sequence[Record]) -> None:
-        """Units of a line by its id; 0 units or a null product remove it."""
+        """As observed: a line without an id is new, 0 units or a null product remove one, and other units leave its total as it is."""
         for row in said:
-            line = next((x for x in order["line_items"] if x["id"] == row.get("id")), None)
+            if "id" not in row:
+                self._add_posted(order, row)
+                continue
+            line = next((x for x in order["line_items"] if x["id"] == row["id"]), None)
             if line is None:
                 raise failure(
                     400, "woocommerce_rest_invalid_item_id", "Order item ID provided is not associated with order."
                 )
             if row.get("quantity") == 0 or row.get("product_id", 0) is None:
-                order["line_items"].remove(line)
-            elif "quantity" in row:
-                line["quantity"] = int(row["quantity"])
-                baskets.price_line(line, order["prices_include_tax"])
+                self._remove_line(order, line)
+            else:
+                line.update({key: row[key] for key in ("name", "quantity", "total", "subtotal") if key in row})
+                self._count_line(order, line)
+                arithmetic.show_price(line)
         if said:
-            baskets.settle(order)
+            self._settle(order)
 
+    def _add_posted(self, order: Record, row: Record) -> None:
+        wanted = row.get("variation_id") or row.get("product_id")
+        good = next((g for g in self._goods() if (g.variation_id or g.product_id) == wanted), None)
+        if good is None:
+            raise failure(400, "woocommerce_rest_required_product_reference", "Product ID or SKU is required.")
+        self._add_line(order, good, int(row.get("quantity", 1)))
+
+    # -- lines, as staff and API change them
+    def _add_line(self, order: Record, good: baskets.Good, units: int) -> None:
+        """One more line, at today's price; taxed unless the order's other lines are not."""
+        lines = order["line_items"]
+        taxed = not lines or any(line["_sim"]["rate"] is not None for line in lines)
+        line = baskets.line_of(good, units, order["prices_include_tax"], taxed, 0, order["currency"])
+        line["id"] = self.store.next("item")
+        lines.append(line)
+        self._count_line(order, line)
+
+    def _remove_line(self, order: Record, line: Record) -> None:
+        """Drop a line; what was taken from stock for it goes back."""
+        self._take(line, 0)
+        order["line_items"].remove(line)
+
+    def _count_line(self, order: Record, line: Record) -> None:
+        """Stock follows the line's units while the order is a sale."""
+        if order["_sim"]["reduced"]:
+            self._take(line, line["quantity"])
+
+    def _settle(self, order: Record) -> None:
+        arithmetic.settle(order)
+        self._number_items(order)
+
+    # -- statuses
     def _set_status(self, order: Record, status: str) -> None:
+        """Move an order with what WooCommerce does along: dates, stock."""
         if status == order["status"]:
             return
+        if order["status"] == "trash":
+            order["meta_data"] = [m for m in order["meta_data"] if not m["key"].startswith("_wp_trash_meta_")]
         order["status"] = status
         now = self.now()
         if status == "completed":
             order["_sim"]["completed_at"] = now.timestamp()
+            order["_sim"]["completions"] += 1
             order.update(self._moment("date_completed", now))
-        if status in ("processing", "completed") and not order["date_paid"]:
+        if _takes_money(order, status) and not order["date_paid"]:
             order.update(self._moment("date_paid", now))
         self._move_stock(order)
 
@@ -139,9 +187,12 @@ class Orders(Records):
         before = shown(order, request)
         if request.query.get("force") == "true":
             self.store.delete("orders", order["id"])
+            for refund in [r["id"] for r in self.refunds.values() if r["parent_id"] == order["id"]]:
+                self.store.delete("refunds", refund)
             return before
         if order["status"] == "trash":
             raise failure(410, "woocommerce_rest_already_trashed", "The shop_order has already been deleted.")
+        self._merge_meta(order, [{"key": "_wp_trash_meta_status", "value": f"wc-{order['status']}"}])
         order["status"] = "trash"
         self._touch("orders", order)
         self.webhooks.emit("order.deleted", order["id"])
@@ -167,47 +218,7 @@ class Orders(Records):
         self.store.put("notes", order["id"], [*self.notes.get(order["id"], []), note])
         return Answer(201, note)
 
-    # -- fulfillments
-    def list_fulfillments(self, request: Request, id: str) -> list[Record]:
-        """GET /orders/<id>/fulfillments."""
-        return self.fulfillments_of(self._fulfilled_order(id)["id"])
 
-    def _fulfilled_order(self, id: str) -> Record:
-        return found(self.orders, id, "woocommerce_rest_order_invalid_id", "Invalid order ID.")
-
-    def post_fulfillment(self, request: Request, id: str) -> Answer:
-        """POST /orders/<id>/fulfillments: no idempotency; items are checked for shape, not against what was ordered."""
-        order, said = self._fulfilled_order(id), request.json()
-        metas = {meta["key"]: meta["value"] for meta in said.get("meta_data", [])}
-        items = metas.get("_items")
-        if not isinstance(items, list) or not items:
-            raise failure(400, "0", "The fulfillment should contain at least one item.")
-        if any(not isinstance(i, dict) or not i.get("item_id") or int(i.get("qty", 0)) < 1 for i in items):
-            raise failure(400, "0", "Invalid item.")
-        number = self.store.next("fulfillment")
-        done = said.get("status") == "fulfilled"
-        if done:
-            metas["_date_fulfilled"] = stamp(self.now().astimezone(SITE)).replace("T", " ")
-        record = {
-            "id": number,
-            "entity_type": "WC_Order",
-            "entity_id": str(order["id"]),
-            "status": "fulfilled" if done else "unfulfilled",
-            "is_fulfilled": done,
-            "date_updated": stamp(self.now().astimezone(SITE)).replace("T", " "),
-            "date_deleted": None,
-            "meta_data": [self._meta(key, value) for key, value in metas.items()],
-        }
-        self.store.put("fulfillments", number, record)
-        order["_sim"].setdefault("tracking_at", self.now().timestamp())
-        self._touch("orders", order)
-        self.webhooks.emit("order.updated", order["id"])
-        return Answer(201, record)
-
-    def delete_fulfillment(self, request: Request, id: str, fulfillment: str) -> Record:
-        """DELETE /orders/<id>/fulfillments/<id>: soft."""
-        self._fulfilled_order(id)
-        record = found(self.fulfillments, fulfillment, "0", "Fulfillment not found.")
-        record["date_deleted"] = stamp(self.now().astimezone(SITE)).replace("T", " ")
-        self.store.put("fulfillments", record["id"], record)
-        return {"message": "Fulfillment deleted successfully."}
+def _takes_money(order: Record, status: str) -> bool:
+    """Whether this status says that the order was paid: for cash on delivery only `completed` does."""
+    return status == "completed" or (status == "processing" and order["payment_method"] != "cod")

@@ -1,4 +1,4 @@
-"""The simulated shop's REST API for products, variations and customers."""
+"""The simulated shop's REST API for products and variations."""
 
 from connectors.simulation import Answer, Request
 from connectors.woocommerce.simulator.records import Records
@@ -6,7 +6,7 @@ from connectors.woocommerce.simulator.views import API, Record, failure, found, 
 
 
 class Products(Records):
-    """Products and customers over REST."""
+    """Products and variations over REST."""
 
     def add_product_routes(self) -> None:
         """Routes."""
@@ -18,16 +18,10 @@ class Products(Records):
         add("DELETE", API + "/products/<id>", self.delete_product)
         add("GET", API + "/products/<id>/variations", self.list_variations)
         add("PUT", API + "/products/<parent>/variations/<id>", self.put_variation)
-        add("GET", API + "/customers", lambda request: listed(request, self.customers.values()))
-        add("GET", API + "/customers/<id>", lambda request, id: shown(self.customer(id), request))
 
     def product(self, given: str) -> Record:
         """One product; 404 when there is none."""
         return found(self.products, given, "woocommerce_rest_product_invalid_id")
-
-    def customer(self, given: str) -> Record:
-        """One customer; 404 when there is none."""
-        return found(self.customers, given, "woocommerce_rest_invalid_id", "Invalid resource ID.")
 
     def list_products(self, request: Request) -> Answer:
         """GET /products: no variations, except when asked by SKU."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from connectors.catalogue import Item, catalogue
 from connectors.simulation import Simulator
-from connectors.woocommerce.simulator import baskets
-from connectors.woocommerce.simulator.baskets import Good
+from connectors.woocommerce.simulator.arithmetic import RATES, entered_price
+from connectors.woocommerce.simulator.baskets import Good, person
 from connectors.woocommerce.simulator.views import SITE, Record, stamp
 from connectors.woocommerce.simulator.webhooks import Webhooks
 
+STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
 SOLD = frozenset({"processing", "on-hold", "completed"})  # statuses in which stock is reduced
 
 
@@ -36,6 +37,16 @@ class Records(Simulator):
     def customers(self) -> dict[int, Record]:
         """Registered customers by id."""
         return self.store.table("customers")
+
+    @property
+    def refunds(self) -> dict[int, Record]:
+        """Refunds by id, with `parent_id`, their order's."""
+        return self.store.table("refunds")
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The statuses an order may have here: WooCommerce's and those of plugins."""
+        return (*STATUSES, *self.store.table("statuses"))
 
     @property
     def notes(self) -> dict[int, list[Record]]:
@@ -67,7 +78,7 @@ class Records(Simulator):
     def _new_product(self, item: Item, *, parent: int = 0, frame: bool = False) -> int:
         number = self.store.next("post", 10)
         kind = "variable" if frame else "variation" if parent else "simple"
-        price = str(baskets.entered_price(item.price, item.rate, True))
+        price = str(entered_price(item.price, item.rate, True))
         self.store.put(
             "products",
             number,
@@ -86,7 +97,7 @@ class Records(Simulator):
                 "virtual": item.virtual,
                 "downloadable": item.virtual,
                 "tax_status": "taxable",
-                "tax_class": baskets.RATES[item.rate][2],
+                "tax_class": RATES[item.rate][2],
                 "manage_stock": not frame and not item.virtual,
                 "stock_quantity": None if frame or item.virtual else 1_000,
                 "stock_status": "instock",
@@ -107,7 +118,7 @@ class Records(Simulator):
 
     def _new_customer(self, rng: random.Random) -> None:
         number = self.store.next("user", 2)
-        billing = baskets.person(rng)
+        billing = person(rng)
         record = {
             "id": number,
             **self._dates(self.now()),
@@ -129,10 +140,10 @@ class Records(Simulator):
         ]
 
     # -- orders come about
-    def _new_order(self, draft: Record, status: str, created_via: str) -> Record:
+    def _new_order(self, draft: Record, status: str, created_via: str, *, paid: bool) -> Record:
+        """Number, date and keep a draft; `paid` = the money is there."""
         number = self.store.next("post", 10)
         now = self.now()
-        paid = status in ("processing", "completed") and draft["payment_method"] != "cod"
         order: Record = {
             "id": number,
             "parent_id": 0,
@@ -148,18 +159,22 @@ class Records(Simulator):
             **self._moment("date_paid", now if paid else None),
             "cart_hash": "",
             "number": str(number),
-            "meta_data": [],
             "refunds": [],
             "currency_symbol": "€",
             **draft,
-            "_sim": {"placed_at": now.timestamp(), "completed_at": None, "reduced": False},
+            "meta_data": [self._meta(meta["key"], meta["value"]) for meta in draft.get("meta_data", ())],
+            "_sim": {"placed_at": now.timestamp(), "completed_at": None, "completions": 0, "reduced": False},
         }
-        for kind in ("line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines"):
-            for item in order[kind]:
-                item["id"] = item["id"] or self.store.next("item")
+        self._number_items(order)
         self.store.put("orders", number, order)
         self._move_stock(order)
         return order
+
+    def _number_items(self, order: Record) -> None:
+        """Give what is new on an order its id."""
+        for kind in ("line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines"):
+            for item in order[kind]:
+                item["id"] = item["id"] or self.store.next("item")
 
     def _move_stock(self, order: Record) -> None:
         """Reduce stock once per line when an order becomes a sale, give it back when it is none any more."""
@@ -168,18 +183,17 @@ class Records(Simulator):
             return
         order["_sim"]["reduced"] = sold
         for line in order["line_items"]:
-            self._move_line(line, sold)
+            self._take(line, line["quantity"] if sold else 0)
 
-    def _move_line(self, line: Record, sold: bool) -> None:
-        """`_reduced_stock` on the line remembers how many units were taken; exactly those are given back."""
-        taken = next((m for m in line["meta_data"] if m["key"] == "_reduced_stock"), None)
+    def _take(self, line: Record, units: int) -> None:
+        """Have exactly so many units of a line taken from stock; `_reduced_stock` on the line remembers how many are."""
+        taken = sum(int(m["value"]) for m in line["meta_data"] if m["key"] == "_reduced_stock")
         product = self.products.get(line["variation_id"] or line["product_id"])
-        units = line["quantity"] if sold else -int(taken["value"]) if taken else 0
         if product and product["manage_stock"]:
-            product["stock_quantity"] -= units
+            product["stock_quantity"] -= units - taken
             self.store.put("products", product["id"], product)
         line["meta_data"] = [m for m in line["meta_data"] if m["key"] != "_reduced_stock"]
-        if sold:
+        if units:
             line["meta_data"].append(self._meta("_reduced_stock", str(units)))
 
     # -- small things

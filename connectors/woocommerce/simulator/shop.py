@@ -11,22 +11,25 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
-
 from connectors.simulation import Answer, Request, Stop
-from connectors.woocommerce.simulator import baskets
+from connectors.woocommerce import oauth
+from connectors.woocommerce.simulator import baskets, payments
+from connectors.woocommerce.simulator.customers import Customers
+from connectors.woocommerce.simulator.fulfillments import Fulfillments
 from connectors.woocommerce.simulator.hooks import Hooks
-from connectors.woocommerce.simulator.orders import Orders
 from connectors.woocommerce.simulator.products import Products
 from connectors.woocommerce.simulator.records import SOLD
+from connectors.woocommerce.simulator.unsettled import Unsettled
 from connectors.woocommerce.simulator.views import API, Record, failure, visible
 from connectors.woocommerce.simulator.webhooks import Webhooks
 
 KEY, SECRET = "ck_simulated_shop", "cs_simulated_shop"
 
 
-class Shop(Orders, Products, Hooks):
-    """The shop. `place` makes customers buy, `edit` and `trash` are staff at work; `orders`, `notes`, `fulfillments` are its records."""
+class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
+    """The shop. `place` makes customers buy, the verbs of `staff.py` are people at work, `unsettle` lets anything happen; `orders`,
+    `refunds`, `notes`, `fulfillments` are its records. With `plain_http` it takes OAuth 1.0a only, as a shop without https does.
+    """
 
     def __init__(
         self,
@@ -38,9 +41,11 @@ class Shop(Orders, Products, Hooks):
         key: str = KEY,
         secret: str = SECRET,
         fulfillments: bool = True,
+        plain_http: bool = False,
     ) -> None:
         super().__init__(port=port, host=host, store=store, seed=seed)
-        self.key, self.secret = key, secret
+        self.key, self.secret, self.plain_http = key, secret, plain_http
+        self._nonces: dict[str, float] = {}
         self.webhooks = Webhooks(self.store, self.lock, self._payload, lambda: self.url, self.now, seed)
         self._placed = len(self.orders)
         if not self.products:
@@ -60,9 +65,10 @@ class Shop(Orders, Products, Hooks):
 
     # -- customers buy
     def place(
-        self, count: int = 1, seed: int | None = None, *, status: str = "processing", shape: str = ""
+        self, count: int = 1, seed: int | None = None, *, status: str = "", shape: str = "", unclean: float = 0.0
     ) -> list[int]:
-        """`count` storefront checkouts; returns the order ids. Shapes come in turn unless one is named.
+        """`count` storefront checkouts; returns the order ids. Shapes come in turn unless one is named; `unclean` = the part of them
+        (0 to 1) that has one of the less tidy shapes instead. The status is what the payment leads to unless one is named.
 
         With the same seed, the same baskets. As observed, `order.updated` leaves before `order.created`.
         """
@@ -72,6 +78,8 @@ class Shop(Orders, Products, Hooks):
             placed = []
             for _ in range(count):
                 chosen = shape or baskets.SHAPES[self._placed % len(baskets.SHAPES)]
+                if unclean and rng.random() < unclean:
+                    chosen = rng.choice(baskets.UNCLEAN)
                 buyer = self._buyer(rng, chosen)
                 placed.append(self._check_out(baskets.composed(rng, chosen, goods, buyer), status, chosen))
                 self._placed += 1
@@ -86,7 +94,10 @@ class Shop(Orders, Products, Hooks):
         return rng.choice(known) if shape == "account" or rng.random() < 1 / 3 else None
 
     def _check_out(self, draft: Record, status: str, shape: str) -> int:
-        order = self._new_order(draft, status, created_via="store-api")
+        manner = payments.begun(draft, shape)
+        status = status or manner.status
+        paid = status == "completed" or (status == "processing" and manner.paid)
+        order = self._new_order(draft, status, "store-api", paid=paid)
         order["_sim"] |= {"shape": shape}
         self.store.put("orders", order["id"], order)
         self.webhooks.emit("order.updated", order["id"])
@@ -94,22 +105,6 @@ class Shop(Orders, Products, Hooks):
         for line in order["line_items"] if status in SOLD else ():
             self.webhooks.emit("product.updated", line["variation_id"] or line["product_id"])
         return int(order["id"])
-
-    # -- staff work in the shop
-    def edit(self, order_id: int, **changes: Any) -> Record:
-        """Staff change an order, with what PUT /orders/<id> takes: status, billing, line_items, meta_data, …"""
-        return self._by_staff("PUT", order_id, changes)
-
-    def trash(self, order_id: int, *, force: bool = False) -> Record:
-        """Staff put an order in the trash, or with `force` delete it for good (no webhook then)."""
-        return self._by_staff("DELETE", order_id, {}, "force=true" if force else "")
-
-    def _by_staff(self, method: str, order_id: int, said: Record, query: str = "") -> Record:
-        body = msgspec.json.encode(said)
-        answer = super().handle(Request(method, f"{API}/orders/{order_id}", query, {}, body))
-        if answer.status != 200:
-            raise ValueError(answer.body)
-        return dict(answer.body)
 
     # -- the web server's part
     def handle(self, request: Request) -> Answer:
@@ -129,23 +124,49 @@ class Shop(Orders, Products, Hooks):
         return failure(404, "rest_no_route", "No route was found matching the URL and request method.").answer
 
     def _unauthorised(self, request: Request) -> Answer | None:
+        if "oauth_signature" in request.query:
+            return self._unsigned(request)
         key, _, secret = _basic(request.headers.get("authorization", "")).partition(":")
-        if key != self.key:
+        if key != self.key or self.plain_http:
             return failure(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.").answer
         if secret != self.secret:
             return failure(401, "woocommerce_rest_authentication_error", "Consumer secret is invalid.").answer
         return None
 
+    def _unsigned(self, request: Request) -> Answer | None:
+        """What is wrong with a signed request: key, signature, timestamp, nonce, in this order."""
+        said, now = request.query, self.now().timestamp()
+        wrong = (
+            (said.get("oauth_consumer_key") != self.key, "Consumer key is invalid."),
+            (
+                not oauth.verify(request.method, self.url + request.path, said, self.secret),
+                "Invalid signature - provided signature does not match.",
+            ),
+            (abs(now - float(said.get("oauth_timestamp") or 0)) > oauth.WINDOW, "Invalid timestamp."),
+            (said.get("oauth_nonce", "") in self._nonces, "Invalid nonce - nonce has already been used."),
+        )
+        for is_wrong, words in wrong:
+            if is_wrong:
+                return failure(401, "woocommerce_rest_authentication_error", words).answer
+        self._nonces = {nonce: at for nonce, at in self._nonces.items() if now - at < oauth.WINDOW}
+        self._nonces[said["oauth_nonce"]] = now
+        return None
+
     def _add_routes(self, fulfillments: bool) -> None:
         add = self.routes.add
-        self.add_order_routes(fulfillments)
+        self.add_order_routes()
+        self.add_refund_routes()
         self.add_product_routes()
+        self.add_customer_routes()
         self.add_hook_routes()
+        if fulfillments:
+            self.add_fulfillment_routes()
         add("GET", API + "/system_status", lambda request: {"environment": {"version": "11.0.1", "wp_version": "7.1"}})
         add("GET", "/wp-json", lambda request: {"name": "Simulated shop", "url": self.url, "namespaces": ["wc/v3"]})
         add("POST", "/_sim/orders", self.control_place)
         add("POST", "/_sim/orders/<id>", self.put_order)
         add("DELETE", "/_sim/orders/<id>", self.delete_order)
+        add("POST", "/_sim/orders/<id>/unsettle", self.control_unsettle)
         add("POST", "/_sim/webhooks", lambda request: self.webhooks.set_mischief(**request.json()))
         add("POST", "/_sim/redeliver", self.control_redeliver)
 
@@ -169,7 +190,7 @@ class Shop(Orders, Products, Hooks):
         """Place orders now, or at a rate per second from now on."""
         said = request.json()
         count, rate, seed = int(said.get("count", 1)), float(said.get("rate", 0)), said.get("seed")
-        more = {"status": said.get("status", "processing"), "shape": said.get("shape", "")}
+        more = {key: said[key] for key in ("status", "shape", "unclean") if key in said}
         if not rate:
             return {"placed": self.place(count, seed, **more)}
         rng = random.Random(self.seed if seed is None else seed)
@@ -182,6 +203,11 @@ class Shop(Orders, Products, Hooks):
             if self.stopping.wait(max(0.0, begun + number / rate - time.monotonic())):
                 return
             self.place(1, rng.getrandbits(32), **more)
+
+    def control_unsettle(self, request: Request, id: str) -> Any:
+        """Something happens to an order, by a seed; or a named deed."""
+        said = request.json()
+        return self.unsettle(int(id), random.Random(said.get("seed")), said.get("deed", ""))
 
     def control_redeliver(self, request: Request) -> Any:
         """Send recorded deliveries again, without holding up the shop."""
@@ -213,6 +239,7 @@ class Shop(Orders, Products, Hooks):
                 "waiting": self.webhooks.waiting(),
                 **asdict(self.webhooks.mischief),
             },
+            "deeds": self.deeds,
             "answered": {str(status): count for status, count in self.answered.items()},
         }
 
@@ -223,6 +250,9 @@ class Shop(Orders, Products, Hooks):
             "number": order["number"],
             "status": order["status"],
             "total": order["total"],
+            "lines": {line["sku"]: line["quantity"] for line in order["line_items"]},
+            "refunds": [refund["amount"] for refund in self.refunds_of(order["id"])],
+            "paid": order["date_paid"] is not None,
             "shape": hidden.get("shape", ""),
             "date_created": hidden["placed_at"],
             "tracking": [*tracking.get(order["id"], ()), *(n["note"] for n in notes if n["customer_note"])],
@@ -230,6 +260,7 @@ class Shop(Orders, Products, Hooks):
             "fulfillments": counts.get(order["id"], 0),
             "notes": len(notes),
             "completed_at": hidden["completed_at"],
+            "completions": hidden["completions"],
         }
 
 

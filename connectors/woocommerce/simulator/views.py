@@ -51,13 +51,14 @@ def shown(record: Record, request: Request) -> Record:
     return shown
 
 
-def listed(request: Request, rows: Iterable[Record]) -> Answer:
-    """One page of a collection with WordPress's filters, order and headers. Newest first unless asked otherwise."""
-    query = request.query
+def listed(request: Request, rows: Iterable[Record], query: Mapping[str, str] | None = None) -> Answer:
+    """One page of a collection with WordPress's filters, order and headers. Newest first unless asked otherwise; `query` in place
+    of the request's for a collection that understands other parameters."""
+    query = request.query if query is None else query
     chosen = [row for row in rows if _passes(row, query)]
     field = {"id": "id", "modified": "date_modified_gmt"}.get(query.get("orderby", ""), "date_created_gmt")
     chosen.sort(
-        key=lambda row: (row[field] or "", row["id"]) if field != "id" else row["id"],
+        key=lambda row: (row.get(field) or row["date_created_gmt"] or "", row["id"]) if field != "id" else row["id"],
         reverse=query.get("order") != "asc",
     )
     size = number(query, "per_page", 10)
@@ -78,8 +79,13 @@ def number(query: Mapping[str, str], name: str, otherwise: int) -> int:
 
 
 def _passes(row: Record, query: Mapping[str, str]) -> bool:
-    """modified_after and _before (both exclusive, 1 s), include, exclude."""
-    modified = row.get("date_modified_gmt") or ""
+    """after, before, modified_after and _before (all exclusive, 1 s), include, exclude. A refund is modified when it is made."""
+    created = row.get("date_created_gmt") or ""
+    modified = row.get("date_modified_gmt") or created
+    if (after := query.get("after")) and created <= _bound(after, query, "after"):
+        return False
+    if (before := query.get("before")) and created >= _bound(before, query, "before"):
+        return False
     if (after := query.get("modified_after")) and modified <= _bound(after, query, "modified_after"):
         return False
     if (before := query.get("modified_before")) and modified >= _bound(before, query, "modified_before"):

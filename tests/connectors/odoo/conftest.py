@@ -1,6 +1,7 @@
 """A simulated Odoo, and a desk from which commands are sent to it through the real way out."""
 
 import json
+import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from canonical.commands import (
+    AmendOrder,
     ConfirmOrder,
     CreateOrder,
     IssueLine,
@@ -73,12 +75,19 @@ class Desk:
         found: list[Any] = self.odoo.state()["orders"]
         return found
 
+    def by_hand(self, order: int, action: str, **body: Any) -> None:
+        """What staff do with an order of Odoo's."""
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.odoo.url}/_sim/orders/{order}/{action}", json.dumps(body).encode(), method="POST"
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310
+
     def confirmed(self, *commands: CreateOrder) -> None:
         """The orders exist in Odoo and are confirmed."""
         assert [r.error for r in self.send(*commands)] == [None] * len(commands)
-        assert [r.error for r in self.send(*(ConfirmOrder(order_id=c.order_id) for c in commands))] == [None] * len(
-            commands
-        )
+        assert [
+            r.error for r in self.send(*(ConfirmOrder(order_id=c.order_id, booking_id=c.booking_id) for c in commands))
+        ] == [None] * len(commands)
 
 
 def line(line_id: int, sku: int, units: int, total: str, rate: str = "21") -> OrderLine:
@@ -106,6 +115,7 @@ def order(number: int = 1, *lines: OrderLine, **changed: Any) -> CreateOrder:
     stated = lines or (line(number * 10 + 1, MUG, 3, "30.99"), line(number * 10 + 2, TEA, 1, "5.73", "9"))
     said = {
         "order_id": number,
+        "booking_id": number,
         "reference": f"WEB-{number}",
         "customer_id": 1,
         "billing_id": 1,
@@ -117,6 +127,13 @@ def order(number: int = 1, *lines: OrderLine, **changed: Any) -> CreateOrder:
         "lines": stated,
     }
     return CreateOrder(**{**said, **changed})
+
+
+def amendment(number: int = 1, *lines: OrderLine, revision: int = 1, **changed: Any) -> AmendOrder:
+    """What the order of this number should say now."""
+    command = order(number, *lines, **changed)
+    said = {name: getattr(command, name) for name in CreateOrder.__struct_fields__}
+    return AmendOrder(**said, revision=revision)
 
 
 def customer(number: int = 1, **changed: Any) -> UpsertCustomer:
@@ -135,7 +152,9 @@ def issue(shipment: int, order_id: int, *units: tuple[int, int, int], **changed:
     """A shipment of (our line id, sku, units)."""
     lines = tuple(IssueLine(line_id=n, sku_id=sku, units=count) for n, sku, count in units)
     said = {"location_id": 1, "shipped_at": AT, "tracking": f"TRK{shipment}", "carrier": "PostNL"}
-    return PostGoodsIssue(**{"shipment_id": shipment, "order_id": order_id, "lines": lines, **said, **changed})
+    return PostGoodsIssue(
+        **{"shipment_id": shipment, "order_id": order_id, "booking_id": order_id, "lines": lines, **said, **changed}
+    )
 
 
 def recorded(name: str) -> Any:

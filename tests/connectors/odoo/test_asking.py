@@ -76,4 +76,4 @@ def test_a_refresh_reads_again_or_finds_it_gone(desk: Desk) -> None:
 
 def test_the_probe_says_which_odoo_it_is(desk: Desk) -> None:
     assert connector.probe
-    assert connector.probe(desk.session()) == "Odoo 19.0.1.3 accepts our key."
+    assert connector.probe(desk.session()) == "Odoo 19.0.1.3 accepts our key over /json/2."

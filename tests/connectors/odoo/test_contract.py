@@ -1,9 +1,9 @@
 from decimal import Decimal
 
-from canonical.commands import AddRounding, ConfirmOrder, Refresh
+from canonical.commands import AddRounding, CancelOrder, ConfirmOrder, Refresh
 from connectors.odoo import connector
 from tests.connectors.contract import ConnectorContract
-from tests.connectors.odoo.conftest import MUG, charge, customer, issue, line, order
+from tests.connectors.odoo.conftest import MUG, amendment, charge, customer, issue, line, order
 
 PRODUCT = b'{"id":2,"default_code":"T-A","name":"Sku A","barcode":false,"type":"consu","active":true,"write_date":"2026-01-23 05:53:04"}'
 
@@ -15,8 +15,14 @@ class TestContract(ConnectorContract):
     commands = (
         customer(),
         order(1, line(11, MUG, 1, "1.00", ""), charges=(charge(1, "shipping", "1.00"),)),
-        AddRounding(order_id=1, amount=Decimal("0.01")),
-        ConfirmOrder(order_id=1),
+        amendment(1, line(11, MUG, 1, "1.00", "")),
+        CancelOrder(order_id=1, booking_id=1),
+        AddRounding(order_id=1, booking_id=1, amount=Decimal("0.01")),
+        ConfirmOrder(order_id=1, booking_id=1),
         issue(1, 1, (11, MUG, 1)),
         Refresh(entity="sku", external_id="2"),
     )
+
+
+class TestContractOverJsonRpc(TestContract):
+    settings = {"url": "https://odoo.example", "database": "shop", "api": "jsonrpc", "login": "engine"}

@@ -101,7 +101,7 @@ def test_before_confirmation_it_waits(desk: Desk) -> None:
 
 def test_after_somebody_booked_it_by_hand_a_person_decides(desk: Desk) -> None:
     desk.confirmed(order())
-    desk.odoo.business.validate([1], {})
+    desk.odoo.business.stock.validate([1], {})
     [receipt] = desk.send(issue(1, 1, *BOTH))
     assert isinstance(receipt.error, Refused)
     assert receipt.error.reason == "nothing_open"
@@ -189,7 +189,7 @@ def test_a_lost_answer_in_the_middle_goes_on_where_it_stood(three_steps: Desk) -
 
 
 def test_without_a_tracking_field_the_note_has_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(goods_issue, "_has_tracking", lambda session: False)
+    monkeypatch.setattr(goods_issue, "has_tracking", lambda session: False)
     desk.confirmed(order())
     desk.send(issue(1, 1, *BOTH))
     [picking] = desk.orders()[0]["pickings"]

@@ -1,12 +1,15 @@
 """What Odoo's answers mean: recorded ones, and those of things in front of it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from connectors.base import Response
+from connectors.base import Response, Session
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
-from connectors.odoo.transport import judge, trouble
+from connectors.odoo.answers import trouble
+from connectors.odoo.settings import Settings
+from connectors.odoo.transport import call
 from connectors.simulation import Fault
 from tests.connectors.odoo.conftest import Desk, answer, customer, order
 
@@ -57,9 +60,22 @@ def test_an_answer_that_is_not_odoos(status: int, body: bytes, kind: type[SyncEr
     assert status != 429 or error.after == 7  # type: ignore[attr-defined]
 
 
+class Says:
+    """A way out that always brings this answer."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    def request(self, method: str, url: str, **more: Any) -> Response:
+        return self.response
+
+
 def failure(response: Response) -> SyncError:
+    """What a call over /json/2 makes of this answer."""
+    settings = Settings(url="https://odoo.example", database="shop", api="json2")
+    session = Session("odoo1", settings, {"api_key": ["k"]}, Says(response), lambda: datetime.now(UTC))
     with pytest.raises(SyncError) as caught:
-        judge(response, list[Any])
+        call(session, "res.partner", "read", list[Any], ids=[1])
     return caught.value
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from canonical.commands import RequestFulfilment, RequestLine
+from canonical.commands import ChangeRequest, RequestFulfilment, RequestLine
 from canonical.types import Address
 from connectors import signing
 from connectors.base import Session
@@ -21,6 +21,8 @@ class TestContract(ConnectorContract):
     samples = {
         "request.accepted": b'{%b,"partner_reference":"W-9","note":"today"}' % SAID,
         "request.rejected": b'{%b,"reason":"full","partner_reference":"W-9"}' % SAID,
+        "change.accepted": b'{%b,"change":1,"reason":"in time"}' % SAID,
+        "change.rejected": b'{%b,"change":2,"reason":"packed"}' % SAID,
         "execution.picking": b"{%b}" % SAID,
         "execution.picked": b"{%b,%b}" % (SAID, LINES),
         "execution.packed": b"{%b,%b}" % (SAID, LINES),
@@ -38,6 +40,17 @@ class TestContract(ConnectorContract):
             ship_to=Address(first_name="Ada"),
             lines=(RequestLine(line_id=7, sku="A", name="Apple", units=2),),
             requested_at=datetime(2026, 1, 31, tzinfo=UTC),
+        ),
+        ChangeRequest(
+            change_id=1,
+            request_id=1,
+            order_id=1,
+            reference="WEB-1-F1",
+            number=1,
+            kind="cancel",
+            ship_to=Address(first_name="Ada"),
+            lines=(),
+            asked_at=datetime(2026, 1, 31, tzinfo=UTC),
         ),
     )
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from canonical.facts import ExecutionReported, Fact, RequestAnswered, ShipmentStated
+from canonical.facts import ChangeAnswered, ExecutionReported, Fact, RequestAnswered, ShipmentStated
 from canonical.types import Parcel, Units
 from connectors.base import Envelope, Malformed
 from connectors.partner import connector
@@ -29,6 +29,18 @@ def test_accepted() -> None:
 def test_rejected() -> None:
     assert read("request.rejected", {**SAID, "reason": "full"}) == [
         RequestAnswered(occurred_at=AT, request="F-1", answer="rejected", reason="full")
+    ]
+
+
+def test_a_change_is_accepted() -> None:
+    assert read("change.accepted", {**SAID, "change": 2}) == [
+        ChangeAnswered(occurred_at=AT, request="F-1", number=2, answer="accepted")
+    ]
+
+
+def test_a_change_is_rejected() -> None:
+    assert read("change.rejected", {**SAID, "change": 1, "reason": "packed"}) == [
+        ChangeAnswered(occurred_at=AT, request="F-1", number=1, answer="rejected", reason="packed")
     ]
 
 
@@ -79,6 +91,14 @@ def test_without_a_time_it_happened_when_we_heard_of_it() -> None:
     [
         ("request.accepted", b"{}", "request: is missing"),
         ("request.rejected", b'{"request":"F"}', "reason: is missing"),
+        ("change.accepted", b'{"request":"F"}', "change: is missing"),
+        ("change.accepted", b'{"change":1}', "request: is missing"),
+        ("change.accepted", b'{"request":"F","change":0}', "change: must be at least 1"),
+        ("change.accepted", b'{"request":"F","change":32768}', "change: must be at most 32767"),
+        ("change.accepted", b'{"request":"F","change":"1"}', "change: must be a whole number, not text"),
+        ("change.accepted", b'{"request":"F","change":1,"note":""}', "note: is not a field of this message"),
+        ("change.rejected", b'{"request":"F","change":1}', "reason: is missing"),
+        ("change.rejected", b'{"request":"F","change":1,"reason":""}', "reason: must not be empty"),
         ("request.accepted", b'{"request":"F","refrence":1}', "refrence: is not a field of this message"),
         ("execution.short", b'{"lines":[]}', "lines: must have at least one entry"),
         ("execution.short", b'{"lines":[{"units":0,"sku":"A"}]}', "lines[0].units: must be at least 1"),

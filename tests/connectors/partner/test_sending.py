@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from canonical.commands import RequestFulfilment, RequestLine
-from canonical.types import Address
+from canonical.commands import ChangeRequest, RequestFulfilment, RequestLine
+from canonical.types import Address, ChangeKind
 from connectors import signing
 from connectors.base import Job, Receipt, Session
 from connectors.errors import Misconfigured, Refused, Retry, SyncError
@@ -37,13 +37,38 @@ def job(number: int = 1, location: str = "W1") -> Job:
         ),
         requested_at=REQUESTED,
         shipping_method="flat_rate",
+        carrier="DHL",
+        service="parcel",
+        purpose_text="reship",
     )
     return Job(number, command.purpose, command)
 
 
+def change(number: int = 1, kind: ChangeKind = "amend", request: int = 1) -> Job:
+    command = ChangeRequest(
+        change_id=100 + number,
+        request_id=request,
+        order_id=1,
+        reference=f"WEB-{request}-F1",
+        number=number,
+        kind=kind,
+        lines=(RequestLine(line_id=11, sku="A", name="Äpfel", units=2),),
+        ship_to=Address(first_name="Zoë", line1="Weg 2", country="DE"),
+        shipping_method="express",
+        carrier="UPS",
+        service="air",
+        note="ring twice",
+        asked_at=REQUESTED,
+        reason="edited in the shop",
+    )
+    return Job(100 + number, command.purpose, command)
+
+
 @pytest.fixture
 def partner() -> Iterator[Warehouse]:
-    with Warehouse(secrets=[SECRET], behaviour=lambda data: "silent") as warehouse:
+    with Warehouse(
+        secrets=[SECRET], behaviour=lambda data: "silent", answers=lambda data: "silent_changes"
+    ) as warehouse:
         yield warehouse
 
 
@@ -58,7 +83,7 @@ def session(partner: Warehouse) -> Callable[..., Session]:
 
 
 def send(session: Session, *jobs: Job) -> list[Receipt]:
-    return list(connector.sends[RequestFulfilment].send(session, jobs))
+    return list(connector.sends[type(jobs[0].command)].send(session, jobs))
 
 
 def outcome(receipt: Receipt) -> tuple[type[SyncError] | None, bool]:
@@ -72,6 +97,7 @@ def test_the_partner_holds_exactly_what_was_asked(partner: Warehouse, session: C
             "reference": "WEB-1-F1",
             "order_reference": "WEB-1",
             "location": "W1",
+            "purpose": "reship",
             "ship_to": {
                 "first_name": "Zoë", "last_name": "", "company": "", "line1": "Weg 1", "line2": "", "postcode": "", "city": "",
                 "state": "", "country": "DE", "phone": "", "email": "",
@@ -81,10 +107,76 @@ def test_the_partner_holds_exactly_what_was_asked(partner: Warehouse, session: C
                 {"line": "12", "sku": "B", "name": "", "units": 1},
             ],
             "shipping_method": "flat_rate",
+            "carrier": "DHL",
+            "service": "parcel",
             "note": "",
             "requested_at": "2026-05-01T12:00:00.250000Z",
         }
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        ("amend", "amendment_requested"),
+        ("cancel", "cancellation_requested"),
+        ("hold", "hold_requested"),
+        ("resume", "resume_requested"),
+    ],
+)
+def test_a_change_says_the_whole_request_as_it_should_be(
+    partner: Warehouse, session: Callable[..., Session], kind: ChangeKind, event: str
+) -> None:
+    partner.faults.add(Fault(do="answer", status=202))
+    assert send(session(), change(2, kind)) == [
+        Receipt(102, state="sent", external_id="WEB-1-F1/changes/2", evidence="answered 202")
+    ]
+    assert partner.seen[0].headers["webhook-id"] == "request_change:102"
+    assert partner.seen[0].json() == {
+        "type": f"fulfilment_request.{event}",
+        "timestamp": "2026-05-01T12:00:00.250000Z",
+        "data": {
+            "reference": "WEB-1-F1",
+            "change": 2,
+            "reason": "edited in the shop",
+            "ship_to": {
+                "first_name": "Zoë", "last_name": "", "company": "", "line1": "Weg 2", "line2": "", "postcode": "", "city": "",
+                "state": "", "country": "DE", "phone": "", "email": "",
+            },
+            "lines": [{"line": "11", "sku": "A", "name": "Äpfel", "units": 2}],
+            "shipping_method": "express",
+            "carrier": "UPS",
+            "service": "air",
+            "note": "ring twice",
+            "asked_at": "2026-05-01T12:00:00.250000Z",
+        },
+    }  # fmt: skip
+
+
+def test_a_change_is_heard_once_and_of_a_known_request_only(
+    partner: Warehouse, session: Callable[..., Session]
+) -> None:
+    send(session(), job())
+    receipts = send(session(), change(kind="hold"), change(request=2), change(kind="hold"))
+    assert [outcome(r) for r in receipts] == [(None, False), (Refused, False), (None, False)]
+    assert receipts[1].error and receipts[1].error.words == "The partner refused the request: We do not know WEB-2-F1."
+    assert (partner.state()["requests"]["WEB-1-F1"]["changes"].keys(), partner.state()["doubles"]) == ({"1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, {"detail": "We do not know F1."}, Refused), (409, {"detail": "We do not know F1."}, Refused),
+        (410, {"detail": "We do not know F1."}, Refused), (404, "Not found", Misconfigured),
+        (410, "<html>", Misconfigured), (409, "", Refused), (403, {"detail": "no"}, Misconfigured),
+    ],
+)  # fmt: skip
+def test_not_there_said_in_words_is_about_the_one_change(
+    partner: Warehouse, session: Callable[..., Session], status: int, body: object, error: type[SyncError]
+) -> None:
+    partner.faults.add(Fault(do="answer", status=status, body=body, count=1), Fault(do="answer", status=202))
+    outcomes = [outcome(r)[0] for r in send(session(), change(1), change(1, request=2))]
+    assert outcomes == [error, error if error is Misconfigured else None]
 
 
 def test_a_lost_answer_is_unknown_and_the_repetition_changes_nothing(

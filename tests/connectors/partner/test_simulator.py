@@ -1,49 +1,14 @@
 """The simulated warehouse works like one: it reports every step, repeats what was not taken, and survives a restart."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from connectors.partner.reading import SHAPES, stated
 from connectors.partner.simulator import BEHAVIOURS, Warehouse
-from connectors.simulation import Answer, Fault, Request, Simulator, wait_until
+from connectors.simulation import Fault, wait_until
 
-DATA = {
-    "reference": "F-1", "order_reference": "WEB-1", "location": "W1",
-    "lines": [{"line": "11", "sku": "A", "units": 3}, {"line": "12", "sku": "A", "units": 1}],
-}  # fmt: skip
-TOPICS = {"accept": "request.accepted", "reject": "request.rejected", "shipments": "shipment.shipped"}
-
-
-class Api(Simulator):
-    """Our API as a partner sees it: takes what has the right shape, once per key."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[tuple[str, str]] = []
-        self.taken: dict[str, tuple[str, dict[str, Any]]] = {}
-        self.routes.add("POST", "/fulfilment-requests/<reference>/<verb>", self._hear)
-
-    def _hear(self, request: Request, reference: str, verb: str) -> Answer:
-        topic = TOPICS.get(verb, f"execution.{verb}")
-        assert topic in SHAPES
-        stated(topic, request.body, self.now())
-        self.said.append((reference, verb))
-        self.taken.setdefault(request.headers["idempotency-key"], (verb, msgspec.json.decode(request.body)))
-        return Answer(202, {"received": True})
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    with Api() as api:
-        yield api
-
-
-def warehouse(api: Api, behaviour: str = "normal", store: Path | None = None) -> Warehouse:
-    return Warehouse(api=api.url, key="k", behaviour=lambda data: behaviour, store=store)
+from .api import DATA, Api, warehouse
 
 
 def work(api: Api, behaviour: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 from datetime import UTC, datetime
 
-from canonical.commands import CompleteOrder, Refresh, SendTracking
+from canonical.commands import CancelShopOrder, CompleteOrder, Refresh, RemindPayment, SendTracking
 from canonical.types import Parcel, Units
 from connectors.woocommerce import connector
 from tests.connectors.contract import ConnectorContract
-from tests.connectors.woocommerce.conftest import delivered
+from tests.connectors.woocommerce.conftest import delivered, recorded
 
 ORDER = delivered("0022_order.created")[0].body
 PRODUCT = delivered("0025_product.updated")[0].body
@@ -23,7 +23,9 @@ class TestContract(ConnectorContract):
         **{f"customer.{event}": CUSTOMER for event in ("created", "updated", "read")},
         **{f"coupon.{event}": COUPON for event in ("created", "updated", "deleted", "restored")},
         **{f"{subject}.deleted": DELETED for subject in ("order", "product", "customer")},
-        **{f"{subject}.missing": MISSING for subject in ("order", "product", "customer")},
+        **{f"{subject}.missing": MISSING for subject in ("order", "product", "customer", "refund")},
+        "refund.read": b'{"order":138,"refund":' + recorded("order_refund_partial_restock") + b"}",
+        "order.listed": b'{"first":1,"last":9,"rows":[{"id":7,"status":"trash","total":"5.00"}]}',
         "action": b'{"action":"woocommerce_add_to_cart","arg":"x"}',
     }
     commands = (
@@ -37,5 +39,7 @@ class TestContract(ConnectorContract):
             lines=(Units(units=1, line="3"),),
             shipped_at=datetime(2026, 1, 31, tzinfo=UTC),
         ),
-        CompleteOrder(order_id=1),
+        CancelShopOrder(order_id=1, status_text="on-hold", reason="Not paid."),
+        RemindPayment(order_id=1, text="Please pay.", due_at=datetime(2026, 1, 31, tzinfo=UTC)),
+        CompleteOrder(order_id=1, happened_at=datetime(2026, 1, 31, tzinfo=UTC)),
     )

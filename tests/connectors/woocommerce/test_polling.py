@@ -1,11 +1,14 @@
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from connectors.base import Page, Session
+from canonical.facts import Fact, RangeListed
+from connectors.base import Envelope, Heard, Page, Session
 from connectors.errors import Misconfigured, Retry
 from connectors.simulation import Answer, Fault, Request
 from connectors.woocommerce import connector
@@ -24,6 +27,21 @@ def poll(session: Session, feed: str, cursor: str = "") -> tuple[list[int], str]
         cursor = page.cursor
         if not page.more:
             return heard, cursor
+
+
+def run(session: Session, feed: str, cursor: str = "") -> tuple[list[Heard], str]:
+    """One whole run: what was heard, and the cursor behind it."""
+    told: list[Heard] = []
+    while True:
+        page = connector.polls[feed](session, cursor)
+        told, cursor = [*told, *page.heard], page.cursor
+        if not page.more:
+            return told, cursor
+
+
+def read(one: Heard) -> Sequence[Fact]:
+    """What the inbox would make of it."""
+    return connector.reads[one.topic](Envelope(one.topic, one.body, datetime.now(UTC), one.asked_at))
 
 
 def age(shop: Shop, seconds: int = 3_600) -> None:
@@ -167,6 +185,192 @@ def test_the_same_order_has_a_new_key_in_a_new_run_only(shop: Shop, session: Ses
     assert one.heard[0].key != other.heard[0].key
 
 
+# ---- refunds
+def give_back(shop: Shop, order: int, amount: str = "1.00") -> int:
+    """Staff refund an amount; returns the refund's id."""
+    said = {"amount": amount, "api_refund": False, "api_restock": False}
+    request = Request("POST", f"/wp-json/wc/v3/orders/{order}/refunds", "", {}, json.dumps(said).encode())
+    return int(super(Shop, shop).handle(request).body["id"])
+
+
+def test_refunds_are_heard_with_their_orders_once(shop: Shop) -> None:
+    first, second = shop.place(2)
+    refunds = {str(give_back(shop, order)): str(order) for order in (first, second, first)}
+    session = visit(shop, start_at=LONG_AGO, page_size=2, overlap=0)
+    told, cursor = run(session, "refunds")
+    facts = [fact for one in told for fact in read(one)]
+    assert {fact.ref: fact.order_ref for fact in facts} == refunds
+    for refund in shop.refunds.values():
+        refund["date_created_gmt"] = "2026-01-01T00:00:00"
+    session.now = lambda: datetime.now(UTC) + timedelta(minutes=1)
+    fresh = give_back(shop, second)
+    told, _ = run(session, "refunds", cursor)
+    assert [fact.ref for one in told for fact in read(one)] == [str(fresh)]
+
+
+def test_a_shop_that_lists_no_refunds_says_nothing(shop: Shop, session: Session) -> None:
+    shop.faults.add(
+        Fault(do="answer", path="/refunds", status=404, body={"code": "rest_no_route", "message": "No route."})
+    )
+    assert connector.polls["refunds"](session, "") == Page((), "", more=False)
+
+
+# ---- customers
+def register(shop: Shop, count: int) -> list[int]:
+    known = set(shop.customers)
+    for _ in range(count):
+        shop._new_customer(random.Random(len(shop.customers)))
+    return sorted(set(shop.customers) - known)
+
+
+def test_customers_are_all_heard_then_only_new_ones(shop: Shop, session: Session) -> None:
+    register(shop, 230)
+    heard, cursor = poll(session, "customers")
+    assert heard == sorted(shop.customers)
+    assert poll(session, "customers", cursor)[0] == []
+    fresh = register(shop, 3)
+    heard, cursor = poll(session, "customers", cursor)
+    assert heard == fresh
+    assert poll(session, "customers", cursor)[0] == []
+
+
+def test_customers_are_read_again_after_a_day_a_page_at_a_time(shop: Shop, session: Session) -> None:
+    register(shop, 150)
+    _, cursor = poll(session, "customers")
+    session.now = lambda: datetime.now(UTC) + timedelta(hours=25)
+    pages = []
+    for _ in range(3):
+        page, cursor = poll(session, "customers", cursor)
+        pages.append(len(page))
+    assert pages == [100, len(shop.customers) - 100, 0]
+
+
+@pytest.mark.parametrize("gone", [1, 60, 130])
+def test_no_customer_is_skipped_when_others_vanish(shop: Shop, session: Session, gone: int) -> None:
+    register(shop, 330)
+    wanted = sorted(shop.customers)
+    page = connector.polls["customers"](session, "")
+    page = connector.polls["customers"](session, page.cursor)
+    for number in wanted[:gone]:
+        shop.store.delete("customers", number)
+    heard, cursor = poll(session, "customers", page.cursor)
+    assert set(heard) >= set(wanted[199:])
+    fresh = register(shop, 1)
+    for number in wanted[200:320]:
+        shop.store.delete("customers", number)
+    assert poll(session, "customers", cursor)[0] == fresh
+
+
+# ---- sweep
+def swept(session: Session, cursor: str = "") -> tuple[list[RangeListed], str]:
+    """One whole round, a page per poll."""
+    ranges: list[RangeListed] = []
+    while not json.loads(cursor or "{}").get("over"):
+        told, cursor = run(session, "sweep", cursor)
+        ranges += [fact for one in told for fact in read(one) if isinstance(fact, RangeListed)]
+    return ranges, cursor
+
+
+def rows(ranges: list[RangeListed]) -> dict[str, tuple[str, Decimal | None]]:
+    return {row.ref: (row.status_text, row.total) for one in ranges for row in one.listed}
+
+
+def held(shop: Shop) -> dict[str, tuple[str, Decimal]]:
+    return {str(number): (order["status"], Decimal(order["total"])) for number, order in shop.orders.items()}
+
+
+def test_a_sweep_lists_every_order_and_the_trash(shop: Shop, session: Session) -> None:
+    ids = shop.place(260)
+    for number in (*ids[3:150:7], ids[-1]):
+        shop.trash(number)
+    shop.store.delete("orders", ids[50])
+    ranges, _ = swept(session)
+    assert rows(ranges) == held(shop)
+    assert ranges[0].first == 1
+    assert [one.first for one in ranges[1:]] == [one.last + 1 for one in ranges[:-1]]
+    assert ranges[-1].last == ids[-1]
+    assert all(one.first <= int(row.ref) <= one.last for one in ranges for row in one.listed)
+
+
+def test_a_sweep_of_a_shop_with_much_trash(shop: Shop, session: Session) -> None:
+    ids = shop.place(230)
+    for number in ids[:215]:
+        shop.trash(number)
+    ranges, _ = swept(session)
+    assert rows(ranges) == held(shop)
+
+
+def test_one_page_per_poll_and_a_round_a_day(shop: Shop, session: Session) -> None:
+    shop.place(150)
+    first = connector.polls["sweep"](session, "")
+    second = connector.polls["sweep"](session, first.cursor)
+    assert [(len(page.heard), page.more) for page in (first, second)] == [(1, False)] * 2
+    third = connector.polls["sweep"](session, second.cursor)
+    assert third == Page((), second.cursor, more=False)
+    session.now = lambda: datetime.now(UTC) + timedelta(hours=25)
+    again = connector.polls["sweep"](session, third.cursor)
+    assert len(again.heard) == 1
+    assert [fact.first for fact in read(again.heard[0]) if isinstance(fact, RangeListed)] == [1]
+
+
+def test_the_last_order_of_all_is_missed_by_the_next_round(shop: Shop, session: Session) -> None:
+    *_, last = shop.place(3)
+    _, cursor = swept(session)
+    shop.trash(last, force=True)
+    session.now = lambda: datetime.now(UTC) + timedelta(hours=25)
+    told, _ = run(session, "sweep", cursor)
+    ((fact,),) = [read(one) for one in told]
+    assert isinstance(fact, RangeListed)
+    assert fact.last == last and rows([fact]) == held(shop)
+
+
+def test_an_empty_shop_is_swept_in_silence(shop: Shop, session: Session) -> None:
+    page = connector.polls["sweep"](session, "")
+    assert (list(page.heard), page.more) == ([], False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_sweep_lists_what_stays_whatever_moves_meanwhile(shop: Shop, session: Session, seed: int) -> None:
+    """Between two pages orders are deleted, trashed and placed. Every order that was there all the time and in one list is listed."""
+    ids, rng, cursor = shop.place(420), random.Random(seed), ""
+    moved: set[int] = set()
+    turns = 0
+    ranges: list[RangeListed] = []
+    while not json.loads(cursor or "{}").get("over"):
+        page = connector.polls["sweep"](session, cursor)
+        ranges += [fact for one in page.heard for fact in read(one) if isinstance(fact, RangeListed)]
+        cursor = page.cursor
+        if (turns := turns + 1) > 8:
+            assert turns < 20
+            continue
+        chosen = rng.sample([n for n in ids if n not in moved], 40)
+        moved |= set(chosen)
+        for number in chosen[:30]:
+            shop.trash(number, force=True)
+        for number in chosen[30:]:
+            shop.trash(number)
+        shop.place(1)
+    assert set(rows(ranges)) >= {str(n) for n in ids if n not in moved}
+    assert [one.first for one in ranges[1:]] == [one.last + 1 for one in ranges[:-1]]
+
+
+@pytest.mark.parametrize("hidden", [1, 99, 100, 130])
+def test_orders_a_plugin_hides_do_not_stop_a_sweep(shop: Shop, session: Session, hidden: int) -> None:
+    ids = shop.place(320)
+    unseen = set(ids[100 - hidden % 100 : 100 - hidden % 100 + hidden])
+    whole = shop.handle
+
+    def hide(request: Request) -> Answer:
+        answer = whole(request)
+        if isinstance(answer.body, list):
+            answer.body[:] = [row for row in answer.body if row["id"] not in unseen]
+        return answer
+
+    shop.handle = hide  # type: ignore[method-assign]
+    ranges, _ = swept(session)
+    assert set(rows(ranges)) == {str(number) for number in ids} - {str(number) for number in unseen}
+
+
 @pytest.mark.parametrize(
     ("fault", "words", "after"),
     [
@@ -190,10 +394,10 @@ def test_what_passes_is_tried_again(
 
 def test_a_wrong_key_and_a_wrong_secret_are_told_apart(shop: Shop, session: Session) -> None:
     session.secrets = {"consumer_key": ["ck_other"], "consumer_secret": ["cs_other"]}
-    with pytest.raises(Misconfigured, match="does not know our consumer key"):
+    with pytest.raises(Misconfigured, match="rejects our key: Consumer key is invalid"):
         poll(session, "orders")
     session.secrets = {"consumer_key": [shop.key], "consumer_secret": ["cs_other"]}
-    with pytest.raises(Misconfigured, match="Consumer secret is invalid"):
+    with pytest.raises(Misconfigured, match="rejects our key: Invalid signature"):
         poll(session, "orders")
     session.secrets = {}
     with pytest.raises(Misconfigured, match="are not set"):

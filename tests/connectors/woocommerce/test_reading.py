@@ -4,9 +4,23 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from canonical.facts import CustomerStated, Fact, Gone, OrderStated, SkuStated, Vanished
-from canonical.types import Address, Charge, Coupon, Line, PaymentStatement, Tax
+from canonical.facts import CustomerStated, Fact, Gone, OrderStated, RangeListed, RefundStated, SkuStated, Vanished
+from canonical.types import (
+    Address,
+    Charge,
+    Coupon,
+    Line,
+    Listed,
+    Meta,
+    PaymentStatement,
+    RefundedLine,
+    RefundMention,
+    Tax,
+    Tender,
+)
 from connectors.base import Envelope, Malformed
 from connectors.woocommerce import connector
 from tests.connectors.woocommerce.conftest import delivered, recorded
@@ -70,6 +84,7 @@ def test_a_storefront_order() -> None:
             billing=Address(**{**{f: getattr(home, f) for f in home.__struct_fields__}, "email": "shopper@example.com"}),
             shipping=home,
             payment=PaymentStatement(method="cod", title="Cash on delivery"),
+            meta=(Meta(key="is_vat_exempt", value="no"),),
             note="leave at door",
         )
     ]  # fmt: skip
@@ -181,6 +196,300 @@ def test_a_negative_fee_is_a_discount() -> None:
         ref="9", kind="fee", title="Loyalty", total=Decimal("-1.50"),
         taxes=(Tax(code=BTW, rate=Decimal(21), amount=Decimal("-0.32")),),
     )  # fmt: skip
+
+
+def metas(**texts: Any) -> list[dict[str, Any]]:
+    return [{"id": number, "key": key, "value": value} for number, (key, value) in enumerate(texts.items())]
+
+
+# ---- money that is exact
+def test_yen_have_no_decimals() -> None:
+    item = {
+        **order()["line_items"][0],
+        "subtotal": "4000",
+        "total": "3600",
+        "total_tax": "360",
+        "taxes": [{"id": 1, "total": "360"}],
+    }
+    fact = stated(order(currency="JPY", total="3960", total_tax="360", line_items=[item], shipping_lines=[]))
+    assert (fact.currency, fact.total, fact.lines[0].subtotal, fact.lines[0].total) == (
+        "JPY", Decimal(4000) - 40, Decimal(4000), Decimal(3600),
+    )  # fmt: skip
+    assert fact.lines[0].tax == 360
+
+
+def test_several_rates_on_one_line_stay_apart() -> None:
+    rates = [
+        {"rate_id": 7, "rate_code": "CA-GST-1", "rate_percent": 5},
+        {"rate_id": 8, "rate_code": "CA-QC-QST-2", "rate_percent": "9.975"},
+    ]
+    said = {**line(taxes=[{"id": 7, "total": "1.03"}, {"id": 8, "total": "2.060875"}]), "tax_lines": rates}
+    assert stated(said).lines[0].taxes == (
+        Tax(code="CA-GST-1", rate=Decimal(5), amount=Decimal("1.03")),
+        Tax(code="CA-QC-QST-2", rate=Decimal("9.975"), amount=Decimal("2.060875")),
+    )
+
+
+def test_an_exempt_line_has_no_taxes_and_one_of_zero_percent_has_one_of_nothing() -> None:
+    assert stated(line(taxes=[], total_tax="0.00")).lines[0].taxes == ()
+    zero = [{"rate_id": 3, "rate_code": "REVERSE CHARGE-1", "rate_percent": 0}]
+    said = {**line(taxes=[{"id": 3, "total": "0"}]), "tax_lines": zero}
+    assert stated(said).lines[0].taxes == (Tax(code="REVERSE CHARGE-1", rate=Decimal(0), amount=Decimal(0)),)
+
+
+@pytest.mark.parametrize("method", ["flat_rate", "flat_rate:3"])
+def test_a_shipping_method_is_its_id_without_the_instance(method: str) -> None:
+    charge = {"id": 9, "method_id": method, "instance_id": "3", "method_title": "PostNL", "total": "4.95"}
+    assert [(c.code, c.title) for c in stated(order(shipping_lines=[charge])).charges] == [("flat_rate", "PostNL")]
+
+
+# ---- refunds
+def test_an_order_names_its_refunds() -> None:
+    assert stated(recorded("order_after_partial_refund")).refunds == (
+        RefundMention(ref="139", amount=Decimal("12.50")),
+    )
+    assert stated(recorded("order_after_full_refund")).refunds == (RefundMention(ref="164", amount=Decimal("34.00")),)
+    assert stated(order(refunds=None)).refunds == ()
+
+
+def refund(**changes: Any) -> dict[str, Any]:
+    """The recorded partial refund as we wrap it, changed."""
+    return {"order": 138, "refund": {**json.loads(recorded("order_refund_partial_restock")), **changes}}
+
+
+PARTIAL = RefundStated(
+    occurred_at=datetime(2026, 11, 23, 4, 24, 25, tzinfo=UTC),
+    ref="139",
+    order_ref="138",
+    amount=Decimal("12.50"),
+    reason="one mug broken",
+    lines=(RefundedLine(line="3", units=1, total=Decimal("10.33"), tax=Decimal("2.17")),),
+)
+
+
+def test_a_refund_of_one_unit() -> None:
+    assert read("refund.read", refund(), NOW) == [PARTIAL]
+    (listed,) = json.loads(recorded("refunds_global_list"))
+    assert read("refund.read", {"order": listed["parent_id"], "refund": listed}, NOW) == [PARTIAL]
+
+
+def test_a_refund_of_an_amount_only() -> None:
+    (fact,) = read("refund.read", {"order": "162", "refund": json.loads(recorded("order_refund_full"))}, NOW)
+    assert isinstance(fact, RefundStated)
+    assert (fact.ref, fact.order_ref, fact.amount, fact.lines) == ("164", "162", Decimal("34.00"), ())
+
+
+def test_money_without_units_is_a_line_of_no_units() -> None:
+    (item,) = refund()["refund"]["line_items"]
+    (fact,) = read("refund.read", refund(line_items=[{**item, "quantity": 0}, {**item, "meta_data": []}]))
+    assert isinstance(fact, RefundStated)
+    assert [(each.line, each.units, each.total) for each in fact.lines] == [("3", 0, Decimal("10.33"))]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"order": 138}, "The refund is missing."),
+        ({**refund(), "order": 0}, "The order of refund 139 is missing."),
+        (refund(amount=None), "The amount of refund 139 is missing."),
+        (refund(amount="12,50"), "The amount of refund 139 should be an amount like 12.50, but is “12,50”."),
+        (
+            refund(line_items=[{"quantity": "-0.5", "meta_data": metas(_refunded_item_id="3")}]),
+            "The quantity of line 3 in refund 139 should be a whole number, but is 0.5.",
+        ),
+        (order(refunds=[{"id": 1}]), "The total of refund 1 of order 165 is missing."),
+        (order(refunds=[{"total": "-1"}]), "The id of a refund of order 165 is missing."),
+    ],
+)
+def test_what_is_wrong_with_a_refund_is_said(body: dict[str, Any], words: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        read("refund.read" if "order" in body else "order.read", body)
+    assert str(caught.value) == words
+
+
+def test_a_refund_that_was_deleted_is_gone() -> None:
+    body = b'{"id":"139","at":1795408200,"code":"woocommerce_rest_invalid_order_refund_id"}'
+    assert read("refund.missing", body, NOW) == [
+        Gone(occurred_at=NOW, ref="139", version=1795408200, read_at=NOW, entity="refund")
+    ]
+
+
+# ---- meta
+def test_texts_of_plugins_are_kept_and_their_private_ones_are_not() -> None:
+    said = [
+        *metas(gift_wrap="yes", delivery_date="2026-12-24", _channel="lab", _billing_eu_vat_number=" DE123 ", weight=1.5, urgent=True),
+        *metas(_wc_other_x="no", **{"_wc_other/vat/number": "NL1"}, note="x" * 301, empty="", nothing=None, list=[1], map={"a": 1}),
+        *metas(gift_wrap="no", **{"k" * 101: "long"}),
+        "not an entry", {"key": 7, "value": "x"}, {"value": "x"},
+    ]  # fmt: skip
+    assert [(m.key, m.value) for m in stated(order(meta_data=said)).meta] == [
+        ("_billing_eu_vat_number", "DE123"), ("_wc_other/vat/number", "NL1"), ("delivery_date", "2026-12-24"),
+        ("gift_wrap", "yes"), ("urgent", "true"), ("weight", "1.5"),
+    ]  # fmt: skip
+
+
+def test_no_more_than_fifty_texts_are_kept() -> None:
+    said = metas(**{f"key{number:03d}": "x" for number in range(80)})
+    assert [m.key for m in stated(order(meta_data=said)).meta] == [f"key{number:03d}" for number in range(50)]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "key", "value", "amount", "x"]), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(meta=anything, cards=anything, coupon=anything)
+def test_whatever_plugins_write_the_order_is_read_or_malformed(meta: Any, cards: Any, coupon: Any) -> None:
+    coupons = [{"code": "x", "discount": "1.00", "meta_data": meta}]
+    body = order(meta_data=[*metas(smart_coupons_contribution=coupon), meta], gift_cards=cards, coupon_lines=coupons)
+    try:
+        fact = stated(body)
+    except Malformed as error:
+        assert str(error)
+        return
+    assert all(len(m.key) <= 100 and len(m.value) <= 300 for m in fact.meta)
+    assert fact.total >= Decimal("30.99") and all(tender.amount > 0 for tender in fact.tenders)
+
+
+# ---- payment
+PLACED = datetime(2026, 11, 23, 4, 28, 56, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"_stripe_charge_captured": "no"},
+        {"_intention_status": "requires_capture"},
+        {"_ppcp_paypal_intent": "AUTHORIZE", "_ppcp_paypal_captured": "false"},
+        {"_wc_authorize_net_cim_credit_card_charge_captured": "no"},
+    ],
+)
+@pytest.mark.parametrize("paid", [None, "2026-11-23T05:00:00"])
+def test_money_a_gateway_only_reserved_is_not_paid(marks: dict[str, str], paid: str | None) -> None:
+    """Moving such an order to processing sets a payment date in the shop whether or not the capture went well."""
+    payment = stated(order(meta_data=metas(**marks), date_paid_gmt=paid)).payment
+    assert (payment.paid_at, payment.authorised_at) == (None, PLACED)
+
+
+@pytest.mark.parametrize(
+    "marks", [{}, {"_stripe_charge_captured": "yes"}, {"_intention_status": "succeeded"}, {"_x_charge_captured": "no"}]
+)
+def test_money_that_was_captured_is_paid(marks: dict[str, str]) -> None:
+    payment = stated(
+        order(meta_data=metas(**marks), transaction_id="ch_1", date_paid_gmt="2026-11-23T05:00:00")
+    ).payment
+    assert (payment.paid_at, payment.authorised_at) == (datetime(2026, 11, 23, 5, tzinfo=UTC), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reserved"),
+    [
+        ({"status": "on-hold", "transaction_id": "8AB"}, True),
+        ({"status": "on-hold", "transaction_id": ""}, False),
+        ({"status": "pending", "transaction_id": "8AB"}, False),
+        ({"status": "on-hold", "transaction_id": "TX-1", "payment_method": "bacs"}, False),
+        ({"status": "cancelled", "meta_data": metas(_stripe_charge_captured="no")}, False),
+    ],
+)
+def test_an_order_on_hold_with_a_transaction_waits_for_its_capture(changes: dict[str, Any], reserved: bool) -> None:
+    said = order(**{"payment_method": "ppcp-gateway", "date_paid_gmt": None, **changes})
+    assert (stated(said).payment.authorised_at is not None) == reserved
+
+
+def test_a_capture_of_a_part_says_how_much() -> None:
+    marks = metas(_wc_square_credit_card_charge_captured="partial", _wc_square_credit_card_capture_total="10.00")
+    assert stated(order(meta_data=marks)).payment.captured == Decimal("10.00")
+
+
+# ---- money of another kind: lines 20.66 + 4.34, shipping 4.95 + 1.04
+def credit(code: str = "sc-7", **more: Any) -> dict[str, Any]:
+    return {"id": 9, "code": code, "discount": "10.00", "discount_tax": "0.00", "discount_type": "smart_coupon", **more}
+
+
+@pytest.mark.parametrize(
+    ("field", "entry", "ref"),
+    [
+        ("gift_cards", {"id": 43, "code": "AAAA-BBBB", "amount": 10}, "43"),
+        ("pw_gift_card_lines", {"id": 3, "card_number": "PW-1", "amount": "10.00"}, "3"),
+        ("pw_gift_card_lines", {"card_number": "PW-1", "amount": "10.00"}, "PW-1"),
+    ],
+)
+def test_a_gift_card_is_a_tender_and_the_order_costs_what_it_costs(field: str, entry: dict[str, Any], ref: str) -> None:
+    fact = stated(order(total="20.99", **{field: [entry]}))
+    assert fact.total == Decimal("30.99")
+    assert fact.tenders == (Tender(kind="gift_card", ref=ref, amount=Decimal(10)),)
+
+
+def test_a_gift_card_that_was_not_subtracted_pays_nothing() -> None:
+    fact = stated(order(gift_cards=[{"id": 43, "amount": "10.00"}]))
+    assert (fact.total, fact.tenders) == (Decimal("30.99"), ())
+
+
+def test_a_card_used_twice_is_one_tender() -> None:
+    fact = stated(order(total="15.99", gift_cards=[{"id": 43, "amount": "10.00"}, {"id": 43, "amount": "5.00"}]))
+    assert fact.tenders == (Tender(kind="gift_card", ref="43", amount=Decimal("15.00")),)
+
+
+def test_an_order_paid_with_a_gift_card_alone() -> None:
+    assert stated(order(total="0.00", gift_cards=[{"id": 43, "amount": "30.99"}])).total == Decimal("30.99")
+
+
+@pytest.mark.parametrize(
+    "coupon",
+    [
+        credit(),
+        credit(discount_type=None, meta_data=metas(coupon_info='[7,"sc-7","smart_coupon","50"]')),
+        credit(discount_type=None, discount="8.26", discount_tax="1.74"),
+    ],
+)
+def test_store_credit_after_tax_is_a_tender(coupon: dict[str, Any]) -> None:
+    used = metas(smart_coupons_contribution={"SC-7": 10})
+    fact = stated(
+        order(total="20.99", coupon_lines=[coupon], meta_data=used if coupon["discount_type"] is None else [])
+    )
+    assert fact.total == Decimal("30.99")
+    assert (fact.tenders, fact.coupons) == ((Tender(kind="store_credit", ref="sc-7", amount=Decimal("10.00")),), ())
+
+
+def test_store_credit_before_tax_has_lowered_the_lines_like_any_coupon() -> None:
+    fact = stated(order(coupon_lines=[credit()]))
+    assert (fact.total, fact.tenders) == (Decimal("30.99"), ())
+    assert fact.coupons == (Coupon(code="sc-7", discount=Decimal("10.00")),)
+
+
+def test_gift_card_store_credit_and_coupon_together() -> None:
+    plain = {"id": 8, "code": "save5", "discount": "5.00", "discount_type": "percent"}
+    fact = stated(order(total="15.99", gift_cards=[{"id": 4, "amount": "5.00"}], coupon_lines=[plain, credit()]))
+    assert fact.total == Decimal("30.99")
+    assert [tender.kind for tender in fact.tenders] == ["gift_card", "store_credit"]
+    assert fact.coupons == (Coupon(code="save5", discount=Decimal("5.00")),)
+
+
+def test_an_order_a_cent_off_stays_a_cent_off() -> None:
+    assert stated(order(total="20.98", gift_cards=[{"id": 43, "amount": "10.00"}])).total == Decimal("30.98")
+
+
+# ---- sweeps
+def test_a_page_of_a_sweep() -> None:
+    rows = [
+        {"id": 12, "status": "trash", "total": "5.00"},
+        {"id": 15, "status": "on-hold", "total": "7.50", "_links": {}},
+    ]
+    assert read("order.listed", {"first": 11, "last": 15, "rows": rows}, NOW) == [
+        RangeListed(
+            occurred_at=NOW,
+            entity="order",
+            first=11,
+            last=15,
+            listed=(
+                Listed(ref="12", status_text="trash", total=Decimal("5.00")),
+                Listed(ref="15", status_text="on-hold", total=Decimal("7.50")),
+            ),
+        )
+    ]
 
 
 def test_a_byte_order_mark_and_nul_do_no_harm() -> None:

@@ -231,10 +231,14 @@ def test_the_state_tells_what_an_oracle_wants(shop: Shop) -> None:
         "number": str(number),
         "status": "completed",
         "total": shop.orders[number]["total"],
+        "lines": {line["sku"]: line["quantity"]},
+        "refunds": [],
+        "paid": True,
         "shape": "plain",
         "tracking": ["3S1"],
         "fulfillments": 1,
         "notes": 0,
+        "completions": 1,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from retailsync.celery import app
 from retailsync.platform import processes
 from retailsync.platform.processes import Program
 
@@ -40,7 +41,7 @@ def _program(options: dict[str, Any]) -> Program:
 
 
 def _queues(text: str) -> str:
-    known = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
+    known = {route["queue"] for route in app.conf.task_routes.values()}
     if unknown := set(text.split(",")) - known:
         raise ArgumentTypeError(f"no such queue: {', '.join(sorted(unknown))} (there are {', '.join(sorted(known))})")
     return text

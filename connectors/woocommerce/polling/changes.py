@@ -1,4 +1,4 @@
-"""Asking a shop what changed: the feeds `orders` and `products`. Knows cursors and pages; no fact.
+"""Asking a shop what was modified: the feeds `orders`, `products` and `refunds`.
 
 **Why nothing is skipped while data moves.** Page numbers shift when rows enter or leave, so none are used: every request asks for
 the first page of what is left, ordered by modification. `modified_after` is strictly greater at 1 s resolution, so we ask
@@ -7,26 +7,23 @@ the end and is met there, or, where we had just excluded it, by the next run: a 
 the *shop's* clock at this run's first answer, so neither our clock nor a slow commit matters.
 More than `CROWD` rows with one second (a bulk import) are walked by id with an offset inside that second alone.
 `status=any` does not contain the trash: an orders run has a second pass for it.
-What the shop does not mark as modified (line edits on some versions, force-deleted orders) no poll finds; products are therefore
-read in full every `sweep_hours`.
+What the shop does not mark as modified (line edits on some versions, force-deleted orders) no such poll finds: products are therefore
+read in full every `sweep_hours`, and orders are swept.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
-from connectors.base import Heard, Malformed, Page, Session
-from connectors.errors import Misconfigured, Retry
+from connectors.base import Heard, Page, Session
+from connectors.errors import Retry
 from connectors.woocommerce.client import MAX_PAGE, Answer, Settings, ask
-from connectors.woocommerce.reading import instant
+from connectors.woocommerce.polling.rows import EPOCH, Item, heard, items
+from connectors.woocommerce.wire import refund_of
 
 CROWD = 200  # ids excluded in one request; more would make the address too long
 FAMILIES = 10  # variable products whose variations are read in one page: each is a request of its own
-EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
@@ -43,63 +40,53 @@ class Cursor(msgspec.Struct, kw_only=True, omit_defaults=True):
     swept: datetime | None = None  # when the last full reading began, products only
 
 
-class Row(msgspec.Struct):
-    """What a poll itself looks at in a row."""
-
-    id: int = 0
-    date_modified_gmt: str | None = None
-    date_created_gmt: str | None = None
-    type: str = ""
-
-    @property
-    def modified(self) -> datetime:
-        """When it was last modified; EPOCH where the row does not say it."""
-        try:
-            return instant(self.date_modified_gmt or self.date_created_gmt, "date_modified_gmt") or EPOCH
-        except Malformed:
-            return EPOCH
-
-
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
-_ROW = msgspec.json.Decoder(Row, strict=False)
 _CURSOR = msgspec.json.Decoder(Cursor)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One row of a page: what we look at, and its JSON untouched."""
-
-    row: Row
-    raw: bytes
 
 
 # ---- the feeds --------------------------------------------------------------------------------------------------------------
 def poll_orders(session: Session, cursor: str) -> Page:
     """Orders by modification, then those in the trash. Each is heard as `order.read`."""
     at = _begun(session, _start(session, cursor))
-    items, answer = _page(session, "/orders", at, "trash" if at.trash else "any")
-    heard = [_heard("order", at, item, answer) for item in items]
-    return _turned(session, at, items, answer, heard, passes=1 if at.trash else 2)
+    answer = _page(session, "/orders", at, "trash" if at.trash else "any")
+    rows = items(answer)
+    told = [heard("order", at.run, item, answer) for item in rows]
+    return _turned(session, at, rows, answer, told, passes=1 if at.trash else 2)
+
+
+def poll_refunds(session: Session, cursor: str) -> Page:
+    """Refunds as they are made, each as `refund.read` with its order. They are never edited; a deleted one is missed by its order.
+
+    `GET /refunds` is WooCommerce 9.0's (class-wc-rest-refunds-controller.php). An older shop has nothing to say here: its orders name their
+    refunds, and those we do not know are read one by one.
+    """
+    at = _begun(session, _start(session, cursor))
+    answer = _page(session, "/refunds", at, "any")
+    if answer.status == 404:
+        return Page((), cursor, more=False)
+    rows = items(answer)
+    told = [heard("refund", at.run, item, answer, refund_of(str(item.row.parent_id), item.raw)) for item in rows]
+    return _turned(session, at, rows, answer, told, passes=1)
 
 
 def poll_products(session: Session, cursor: str) -> Page:
     """Products by modification, in full on the first run and every `sweep_hours`. Each, and each variation, as `product.read`."""
     at = _begun(session, _swept(session, _start(session, cursor, full=True)))
-    items, answer = _page(session, "/products", at, "any")
-    heard: list[Heard] = []
+    answer = _page(session, "/products", at, "any")
+    rows = items(answer)
+    told: list[Heard] = []
     families = 0
-    for position, item in enumerate(items):
+    for position, item in enumerate(rows):
         if item.row.type.startswith("variable"):
             if (families := families + 1) > FAMILIES:
-                return _turned(session, at, items[:position], answer, heard, passes=1, cut=True)
-            heard += _variations(session, at, item.row.id)
-        heard.append(_heard("product", at, item, answer))
-    return _turned(session, at, items, answer, heard, passes=1)
+                return _turned(session, at, rows[:position], answer, told, passes=1, cut=True)
+            told += _variations(session, at, item.row.id)
+        told.append(heard("product", at.run, item, answer))
+    return _turned(session, at, rows, answer, told, passes=1)
 
 
 def _variations(session: Session, at: Cursor, parent: int) -> list[Heard]:
     """All variations of one product. `?include=` does not find them; they are few and move little, so pages by id will do."""
-    heard: list[Heard] = []
+    told: list[Heard] = []
     page = 1
     while True:
         query: dict[str, str | int] = {
@@ -110,10 +97,10 @@ def _variations(session: Session, at: Cursor, parent: int) -> list[Heard]:
             "status": "any",
         }
         answer = ask(session, "GET", f"/products/{parent}/variations", query)
-        items = [] if answer.status == 404 else _items(answer)  # deleted since its parent was listed
-        heard += [_heard("product", at, item, answer) for item in items]
-        if len(items) < MAX_PAGE and page >= answer.pages:
-            return heard
+        rows = [] if answer.status == 404 else items(answer)  # deleted since its parent was listed
+        told += [heard("product", at.run, item, answer) for item in rows]
+        if len(rows) < MAX_PAGE and page >= answer.pages:
+            return told
         page += 1
 
 
@@ -150,9 +137,9 @@ def _swept(session: Session, at: Cursor) -> Cursor:
 def _turned(
     session: Session,
     at: Cursor,
-    items: Sequence[Item],
+    rows: Sequence[Item],
     answer: Answer,
-    heard: Sequence[Heard],
+    told: Sequence[Heard],
     *,
     passes: int,
     cut: bool = False,
@@ -163,16 +150,16 @@ def _turned(
     (WC_REST_CRUD_Controller::get_items), so the number of pages counts too.
     """
     upcoming = at.next or max(EPOCH, answer.shop_time - timedelta(seconds=session.settings.overlap))
-    full = len(items) >= session.settings.page_size
-    if cut or full or at.crowd or (items and answer.pages > 1):
+    full = len(rows) >= session.settings.page_size
+    if cut or full or at.crowd or (rows and answer.pages > 1):
         moved = msgspec.structs.replace(at, next=upcoming)
-        size = len(items) if cut else session.settings.page_size
-        behind = _through_crowd(moved, size, full or cut, answer.pages) if at.crowd else _moved(moved, items)
-        return _stored(heard, behind, more=True)
+        size = len(rows) if cut else session.settings.page_size
+        behind = _through_crowd(moved, size, full or cut, answer.pages) if at.crowd else _moved(moved, rows)
+        return _stored(told, behind, more=True)
     if passes > 1:
         began = at.began or at.since
-        return _stored(heard, Cursor(since=began, began=began, run=at.run, next=upcoming, trash=True), more=True)
-    return _stored(heard, Cursor(since=upcoming, swept=at.swept), more=False)
+        return _stored(told, Cursor(since=began, began=began, run=at.run, next=upcoming, trash=True), more=True)
+    return _stored(told, Cursor(since=upcoming, swept=at.swept), more=False)
 
 
 def _through_crowd(at: Cursor, size: int, full: bool, pages: int) -> Cursor:
@@ -183,24 +170,25 @@ def _through_crowd(at: Cursor, size: int, full: bool, pages: int) -> Cursor:
     return msgspec.structs.replace(at, crowd=at.crowd + size)
 
 
-def _moved(at: Cursor, items: Sequence[Item]) -> Cursor:
+def _moved(at: Cursor, rows: Sequence[Item]) -> Cursor:
     """The cursor behind the last row, within its run."""
-    last = max(at.since, *(item.row.modified for item in items)) if items else at.since
-    same = [item.row.id for item in items if item.row.modified in (last, EPOCH)]
+    last = max(at.since, *(item.row.modified for item in rows)) if rows else at.since
+    same = [item.row.id for item in rows if item.row.modified in (last, EPOCH)]
     heard = at.heard + same if last == at.since else same
-    if items and last == at.since and not set(same) - set(at.heard):
+    if rows and last == at.since and not set(same) - set(at.heard):
         raise Retry("The shop keeps answering with the same page; a plugin may be changing its lists.")
     if len(heard) > CROWD:
         return msgspec.structs.replace(at, since=last, heard=[], crowd=1)
     return msgspec.structs.replace(at, since=last, heard=heard)
 
 
-def _stored(heard: Sequence[Heard], at: Cursor, *, more: bool) -> Page:
-    return Page(heard, msgspec.json.encode(at).decode(), more)
+def _stored(told: Sequence[Heard], at: Cursor, *, more: bool) -> Page:
+    return Page(told, msgspec.json.encode(at).decode(), more)
 
 
 # ---- pages ------------------------------------------------------------------------------------------------------------------
-def _page(session: Session, path: str, at: Cursor, status: str) -> tuple[list[Item], Answer]:
+def _page(session: Session, path: str, at: Cursor, status: str) -> Answer:
+    """The first page of what is left."""
     query: dict[str, str | int] = {
         "per_page": session.settings.page_size,
         "status": status,
@@ -213,33 +201,9 @@ def _page(session: Session, path: str, at: Cursor, status: str) -> tuple[list[It
         query |= {"modified_before": _stamp(at.since + SECOND), "orderby": "id", "offset": at.crowd - 1}
     elif at.heard:
         query["exclude"] = ",".join(map(str, at.heard))
-    answer = ask(session, "GET", path, query)
-    if answer.status in (404, 410):
-        raise Misconfigured("The shop's WooCommerce API is not there; is WooCommerce active?", detail=answer.code)
-    return _items(answer), answer
-
-
-def _items(answer: Answer) -> list[Item]:
-    return [Item(_row(raw), bytes(raw)) for raw in answer.decode(_RAWS)]
-
-
-def _row(raw: Any) -> Row:
-    """What we look at in a row, ids that plugins write as texts included. A row we cannot look at is heard all the same."""
-    try:
-        return _ROW.decode(raw)
-    except (msgspec.DecodeError, UnicodeError):
-        return Row()
-
-
-def _heard(word: str, at: Cursor, item: Item, answer: Answer) -> Heard:
-    """One row as the inbox stores it; the key absorbs only the same row heard twice in one run."""
-    key = hashlib.sha256(f"{at.run}\0{word}\0{item.row.id}\0{item.row.date_modified_gmt}".encode()).digest()
-    return Heard(f"{word}.read", key, item.raw, answer.asked_at)
+    return ask(session, "GET", path, query)
 
 
 def _stamp(moment: datetime) -> str:
     """An instant as the API wants it, with `dates_are_gmt=true`; without that flag it would be the site's local time."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-POLLS: dict[str, Callable[[Session, str], Page]] = {"orders": poll_orders, "products": poll_products}

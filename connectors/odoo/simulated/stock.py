@@ -1,0 +1,245 @@
+"""What Odoo's warehouse does by itself: transfers step by step, backorders, deliveries that follow an order's quantities.
+
+Stock is plentiful. Quantities followed as seen on Odoo 19.0 with one and three steps.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.odoo.simulated.records import Record, Records, user_error
+
+LOCATIONS = ("WH/Stock", "WH/Packing", "WH/Output", "Customers", "WEST/Stock")
+STOCK, PACKING, OUTPUT, CUSTOMERS = 1, 2, 3, 4  # their ids
+#: Steps of a delivery: name, kind of transfer, from where, to where.
+CHAINS: Mapping[str, Sequence[tuple[str, str, int, int]]] = {
+    "ship_only": [("OUT", "outgoing", STOCK, CUSTOMERS)],
+    "pick_pack_ship": [
+        ("PICK", "internal", STOCK, PACKING), ("PACK", "internal", PACKING, OUTPUT), ("OUT", "outgoing", OUTPUT, CUSTOMERS),
+    ],
+}  # fmt: skip
+CLOSED = ("done", "cancel")
+BACK = "back"  # the step of a transfer that takes goods back to the shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """So much of an article for an order line, brought by earlier moves."""
+
+    product: int
+    line: int
+    quantity: float
+    origins: Sequence[int] = ()
+
+
+class Stock:
+    """Transfers over records. `steps` is the warehouse's."""
+
+    def __init__(self, records: Records, steps: str) -> None:
+        self.records, self.chain = records, CHAINS[steps]
+
+    # -- reading
+    def moves(self, picking: Record, *, opened: bool = True) -> list[Record]:
+        """The moves of a transfer."""
+        rows = [self.records.get("stock.move", id) for id in picking["move_ids"]]
+        return [row for row in rows if not opened or row["state"] not in CLOSED]
+
+    def _pickings(self, order: int) -> list[Record]:
+        return [self.records.get("stock.picking", id) for id in self.records.get("sale.order", order)["picking_ids"]]
+
+    def _open_moves(self, order: int, line: int, step: int) -> list[Record]:
+        """Open moves of a line in one step of the chain, the latest first."""
+        pickings = [p for p in self._pickings(order) if p["step"] == str(step)]
+        return [m for p in reversed(pickings) for m in reversed(self.moves(p)) if m["sale_line_id"] == line]
+
+    # -- following an order
+    def follow(self, order: int, line: Record) -> None:
+        """Make what is on its way to the customer what the line says: more starts at the shelf, less ends where it is open."""
+        if line["display_type"] or self.records.get("product.product", line["product_id"])["type"] == "service":
+            return
+        change = line["product_uom_qty"] - self._under_way(order, line["id"])
+        if change > 0:
+            self._more(order, Need(line["product_id"], line["id"], change))
+        elif change < 0:
+            self._less(order, line["id"], -change)
+
+    def _under_way(self, order: int, line: int) -> float:
+        """Units of a line that reached the customer or are on their way: delivered ones, and open ones of every step."""
+        moves = [(p, m) for p in self._pickings(order) if p["step"] != BACK for m in self.moves(p, opened=False)]
+        mine = [(p, m) for p, m in moves if m["sale_line_id"] == line]
+        delivered = sum(m["quantity"] for p, m in mine if m["state"] == "done" and p["picking_type_code"] == "outgoing")
+        return float(delivered + sum(m["product_uom_qty"] for _, m in mine if m["state"] not in CLOSED))
+
+    def _more(self, order: int, need: Need) -> None:
+        """Onto the open move of the line at the shelf, else a move in an open transfer there, else a new transfer."""
+        opened = self._open_moves(order, need.line, 0)
+        if opened:
+            self._set(opened[0], opened[0]["product_uom_qty"] + need.quantity)
+            return
+        pickings = [p for p in self._pickings(order) if p["step"] == "0" and p["state"] not in CLOSED]
+        if pickings:
+            self._move(pickings[-1], need)
+        else:
+            self.transfer(order, 0, [need])
+
+    def _less(self, order: int, line: int, units: float) -> None:
+        """From the shelf's open moves first; what was picked already is taken from its step and brought back."""
+        for step in range(len(self.chain)):
+            for move in self._open_moves(order, line, step):
+                taken = min(units, move["product_uom_qty"])
+                if taken:
+                    self._set(move, move["product_uom_qty"] - taken)
+                    self._bring_back(order, Need(move["product_id"], line, taken), step)
+                    units -= taken
+
+    def _set(self, move: Record, quantity: float) -> None:
+        """A demand that became nothing is a cancelled move, and a transfer of only such is cancelled."""
+        state = move["state"] if quantity else "cancel"
+        values = {"product_uom_qty": quantity, "quantity": quantity, "state": state}
+        self.records.write("stock.move", move["id"], values)
+        picking = self.records.get("stock.picking", move["picking_id"])
+        if all(m["state"] == "cancel" for m in self.moves(picking, opened=False)):
+            self.records.write("stock.picking", picking["id"], {"state": "cancel"})
+
+    def _bring_back(self, order: int, need: Need, step: int) -> None:
+        """Transfers from where a step would have taken the goods back to the shelf; each waits for the one before it."""
+        state, origins = "assigned" if step == 1 else "waiting", need.origins
+        for code, _, goal, source in reversed(self.chain[:step]):
+            picking = self._picking(order, (code, "internal", source, goal), BACK, state)
+            origins = [self._move(picking, Need(need.product, need.line, need.quantity, origins))]
+
+    # -- transfers
+    def transfer(self, order: int, step: int, needs: Sequence[Need]) -> None:
+        """A transfer of one step of the chain, everything reserved."""
+        picking = self._picking(order, self.chain[step], str(step), "assigned")
+        for need in needs:
+            self._move(picking, need)
+
+    def _picking(self, order: int, leg: tuple[str, str, int, int], step: str, state: str) -> Record:
+        code, kind, source, goal = leg
+        row = self.records.get("sale.order", order)
+        number = self.records.store.next(f"stock.picking.{code}")
+        id = self.records.create("stock.picking", {
+            "name": f"WH/{code}/{number:05d}", "state": state, "picking_type_code": kind, "sale_id": order, "origin": row["name"],
+            "partner_id": row["partner_shipping_id"], "location_id": source, "location_dest_id": goal, "step": step,
+        })  # fmt: skip
+        self.records.write("sale.order", order, {"picking_ids": [*row["picking_ids"], id]})
+        return self.records.get("stock.picking", id)
+
+    def _move(self, picking: Record, need: Need) -> int:
+        id = self.records.create("stock.move", {
+            "picking_id": picking["id"], "product_id": need.product, "sale_line_id": need.line, "product_uom_qty": need.quantity,
+            "quantity": 0.0 if picking["state"] == "waiting" else need.quantity, "state": picking["state"],
+            "location_id": picking["location_id"], "move_orig_ids": list(need.origins),
+        })  # fmt: skip
+        held = self.records.get("stock.picking", picking["id"])["move_ids"]
+        self.records.write("stock.picking", picking["id"], {"move_ids": [*held, id]})
+        return id
+
+    def validate(self, ids: Sequence[int], context: Mapping[str, Any]) -> Any:
+        """button_validate: true, or the question about a backorder when something is short and nobody answered it in advance."""
+        pickings = [p for p in (self.records.get("stock.picking", id) for id in ids) if p["state"] != "done"]
+        for picking in pickings:
+            self._pick(picking)
+        short = [p["id"] for p in pickings if any(_is_short(m) for m in self.moves(p))]
+        if short and not context.get("skip_backorder"):
+            return _question(ids, short)
+        for picking in pickings:
+            self._do(picking, keep=picking["id"] not in context.get("picking_ids_not_to_backorder", ()))
+        return True
+
+    def _pick(self, picking: Record) -> None:
+        """Nothing picked explicitly means everything with a quantity is; nothing at all is an error."""
+        moves = self.moves(picking)
+        if not any(m["quantity"] for m in moves):
+            raise user_error("Transfer trouble alert! Validating a zero quantity transfer?")
+        if not any(m["picked"] for m in moves):
+            for move in moves:
+                self.records.write("stock.move", move["id"], {"picked": True})
+
+    def _do(self, picking: Record, *, keep: bool) -> None:
+        """Move what was picked; the rest goes on a backorder, or is cancelled."""
+        done = [m for m in self.moves(picking) if m["picked"] and m["quantity"] > 0]
+        rest = [m for m in self.moves(picking) if m not in done]
+        over = [(m, m["product_uom_qty"] - m["quantity"]) for m in done if m["quantity"] < m["product_uom_qty"]]
+        for move in done:
+            self.records.write("stock.move", move["id"], {"state": "done", "product_uom_qty": move["quantity"]})
+        if keep and (rest or over):
+            self._backorder(picking, rest, over)
+        for move in () if keep else rest:
+            self.records.write("stock.move", move["id"], {"state": "cancel", "quantity": 0.0})
+        self.records.write("stock.picking", picking["id"], {"state": "done", "date_done": self.records.clock()})
+        self._arrived(picking, done)
+
+    def _backorder(self, picking: Record, rest: Sequence[Record], over: Sequence[tuple[Record, float]]) -> None:
+        """A transfer for what is left. It inherits the note, not the tracking number."""
+        leg = (
+            picking["name"].split("/")[1],
+            picking["picking_type_code"],
+            picking["location_id"],
+            picking["location_dest_id"],
+        )
+        backorder = self._picking(picking["sale_id"], leg, picking["step"], "assigned")
+        kept = [m["id"] for m in self.moves(picking, opened=False) if m not in rest]
+        for move in rest:
+            self.records.write("stock.move", move["id"], {"picking_id": backorder["id"], "picked": False})
+        self.records.write("stock.picking", picking["id"], {"move_ids": kept})
+        values = {"move_ids": [m["id"] for m in rest], "note": picking["note"], "backorder_id": picking["id"]}
+        self.records.write("stock.picking", backorder["id"], values)
+        for move, quantity in over:
+            self._move(backorder, Need(move["product_id"], move["sale_line_id"], quantity, move["move_orig_ids"]))
+
+    def _arrived(self, picking: Record, done: Sequence[Record]) -> None:
+        """Goods that reached the customer are delivered; others wait in the next transfer of the chain, or lie on the shelf again."""
+        if picking["step"] == BACK:
+            return
+        if picking["picking_type_code"] != "outgoing":
+            needs = [Need(m["product_id"], m["sale_line_id"], m["quantity"], [m["id"]]) for m in done]
+            self.transfer(picking["sale_id"], int(picking["step"]) + 1, needs)
+            return
+        for move in done:
+            line = self.records.get("sale.order.line", move["sale_line_id"])
+            values = {"qty_delivered": line["qty_delivered"] + move["quantity"]}
+            self.records.write("sale.order.line", line["id"], values)
+
+    def unreserve(self, ids: Sequence[int]) -> None:
+        """do_unreserve."""
+        for id in ids:
+            for move in self.moves(self.records.get("stock.picking", id)):
+                self.records.write("stock.move", move["id"], {"quantity": 0.0, "picked": False, "state": "confirmed"})
+
+    def cancel(self, ids: Sequence[int]) -> bool:
+        """action_cancel on transfers: those that are done stay as they are."""
+        for id in ids:
+            picking = self.records.get("stock.picking", id)
+            if picking["state"] == "done":
+                raise user_error(
+                    "You cannot cancel a stock move that has been set to 'Done'. Create a return in order to reverse it."
+                )
+            for move in self.moves(picking):
+                self.records.write("stock.move", move["id"], {"state": "cancel", "quantity": 0.0})
+            self.records.write("stock.picking", id, {"state": "cancel"})
+        return True
+
+    def write(self, id: int, values: Mapping[str, Any]) -> None:
+        """Change a transfer and, by commands (1, id, values), its moves. A new place is its moves' too."""
+        values = dict(values)
+        for _, move, changes in values.pop("move_ids", ()):
+            if self.records.get("stock.move", move)["state"] == "cancel" and "quantity" in changes:
+                raise user_error("You cannot change a cancelled stock move, create a new line instead.")
+            self.records.write("stock.move", move, changes)
+        for move in self.records.get("stock.picking", id)["move_ids"] if "location_id" in values else ():
+            self.records.write("stock.move", move, {"location_id": values["location_id"]})
+        self.records.write("stock.picking", id, values)
+
+
+def _is_short(move: Record) -> bool:
+    return bool(not move["picked"] or move["quantity"] < move["product_uom_qty"])
+
+
+def _question(ids: Sequence[int], short: Sequence[int]) -> dict[str, Any]:
+    return {
+        "name": "Create Backorder?", "type": "ir.actions.act_window", "view_mode": "form",
+        "res_model": "stock.backorder.confirmation", "target": "new",
+        "context": {"button_validate_picking_ids": list(ids), "default_pick_ids": [[4, id] for id in short]},
+    }  # fmt: skip

@@ -1,0 +1,108 @@
+"""How a shop's orders are treated where people may choose: one page per shop, in plain words, with the defaults in sight."""
+
+from typing import Any, NamedTuple
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.decorators import display
+
+from canonical.models import ShopPolicy, System
+from retailsync.console.base import Lists, Request
+from retailsync.console.mapping import shops
+
+
+class Asked(NamedTuple):
+    """One choice as people are asked it."""
+
+    label: str
+    help: str
+
+
+ASKED = {
+    "on_short": Asked("When a warehouse is short", "What becomes of an order of which a warehouse lacks some units."),
+    "on_amendment_refused": Asked(
+        "When a warehouse refuses a change", "The shop changed an order that a warehouse knows, and the warehouse will not take the change."
+    ),
+    "erp_acceptance": Asked(
+        "Wait for the ERP", "Whether the warehouse is asked to ship only after the ERP confirmed the order."
+    ),
+    "erp_minutes": Asked("So many minutes", "Only where the warehouse waits “for so many minutes”."),
+    "guests": Asked("Guests in the ERP", "The contact a guest's order is booked on. Registered customers always have their own."),
+    "notice_hours": Asked(
+        "News for customers is fresh for hours",
+        "E-mails the shop would send about older events (after a long outage) wait for a person instead.",
+    ),
+}  # fmt: skip
+
+
+def default(name: str) -> str:
+    """The default of one choice, in words."""
+    field = ShopPolicy._meta.get_field(name)
+    return str(dict(field.flatchoices).get(field.default, field.default))
+
+
+class PolicyForm(forms.ModelForm):
+    """One shop's policy."""
+
+    class Meta:
+        model = ShopPolicy
+        fields = ("channel", *ASKED)
+        labels = {name: asked.label for name, asked in ASKED.items()}
+        help_texts = {name: f"{asked.help} Default: {default(name)}." for name, asked in ASKED.items()}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "channel" in self.fields:
+            self.fields["channel"].queryset = shops().filter(policy=None)
+            self.fields["channel"].label = "Shop"
+
+
+def policy_rows(shop: System) -> list[dict[str, Any]]:
+    """A shop's policy as its page shows it: each choice in words, and whether it is the default."""
+    policy = ShopPolicy.objects.filter(channel=shop).first() or ShopPolicy(channel=shop)
+    return [
+        {"label": asked.label, "value": _said(policy, name), "default": _said(policy, name) == default(name)}
+        for name, asked in ASKED.items()
+    ]
+
+
+def _said(policy: ShopPolicy, name: str) -> str:
+    field = policy._meta.get_field(name)
+    value = getattr(policy, name)
+    return str(dict(field.flatchoices).get(value, value))
+
+
+@admin.register(ShopPolicy)
+class ShopPolicyAdmin(SimpleHistoryAdmin, Lists):
+    """One row per shop that has choices of its own."""
+
+    form = PolicyForm
+    list_display = ["channel", "short_word", "refused_word", "erp_word", "guests_word", "notice_hours"]
+    list_select_related = ["channel"]
+    history_list_display = ["short_word"]
+    empty = "No shop has a policy of its own: all have the defaults, which the form shows."
+
+    @display(description="When short")
+    def short_word(self, row: ShopPolicy) -> str:
+        return _said(row, "on_short")
+
+    @display(description="Change refused")
+    def refused_word(self, row: ShopPolicy) -> str:
+        return _said(row, "on_amendment_refused")
+
+    @display(description="Waits for the ERP")
+    def erp_word(self, row: ShopPolicy) -> str:
+        return (
+            f"{row.erp_minutes} minutes"
+            if row.erp_acceptance == ShopPolicy.Erp.AFTER
+            else _said(row, "erp_acceptance").partition(":")[0]
+        )
+
+    @display(description="Guests")
+    def guests_word(self, row: ShopPolicy) -> str:
+        return _said(row, "guests")
+
+    def get_readonly_fields(self, request: Request, obj: Model | None = None) -> tuple[str, ...]:
+        return ("channel",) if obj else ()

@@ -1,0 +1,119 @@
+"""deciding: what people decide about orders and customers. Each decision is an action and the facts it makes, planned at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from django.db import transaction
+
+from canonical.facts import AlarmSet, Decision, HoldPlaced, RequestRaised, StatusKnown, UnitsAbandoned
+from canonical.ledger import Cause
+from canonical.models import FulfilmentRequest, Hold, Location, Order, OrderLine
+from canonical.record import Stated
+from canonical.types import ShopStatus
+from retailsync.sync import clock, corridor, transient
+from retailsync.sync.models import Action
+
+#: Reasons for which a person may hold an order.
+BY_PEOPLE = (Hold.Reason.OPERATOR, Hold.Reason.FRAUD, Hold.Reason.ADDRESS)
+AT_ONCE = 200  # more orders than these are planned by the sweep, not while somebody waits for the page
+
+
+class NotPossible(Exception):
+    """What was decided cannot be done; says why, to the person who decided."""
+
+
+# ---- one order --------------------------------------------------------------------------------------------------------------
+def hold(order_id: int, reason: str, words: str, who: str) -> None:
+    """Keep an order where it is until somebody releases it. Raises NotPossible."""
+
+    def decide(order: Order) -> list[Decision]:
+        if Hold.objects.filter(order=order, line=None, reason=reason, lifted_at=None).exists():
+            raise NotPossible("it is held for this reason already.")
+        return [HoldPlaced(occurred_at=clock.now(), order_id=order.pk, reason=reason, words=words, by=who)]
+
+    _decide(order_id, "hold", who, f"{Hold.Reason(reason).label}: {words}", decide)
+
+
+def abandon(order_id: int, lines: Mapping[int, int], who: str, why: str) -> None:
+    """These units (line id → units) will not be shipped. Raises NotPossible."""
+
+    def decide(order: Order) -> list[Decision]:
+        chosen = _chosen(order, lines, remaining, "left to ship")
+        now = clock.now()
+        return [
+            UnitsAbandoned(occurred_at=now, order_id=order.pk, line_id=line.pk, units=units, why=why, by=who)
+            for line, units in chosen
+        ]
+
+    _decide(order_id, "cancel units", who, why, decide)
+
+
+def reship(order_id: int, location_id: int, lines: Mapping[int, int], who: str, why: str) -> None:
+    """Ask a location to ship these units (line id → units) once more, because what was shipped was lost or broken. Raises NotPossible."""
+
+    def decide(order: Order) -> list[Decision]:
+        chosen = _chosen(order, lines, lambda line: line.shipped, "shipped")
+        place = Location.objects.filter(pk=location_id, active=True).first()
+        if place is None:
+            raise NotPossible("this location ships nothing any more.")
+        asked = list(FulfilmentRequest.objects.filter(order=order).values_list("location_id", "purpose"))
+        raised = RequestRaised(
+            occurred_at=clock.now(), order_id=order.pk, reference=f"F{order.pk}-{len(asked) + 1}", location_id=place.pk,
+            system_id=place.executor_id, lines=tuple((line.pk, units) for line, units in chosen), purpose="reship",
+            attempt=1 + asked.count((place.pk, "reship")), ship_to_id=order.shipping_id,
+        )  # fmt: skip
+        return [raised]
+
+    _decide(order_id, "reship", who, why, decide)
+
+
+def remaining(line: OrderLine) -> int:
+    """Units of a line that are still wanted and did not leave."""
+    wanted = line.ordered - max(line.cancelled, line.refunded + line.abandoned)
+    return max(0, wanted - line.shipped) if line.requires_shipping else 0
+
+
+def _chosen(
+    order: Order, lines: Mapping[int, int], most: Callable[[OrderLine], int], what: str
+) -> list[tuple[OrderLine, int]]:
+    """The lines somebody chose, with units that are there."""
+    wanted = {id: units for id, units in lines.items() if units > 0}
+    rows = {line.pk: line for line in OrderLine.objects.filter(order=order, pk__in=wanted).select_related("sku")}
+    if not wanted or len(rows) != len(wanted):
+        raise NotPossible("choose units of at least one line.")
+    for id, units in sorted(wanted.items()):
+        if units > most(rows[id]):
+            raise NotPossible(f"only {most(rows[id])} of “{rows[id].sku_text or rows[id].name}” are {what}.")
+    return [(rows[id], units) for id, units in sorted(wanted.items())]
+
+
+def _decide(order_id: int, what: str, who: str, why: str, decide: Callable[[Order], Sequence[Decision]]) -> None:
+    """Look at the order under its lock, note the action, record what was decided and plan."""
+
+    def do() -> None:
+        with transaction.atomic():
+            order = Order.objects.select_for_update().get(pk=order_id)
+            facts = decide(order)
+            action = Action.objects.create(who=who, what=what, target_kind="order", target_id=order_id, why=why)
+            corridor.advance(0, [Stated(Cause("action", action.pk), fact) for fact in facts], clock.now())
+
+    transient.repeat(do)
+
+
+# ---- many orders ------------------------------------------------------------------------------------------------------------
+def look_again(order_ids: Sequence[int], cause: Cause) -> None:
+    """Plan orders again for which people set up what was missing: some now, the rest as soon as the sweep gets to them. Runs inside the
+    caller's transaction."""
+    now = clock.now()
+    ids = sorted(order_ids)
+    corridor.replan(ids[:AT_ONCE], cause, now)
+    later = [Stated(cause, AlarmSet(occurred_at=now, order_id=id, at=now)) for id in ids[AT_ONCE:]]
+    if later:
+        corridor.advance(0, later, now)
+
+
+def statuses_known(order_ids: Sequence[int], status: ShopStatus, cause: Cause) -> None:
+    """A shop status nobody knew stands for one of ours on these orders. Runs inside the caller's transaction."""
+    now = clock.now()
+    corridor.advance(
+        0, [Stated(cause, StatusKnown(occurred_at=now, order_id=id, status=status)) for id in order_ids], now
+    )

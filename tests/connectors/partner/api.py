@@ -1,0 +1,50 @@
+"""Our API as a partner sees it, and a warehouse in front of it."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors.partner.reading import SHAPES, stated
+from connectors.partner.simulator import Warehouse
+from connectors.simulation import Answer, Request, Simulator
+
+DATA = {
+    "reference": "F-1", "order_reference": "WEB-1", "location": "W1", "ship_to": {"line1": "Weg 1"}, "carrier": "", "service": "",
+    "lines": [{"line": "11", "sku": "A", "units": 3}, {"line": "12", "sku": "A", "units": 1}],
+}  # fmt: skip
+OTHER: dict[str, Any] = {
+    "ship_to": {"line1": "Weg 2"}, "carrier": "UPS", "service": "air",
+    "lines": [{"line": "11", "sku": "A", "units": 2}, {"line": "13", "sku": "B", "units": 5}],
+}  # fmt: skip
+TOPICS = {
+    "accept": "request.accepted", "reject": "request.rejected", "shipments": "shipment.shipped",
+    "changes/1/accept": "change.accepted", "changes/1/reject": "change.rejected",
+    "changes/2/accept": "change.accepted", "changes/2/reject": "change.rejected",
+}  # fmt: skip
+
+
+class Api(Simulator):
+    """Our API as a partner sees it: takes what has the right shape, once per key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[str, str]] = []
+        self.taken: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.routes.add("POST", "/fulfilment-requests/<reference>/<verb>", self._hear)
+        self.routes.add("POST", "/fulfilment-requests/<reference>/changes/<number>/<verb>", self._hear_of_change)
+
+    def _hear(self, request: Request, reference: str, verb: str) -> Answer:
+        topic = TOPICS.get(verb, f"execution.{verb}")
+        assert topic in SHAPES
+        stated(topic, request.body, self.now())
+        self.said.append((reference, verb))
+        self.taken.setdefault(request.headers["idempotency-key"], (verb, msgspec.json.decode(request.body)))
+        return Answer(202, {"received": True})
+
+    def _hear_of_change(self, request: Request, reference: str, number: str, verb: str) -> Answer:
+        return self._hear(request, reference, f"changes/{number}/{verb}")
+
+
+def warehouse(api: Api, behaviour: str = "normal", store: Path | None = None, answer: str = "honest") -> Warehouse:
+    return Warehouse(api=api.url, key="k", behaviour=lambda data: behaviour, answers=lambda data: answer, store=store)
