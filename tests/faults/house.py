@@ -19,6 +19,7 @@ import msgspec
 import psutil
 import redis
 import urllib3
+from celery import Celery
 
 from connectors.odoo.simulator import Odoo
 from connectors.partner.simulator import Warehouse
@@ -47,6 +48,7 @@ class House:
         self.folder, self.log = folder, folder / "log.txt"
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
         self.placed: list[int] = []
+        self._started = 0
         self.state = embedded.State.load(folder / "local")
         stack.callback(self._close)
         self.port = ports.first_free(28000)
@@ -110,16 +112,21 @@ class House:
     # -- processes
     def start(self, *names: str) -> None:
         """Start programs of the product; a name like `beat-2` is a second one of its kind. Returns when they are at work."""
+        nodes = []
         for name in names:
-            program = self.commands[name.partition("-")[0]]
-            command = [
-                word.replace("@%h", f"-{len(self.programs)}-{time.monotonic_ns()}@%h") for word in program.command
-            ]
+            self._started += 1
+            program, node = self.commands[name.partition("-")[0]], f"{name}-{self._started}@house"
+            command = [node if word.endswith("@%h") else word for word in program.command]
+            nodes += [node] if command != program.command else []
             with self.log.open("ab") as log:
                 self.programs[name] = subprocess.Popen(
                     command, cwd=ROOT, env={**self.environ, **program.environ}, stdout=log, stderr=log,
                     preexec_fn=die_with_parent,
                 )  # fmt: skip
+        if nodes:
+            with Celery(broker=self.environ["REDIS_URL"], set_as_current=False) as bells:
+                bells.conf.broker_pool_limit = 0  # a kept connection may be to a Redis that was killed
+                wait_until(lambda: len(bells.control.ping(nodes, timeout=0.3)) == len(nodes), 60, 0.05)
         if "web" in names:
             wait_until(self.ready, 60, 0.05)
 
@@ -134,11 +141,14 @@ class House:
         except urllib3.exceptions.HTTPError:
             return False
 
-    def replace(self, name: str) -> None:
-        """What a deploy does with one service: start the new one, then ask the old one to stop and wait for it."""
-        self.rename(name, f"{name}-old")
-        self.start(name)
-        assert self.ask_to_stop(f"{name}-old") == 0
+    def replace(self, *names: str) -> None:
+        """What a deploy does with services: start the new ones, then ask the old ones to stop and wait for them."""
+        for name in names:
+            self.rename(name, f"{name}-old")
+        self.start(*names)
+        for name in names:
+            self.programs[f"{name}-old"].terminate()
+        assert [self.programs.pop(f"{name}-old").wait(STOPPING) for name in names] == [0] * len(names)
 
     def ask_to_stop(self, name: str) -> int:
         """SIGTERM to its main process; returns its exit code."""
