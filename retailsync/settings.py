@@ -106,6 +106,8 @@ TEMPLATES = [
 DATABASES = {
     "default": {
         **DATABASE,
+        # A worker frozen inside a transaction must not keep its locks from everybody else: nothing of ours pauses there.
+        "OPTIONS": {"options": "-c idle_in_transaction_session_timeout=30s", **DATABASE["OPTIONS"]},
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,

@@ -1,4 +1,4 @@
-"""Which address answers what, except /hooks/, which is served in front of Django (wsgi.py)."""
+"""Which address answers what, except /hooks/ and /health/, which are served in front of Django (wsgi.py)."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -13,9 +13,10 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 django = get_wsgi_application()
 
 from retailsync.hooks import door  # noqa: E402  needs the apps that the line above loaded
+from retailsync.platform import health  # noqa: E402  likewise
 
-# Prefix -> a plain WSGI callable, for paths too hot for Django's middleware.
-DOORS: dict[str, Application] = {door.PREFIX: door.application}
+# Prefix -> a plain WSGI callable, for paths too hot for Django's middleware or asked under any host name.
+DOORS: dict[str, Application] = {door.PREFIX: door.application, health.PREFIX: health.application}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

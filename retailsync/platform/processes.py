@@ -19,7 +19,7 @@ from retailsync.platform.trouble import Trouble
 
 BIND_VARIABLE = "RETAILSYNC_BIND"
 DEFAULT_BIND = "127.0.0.1:8000"
-STOP_SECONDS = 15  # a drain claims for at most ten
+STOP_SECONDS = 15  # a worker ends after the request under way, which rarely takes that long
 # Root is normal in a container, and our broker carries ids in JSON, never pickles.
 ROOT_IS_FINE = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser"}
 
@@ -36,13 +36,28 @@ class Program:
 def product(host: str, port: int, static: str | os.PathLike[str]) -> list[Program]:
     """The web server, a worker per group of queues, and the clock."""
     return [
-        Program("web", _web(host, port, static)),
+        web(host, port, static),
         worker("inbox", "inbox", 2),
         worker("send", "send,stock", 4),
         worker("polls", "polls,replay", 2),
         worker("sweep", "sweep", 1),
-        Program("beat", [*_celery("beat"), "--pidfile=", "--schedule", os.devnull]),
+        beat(),
     ]
+
+
+def web(host: str, port: int, static: str | os.PathLike[str]) -> Program:
+    """The web server; `static` is the folder it serves under /static/."""
+    listen = ["--host", host, "--port", str(port), "--workers", "2", "--blocking-threads", "4"]
+    # A connection to the database lives in its thread, so threads are kept.
+    stay = ["--blocking-threads-idle-timeout", "600", "--respawn-failed-workers"]
+    files = ["--static-path-route", "/static", "--static-path-mount", os.fspath(static)]
+    application = ["--interface", "wsgi", "retailsync.wsgi:application"]
+    return Program("web", [sys.executable, "-m", "granian", *listen, *stay, *files, *application])
+
+
+def beat() -> Program:
+    """The clock: rings for sweeps and polls. A second one does no harm and no good."""
+    return Program("beat", [*_celery("beat"), "--pidfile=", "--schedule", os.devnull])
 
 
 def worker(name: str, queues: str, processes: int) -> Program:
@@ -76,15 +91,6 @@ def bind_address(environ: Mapping[str, str]) -> tuple[str, int]:
     if not ports.is_free(int(port), host):
         raise Trouble(f"Cannot listen on {text}, another program probably does: choose another {BIND_VARIABLE}.")
     return host, int(port)
-
-
-def _web(host: str, port: int, static: str | os.PathLike[str]) -> list[str]:
-    listen = ["--host", host, "--port", str(port), "--workers", "2", "--blocking-threads", "4"]
-    # A connection to the database lives in its thread, so threads are kept.
-    stay = ["--blocking-threads-idle-timeout", "600", "--respawn-failed-workers"]
-    files = ["--static-path-route", "/static", "--static-path-mount", os.fspath(static)]
-    application = ["--interface", "wsgi", "retailsync.wsgi:application"]
-    return [sys.executable, "-m", "granian", *listen, *stay, *files, *application]
 
 
 def _celery(command: str) -> list[str]:

@@ -20,6 +20,7 @@ from canonical.ledger import Cause
 from canonical.record import Recorded, Stated
 from connectors.base import Envelope, Heard, Malformed
 from connectors.errors import Missing, Refused
+from retailsync.platform import stopping
 from retailsync.sync import bell, cases, clock, corridor, systems, transient, work
 from retailsync.sync.leases import Held, lease
 
@@ -79,10 +80,10 @@ def drain(system_id: int) -> int:
 
 
 def _drain(system_id: int, held: Held) -> int:
-    """Works batches; a negative count says that time ran out before the messages did."""
+    """Works batches; a negative count says that time ran out, or the worker shall stop, before the messages did."""
     count, ends = 0, time.monotonic() + SECONDS
     while held.renew(LEASE):
-        if time.monotonic() > ends:
+        if time.monotonic() > ends or stopping.asked():
             return -count
         alone = _next_alone(system_id)
         if alone is not None:

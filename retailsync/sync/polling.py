@@ -7,6 +7,7 @@ from django.db import transaction
 
 from canonical import sql
 from connectors.errors import Misconfigured, Retry, SyncError
+from retailsync.platform import stopping
 from retailsync.sync import cases, clock, confirming, gates, inbox, systems, transient
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.models import Cursor
@@ -58,7 +59,7 @@ def _pages(system_id: int, feed: str, held: Held) -> int:
             gates.passed(system_id, clock.now())
             if cursor.words:
                 cases.close("cursor", [cursor.pk])
-        if not page.more:
+        if not page.more or stopping.asked():
             break
     return count
 

@@ -15,6 +15,7 @@ from canonical.recording.links import key as link_key
 from connectors.base import Job, Send
 from connectors.errors import Misconfigured, Missing, Refused
 from connectors.http import Exchange
+from retailsync.platform import stopping
 from retailsync.sync import bell, calling, clock, confirming, gates, outbox, systems, transient
 from retailsync.sync.calling import Outcome
 from retailsync.sync.leases import Held, lease
@@ -45,7 +46,7 @@ def drain(system_id: int) -> int:
 def _drain(system_id: int, held: Held) -> tuple[int, bool]:
     """How many commands were worked on, and whether more may follow at once."""
     count, ends, visit = 0, time.monotonic() + SECONDS, None
-    while time.monotonic() < ends:
+    while time.monotonic() < ends and not stopping.asked():
         allowed = gates.allow(system_id, CLAIM, clock.now())
         if not allowed:
             return count, False
@@ -58,7 +59,7 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
             return count, False
         count += len(claimed)
         if not _work(visit, token, claimed, held, ends):
-            return count, time.monotonic() > ends
+            return count, time.monotonic() > ends or stopping.asked()
     return count, True
 
 
@@ -80,8 +81,8 @@ def _reclaim(system_id: int, longest: float) -> None:
 
 
 def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> bool:
-    """Send the claimed commands kind by kind, in chunks as large as the target takes. Once the time is up, the lease is lost or the
-    system stops serving us, the rest is given back and the drain ends: False."""
+    """Send the claimed commands kind by kind, in chunks as large as the target takes. Once the time is up, the lease is lost, the
+    system stops serving us or the worker shall stop, the rest is given back and the drain ends: False."""
     unreadable = [Outcome(c, error=Unreadable(c.kind)) for c in claimed if c.command is None]
     if unreadable:
         confirming.settle(visit, token, unreadable, [])
@@ -89,7 +90,8 @@ def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], he
     with Unsettled(visit, token) as unsettled:
         for chunk, send in _chunks(visit, [c for c in claimed if c.command is not None]):
             deadline = send.deadline if send else 0.0
-            stopped = stopped or time.monotonic() > ends or not held.renew(deadline + SECONDS + MARGIN)
+            stopped = stopped or stopping.asked() or time.monotonic() > ends
+            stopped = stopped or not held.renew(deadline + SECONDS + MARGIN)
             if stopped:
                 transient.repeat(partial(_give_back, chunk, token))
             else:
