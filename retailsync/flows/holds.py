@@ -110,10 +110,8 @@ def _understood(order: OrderView) -> Iterable[Check]:
     if off := reckoning.difference(order):
         words = f"The order's parts differ from its total by {off.normalize():f} {order.currency}."
         yield Check("totals", f"{off.normalize():f}", words)
-    for finding in preflight.unmapped(order):
-        yield Check(*finding)
-    if not reckoning.fully_shipped(order):
-        for finding in preflight.refused(order):
+    if order.released_at is None or not reckoning.fully_shipped(order):
+        for finding in (*preflight.unmapped(order), *preflight.refused(order)):
             yield Check(*finding)
 
 
@@ -207,13 +205,13 @@ def _against_the_wish(order: OrderView) -> Iterable[Check]:
             yield check
     if "cancel_refused" not in told and order.stance == "stop" and order.shop_status != "refunded" and _shipped(order):
         status = "deleted" if order.gone else order.shop_status
-        words = f"{_shipped(order)} units were shipped although the shop says “{status}”."
+        words = f"{_counted(_shipped(order))} shipped although the shop says “{status}”."
         yield Check("cancel_refused", f"{status}: {_shipped(order)} shipped", words)
     if order.stance == "stop" and _shipped(order) and booking.refused(order):
         words = "The ERP does not let its order be cut down to what was shipped."
         yield Check("edited_after_release", "erp", words)
     if "refunded_but_shipping" not in told and (units := _refunded_and_shipped(order)):
-        words = f"{units} units were shipped although they were refunded before."
+        words = f"{_counted(units)} shipped although refunded before."
         yield Check("refunded_but_shipping", f"{units} shipped", words)
 
 
@@ -240,6 +238,10 @@ def _mark(order: OrderView, refusal: negotiating.Refused) -> str:
     return hashlib.sha256(msgspec.json.encode((sorted(refusal.lines.items()), order.shipping, order.note))).hexdigest()[
         :12
     ]
+
+
+def _counted(units: int) -> str:
+    return "1 unit was" if units == 1 else f"{units} units were"
 
 
 def _shipped(order: OrderView) -> int:

@@ -157,7 +157,7 @@ REASONS: dict[str, Reason] = {
     "unknown_status": Reason(
         "Unknown shop status",
         "back_office",
-        "Move the order to a status we know, in the shop.",
+        "Say what it stands for, or move the order to a status we know in the shop.",
     ),
     "erp_total": Reason(
         "ERP total differs",
