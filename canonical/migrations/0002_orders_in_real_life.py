@@ -492,7 +492,6 @@ class Migration(migrations.Migration):
                     ("stopped_in_shop", "stopped in the shop after release"),
                     ("unknown_status", "unknown shop status"),
                     ("erp_total", "ERP total differs"),
-                    ("over_routed", "warehouses asked for more than ordered"),
                     ("unknown_article", "shipped something nobody asked for"),
                     ("over_shipped", "more shipped than ordered"),
                 ],

@@ -169,7 +169,6 @@ class Hold(models.Model):
         STOPPED = "stopped_in_shop", "stopped in the shop after release"
         STATUS = "unknown_status", "unknown shop status"
         ERP_TOTAL = "erp_total", "ERP total differs"
-        OVER_ROUTED = "over_routed", "warehouses asked for more than ordered"
         UNASKED = "unknown_article", "shipped something nobody asked for"
         OVER_SHIPPED = "over_shipped", "more shipped than ordered"
 

@@ -22,7 +22,7 @@ RECHECKED = frozenset(
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
 OVERRULED = frozenset(
     {
-        "totals", "completed_in_shop", "stopped_in_shop", "erp_total", "short", "over_shipped", "over_routed", "unknown_article",
+        "totals", "completed_in_shop", "stopped_in_shop", "erp_total", "short", "over_shipped",  "unknown_article",
         "payment", "payment_ended", "grace", "address", "stock", "refund_due", "edited_after_release", "cancel_refused",
         "refunded_but_shipping", "shipped_after_cancel", "fraud",
     }
@@ -31,8 +31,6 @@ OVERRULED = frozenset(
 TELLING = frozenset(
     {"refund_due", "over_shipped", "unknown_article", "shipped_after_cancel", "refunded_but_shipping", "cancel_refused"}
 )
-#: Placed by people, not by a check.
-BY_PEOPLE = frozenset({"operator"})
 
 
 class Check(NamedTuple):

@@ -164,11 +164,6 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "Compare prices and taxes in the ERP; correct there, or release to confirm as it is.",
     ),
-    "over_routed": Reason(
-        "Warehouses asked for more than ordered",
-        "back_office",
-        "Tell one of the warehouses to stop; release once done.",
-    ),
     "unknown_article": Reason(
         "Shipped something nobody asked for",
         "back_office",
