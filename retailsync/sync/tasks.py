@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from canonical import sql
 from retailsync.celery import app
-from retailsync.sync import bell, clock, corridor, inbox, notices, polling, release, sending
+from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending
 from retailsync.sync.models import Cursor
 
 LOOKING = timedelta(seconds=5)  # one sweep looks at orders whose time has come for so long; the next one goes on
@@ -40,7 +40,7 @@ def poll_feed(cursor_id: int) -> None:
 def sweep() -> None:
     """Find every row no bell rang for, and ring."""
     now = clock.now()
-    while corridor.look_again(now) and clock.now() - now < LOOKING:
+    while alarms.ring(now) and clock.now() - now < LOOKING:
         pass
     notices.hold_back(now)
     sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))
