@@ -1,0 +1,74 @@
+"""Orders that turn where nobody expects it: told by facts and receipts alone, compared as whole states."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from canonical.facts import ChangeAnswered, ExecutionReported, RefundStated, RequestAnswered
+from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
+from canonical.types import RefundedLine, Tender, Units
+from retailsync.sync import deciding
+from retailsync.sync.models import Command
+from tests.facts import NOON, line, order, shipping
+from tests.flows import test_negotiations as told_by
+from tests.flows.outside import carry_out
+from tests.flows.test_negotiations import accept, answer, changes, holds, let_go, lines, references, refund, requests, ship, stage, told
+from tests.world import World, make_world, rows
+
+pytestmark = pytest.mark.django_db
+
+ONE_LEFT = (line(units=1, total="10.33", tax="2.17"),)
+
+
+@pytest.fixture
+def world() -> World:
+    """Mugs and cups lie in W1, then in W2."""
+    made = make_world()
+    made.stock("MUG", "CUP", at="W1", then="W2")
+    return made
+
+
+@pytest.fixture
+def known(world: World) -> World:
+    """An order of two mugs that ERP and warehouse know and accepted."""
+    world.tell(order())
+    carry_out(world)
+    accept(world)
+    return world
+
+
+def abandoned() -> list[tuple[int]]:
+    return rows("SELECT abandoned FROM canonical_orderline ORDER BY id")
+
+
+def reship(world: World, units: int = 1) -> None:
+    deciding.reship(Order.objects.get().pk, world.places["W1"].pk, {OrderLine.objects.get().pk: units}, "ann", "lost")
+
+
+# ---- what nobody was told of ------------------------------------------------------------------------------------------------
+def test_an_order_that_was_stranded_before_it_was_booked_is_cancelled_without_a_word(world: World) -> None:
+    Sourcing.objects.all().delete()
+    world.tell(order())
+    assert holds() == ["no_location"]
+    world.tell(order(version=2, status="cancelled"))
+    assert (stage(), holds(), carry_out(world)) == ("cancelled", [], [])
+    assert rows("SELECT ended_at IS NOT NULL FROM canonical_booking") == [(True,)]
+
+
+def test_a_reship_that_waits_behind_a_hold_is_taken_back_without_a_word(known: World) -> None:
+    ship(known, 2)
+    carry_out(known)
+    deciding.hold(Order.objects.get().pk, "operator", "Call first.", "ann")
+    reship(known)
+    known.tell(order(version=2, status="cancelled"))
+    assert (carry_out(known), requests()[1]) == ([], ("W1", "closed", "cancelled", False, [0]))
+
+
+def test_nothing_is_shipped_again_of_an_order_the_shop_does_not_want(known: World) -> None:
+    ship(known, 2)
+    known.tell(order(version=2, status="refunded"))
+    with pytest.raises(deciding.NotPossible):
+        reship(known)
