@@ -283,7 +283,7 @@ def _refund_due(order: OrderView) -> Iterable[Check]:
     if order.stance == "stop":
         return
     for line in order.lines:
-        due = line.abandoned - line.refunded
+        due = line.abandoned
         if due > 0 and reckoning.paid(order):
             words = f"{due} × “{line.sku}” will not be shipped: refund them to the customer in the shop."
             yield Check("refund_due", f"{line.sku}: {due}", words, line.id)

@@ -119,12 +119,14 @@ def _give_up(order: OrderView, now: datetime) -> Iterator[Step]:
     """Where the shop's policy cancels what is missing, units a warehouse is short of are not waited for."""
     if order.policy.on_short != "cancel_remainder" or order.stance == "stop":
         return
+    unrouted = {x.id: reckoning.wanted(order, x) - x.routed for x in order.lines}  # what was given back is not missed
     for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
-        for line, units in request.short.items():
-            why = f"short: {request.reference}"
-            known = next(x for x in order.lines if x.id == line)
-            if units and why not in known.abandoned_for:
-                fact = UnitsAbandoned(occurred_at=now, order_id=order.id, line_id=line, units=units, why=why)
+        for line in (x for x in order.lines if x.id in request.short):
+            units = min(reckoning.missing(request, line), unrouted[line.id])
+            if units > 0:
+                unrouted[line.id] -= units
+                why = reckoning.short_of(request)
+                fact = UnitsAbandoned(occurred_at=now, order_id=order.id, line_id=line.id, units=units, why=why)
                 yield Step(order.cause, order.channel_id, fact)
 
 

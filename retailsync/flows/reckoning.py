@@ -95,9 +95,9 @@ def open_units(order: OrderView) -> dict[int, int]:
         return {}
     waiting: dict[int, int] = {}
     for request in order.requests:
-        for line, units in request.short.items():
-            if not _short_is_open(order, request, line, units):
-                waiting[line] = waiting.get(line, 0) + units
+        for line in (x for x in order.lines if x.id in request.short):
+            if not _short_is_open(order, request, line.id, request.short[line.id]):
+                waiting[line.id] = waiting.get(line.id, 0) + missing(request, line)
     left = {x.id: wanted(order, x) - x.routed - waiting.get(x.id, 0) for x in order.lines if x.ships}
     return {line: units for line, units in left.items() if units > 0}
 
@@ -108,6 +108,16 @@ def _short_is_open(order: OrderView, request: RequestView, line: int, units: int
         "ship_complete",
     )
     return looked_for or overruled(order, line, "short", short_detail(request, units))
+
+
+def short_of(request: RequestView) -> str:
+    """Why units are given up that a warehouse is short of."""
+    return f"short: {request.reference}"
+
+
+def missing(request: RequestView, line: LineView) -> int:
+    """Units of a line a warehouse is short of and nobody gave up."""
+    return max(0, request.short.get(line.id, 0) - line.abandoned_for.get(short_of(request), 0))
 
 
 def short_detail(request: RequestView, units: int) -> str:

@@ -72,3 +72,48 @@ def test_nothing_is_shipped_again_of_an_order_the_shop_does_not_want(known: Worl
     known.tell(order(version=2, status="refunded"))
     with pytest.raises(deciding.NotPossible):
         reship(known)
+
+
+# ---- given up and given back ------------------------------------------------------------------------------------------------
+def test_units_given_up_and_then_refunded_are_the_same_units(known: World) -> None:
+    ShopPolicy.objects.create(channel=known.shop, on_short="cancel_remainder")
+    told_by.short(known, 1)
+    assert (holds(), lines(), abandoned()) == (["refund_due"], [(2, 1, 1, 0, 0)], [(1,)])
+    refund(known, 1)
+    assert (holds(), lines(), abandoned(), changes()) == ([], [(2, 1, 1, 0, 1)], [(0,)], [])
+
+
+def test_units_given_up_after_others_were_refunded_are_others(known: World) -> None:
+    refund(known, 1)
+    carry_out(known)
+    answer(known)
+    deciding.abandon(Order.objects.get().pk, {OrderLine.objects.get().pk: 1}, "ann", "broken")
+    assert (holds(), abandoned()) == (["refund_due"], [(1,)])
+    assert changes()[1:] == [(True, "cancel", "asked", [0])]
+    refund(known, 1, ref="78")
+    assert (holds(), abandoned()) == ([], [(0,)])
+
+
+def test_a_shortage_that_grows_is_given_up_as_a_whole(world: World) -> None:
+    ShopPolicy.objects.create(channel=world.shop, on_short="cancel_remainder")
+    world.tell(order(lines=(line(units=3),)))
+    carry_out(world)
+    accept(world)
+    told_by.short(world, 1)
+    told_by.short(world, 2)
+    assert (lines(), abandoned()) == ([(3, 2, 1, 0, 0)], [(2,)])
+
+
+def test_a_shortage_of_units_that_were_refunded_is_no_second_loss(known: World) -> None:
+    ShopPolicy.objects.create(channel=known.shop, on_short="cancel_remainder")
+    refund(known, 1)
+    told_by.short(known, 1)
+    assert (holds(), lines(), abandoned()) == ([], [(2, 1, 1, 0, 1)], [(0,)])
+
+
+def test_a_unit_ordered_after_another_was_given_up_is_asked_for(known: World) -> None:
+    ShopPolicy.objects.create(channel=known.shop, on_short="cancel_remainder")
+    told_by.short(known, 1)
+    known.tell(order(version=2, lines=(line(units=3, total="30.99", tax="6.51"),)))
+    assert requests() == [("W1", "accepted", "open", False, [2]), ("W2", "unsubmitted", "open", False, [1])]
+    assert (holds(), lines()) == (["refund_due"], [(3, 1, 2, 0, 0)])
