@@ -191,4 +191,10 @@ def desired(order: OrderView) -> dict[int, dict[int, int]]:
             r for r in order.requests if r.id in asked and any(r.short.values()) and not any(r.shipped.values())
         ):
             asked[request.id] = dict.fromkeys(request.units, 0)
-    return asked
+    return {r.id: _ended(r, asked[r.id]) for r in order.requests if r.id in asked}
+
+
+def _ended(request: RequestView, units: dict[int, int]) -> dict[int, int]:
+    """A request of which nothing more is wanted says what was shipped: units a warehouse is short of may turn up again."""
+    ended = all(n - request.short[line] <= request.shipped[line] for line, n in units.items())
+    return dict(request.shipped) if ended else units

@@ -117,3 +117,29 @@ def test_a_unit_ordered_after_another_was_given_up_is_asked_for(known: World) ->
     known.tell(order(version=2, lines=(line(units=3, total="30.99", tax="6.51"),)))
     assert requests() == [("W1", "accepted", "open", False, [2]), ("W2", "unsubmitted", "open", False, [1])]
     assert (holds(), lines()) == (["refund_due"], [(3, 1, 2, 0, 0)])
+
+
+# ---- cancelled in part and as a whole ---------------------------------------------------------------------------------------
+def test_a_cancellation_names_no_units_the_warehouse_is_short_of(known: World) -> None:
+    told_by.short(known, 1)
+    known.tell(order(version=2, status="cancelled"))
+    assert changes() == [(True, "cancel", "asked", [0])]
+    carry_out(known)
+    assert [c.get("lines", []) for c in told("ChangeRequest")] == [[]]
+    answer(known)
+    assert requests() == [("W1", "closed", "cancelled", False, [0])]
+    assert (carry_out(known), stage(), holds()) == (["CancelOrder"], "cancelled", [])
+    known.tell(order(version=3))
+    assert requests()[1:] == [("W2", "unsubmitted", "open", False, [2])]
+
+
+def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> None:
+    world.tell(order())
+    carry_out(world)
+    world.tell(order(version=2, status="cancelled"))
+    carry_out(world)
+    answer(world)
+    world.tell(RequestAnswered(occurred_at=NOON, request=references()[0], answer="rejected"), source=world.partners["W1"])
+    assert requests() == [("W1", "closed", "cancelled", False, [0])]
+    world.tell(order(version=3))
+    assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
