@@ -137,6 +137,15 @@ def hold_refused(order: OrderView) -> Refused | None:
     return None
 
 
+def resume_refused(order: OrderView) -> Refused | None:
+    """A warehouse that keeps holding although the shop lets the order go on."""
+    for request in order.requests:
+        last = next((c for c in reversed(request.changes) if c.kind in ("hold", "resume")), None)
+        if reckoning.live(request) and request.held and last and last.kind == "resume" and last.answer == "rejected":
+            return Refused(request, last, dict(request.units))
+    return None
+
+
 def at_rest(order: OrderView) -> bool:
     """Whether no warehouse still has units to ship or a question to answer."""
     return not any(reckoning.live(r) or r.asked is not None for r in order.requests if r.purpose != "reship")

@@ -120,7 +120,7 @@ def _give_up(order: OrderView, now: datetime) -> Iterator[Step]:
     if order.policy.on_short != "cancel_remainder" or order.stance == "stop":
         return
     unrouted = {x.id: reckoning.wanted(order, x) - x.routed for x in order.lines}  # what was given back is not missed
-    for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
+    for request in (r for r in reckoning.ordinary(order) if r.answer not in ("rejected", "closed")):
         for line in (x for x in order.lines if x.id in request.short):
             units = min(reckoning.missing(request, line), unrouted[line.id])
             if units > 0:
@@ -159,7 +159,7 @@ def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
 
 def _missed(order: OrderView, line: int) -> bool:
     """Whether a part of the line was shipped, and this is the rest that was missing."""
-    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in order.requests)
+    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in reckoning.ordinary(order))
 
 
 def _request(order: OrderView) -> Iterator[Step]:

@@ -143,3 +143,36 @@ def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> Non
     assert requests() == [("W1", "closed", "cancelled", False, [0])]
     world.tell(order(version=3))
     assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
+
+
+# ---- what warehouses do not do ----------------------------------------------------------------------------------------------
+def test_a_warehouse_that_does_not_go_on_is_told_of(known: World) -> None:
+    known.tell(order(version=2, status="on_hold"))
+    carry_out(known)
+    answer(known)
+    known.tell(order(version=3))
+    carry_out(known)
+    answer(known, "rejected", change=2)
+    assert holds() == ["edited_after_release"]
+    ship(known, 2)
+    assert holds() == []
+
+
+@pytest.mark.parametrize("policy", ["ask", "ship_available", "cancel_remainder"])
+@pytest.mark.parametrize("word", ["rejected", "short"])
+def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(known: World, policy: str, word: str) -> None:
+    ShopPolicy.objects.create(channel=known.shop, on_short=policy)
+    ship(known, 2)
+    carry_out(known)
+    reship(known)
+    carry_out(known)
+    place = known.partners["W1"]
+    if word == "rejected":
+        known.tell(RequestAnswered(occurred_at=NOON, request=references()[1], answer="rejected", reason="none"), source=place)
+    else:
+        units = (Units(units=1, line=str(OrderLine.objects.get().pk)),)
+        fact = ExecutionReported(occurred_at=NOON, request=references()[1], stage="short", lines=units)
+        known.tell(fact, source=place)
+    assert (holds(), lines(), abandoned(), len(requests())) == (["short"], [(2, 0, 2, 2, 0)], [(0,)], 2)
+    let_go("short")
+    assert (holds(), len(requests())) == ([], 2)
