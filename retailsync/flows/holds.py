@@ -91,6 +91,9 @@ def checks(order: OrderView, now: datetime) -> Iterator[Check]:
         yield from _sourcing(order)
         yield from _short(order)
         yield from _erp(order)
+    elif _shipped(order):
+        for finding in preflight.unmapped(order):
+            yield Check(*finding)  # the ERP's order is cut down to what was shipped
     yield from _against_the_wish(order)
     yield from _shipping(order)
     yield from _refund_due(order)

@@ -141,7 +141,10 @@ def _take_back(order: OrderView, now: datetime) -> Iterator[Step]:
     for request in order.requests:
         change = request.asked
         if change and (request.place.system_id, f"request_change:{change.id}") not in order.planned:
-            yield Step(order.cause, request.place.system_id, wishes.change(order, request, change))
+            try:
+                yield Step(order.cause, request.place.system_id, wishes.change(order, request, change))
+            except Unmapped:
+                continue  # a hold says so; asked once the word has a meaning
 
 
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:

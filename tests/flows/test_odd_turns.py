@@ -176,3 +176,38 @@ def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(kn
     assert (holds(), lines(), abandoned(), len(requests())) == (["short"], [(2, 0, 2, 2, 0)], [(0,)], 2)
     let_go("short")
     assert (holds(), len(requests())) == ([], 2)
+
+
+# ---- words that lost their meaning ------------------------------------------------------------------------------------------
+PICK_UP = (msgspec.structs.replace(shipping(), code="pick_up", title="Pick up"),)
+
+
+def test_a_method_nobody_named_keeps_an_edit_back_until_somebody_does(world: World) -> None:
+    Mapping.objects.create(kind="shipping_method", channel=world.shop, key="flat_rate", value={"carrier": "DHL"})
+    world.tell(order())
+    carry_out(world)
+    accept(world)
+    world.tell(order(version=2, charges=PICK_UP, lines=ONE_LEFT))
+    assert (holds(), changes()) == (["method_mapping"], [])
+    Mapping.objects.create(kind="shipping_method", channel=world.shop, key="pick_up", value={"carrier": "Shelf"})
+    world.tell(order(version=3, charges=PICK_UP, lines=ONE_LEFT, note="."))
+    assert (holds(), changes()) == ([], [(True, "amend", "asked", [1])])
+    assert [c["carrier"] for c in told("ChangeRequest")] == ["Shelf"]
+
+
+@pytest.mark.parametrize("shipped", [0, 1])
+def test_a_cancellation_needs_no_meanings(known: World, shipped: int) -> None:
+    if shipped:
+        ship(known, shipped)
+    for kind, value in (("shipping_method", {"carrier": "DHL"}), ("tax", {"erp": "x"}), ("payment_method", {})):
+        Mapping.objects.create(kind=kind, channel=known.shop, key="another", value=value)
+    known.tell(order(version=2, status="cancelled"))
+    carry_out(known)
+    answer(known)
+    assert changes() == [(True, "cancel", "accepted", [shipped])]
+    expected = (["cancel_refused", "method_mapping", "tax_mapping"], "partially_cancelled") if shipped else ([], "cancelled")
+    carry_out(known)
+    assert (holds(), stage()) == expected
+    Mapping.objects.filter(key="another").delete()
+    known.tell(order(version=3, status="cancelled", note="."))
+    assert (holds(), carry_out(known)) == ((["cancel_refused"], ["AmendOrder"]) if shipped else ([], []))
