@@ -154,8 +154,12 @@ def ending(order: OrderView) -> Iterator[Command]:
         if _delivered_at_once(order):
             return  # nothing to ship: delivered when it was confirmed, and given back by a credit memo
         yield from _once(order, live.system_id, _cancel(order, live))
-    elif not _waits(order, live) and not refused(order) and order.booked("sales_order") and edited(order, live):
-        yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+    elif not _waits(order, live) and not refused(order) and order.booked("sales_order"):
+        try:
+            if edited(order, live):
+                yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+        except Unmapped:
+            return  # a hold says so; cut down once the word has a meaning
 
 
 def _delivered_at_once(order: OrderView) -> bool:

@@ -50,8 +50,8 @@ _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.number, o.ref
   WHERE o.id = ANY(%s) ORDER BY o.id"""
 _LINES = """SELECT l.order_id, l.id, l.external_id, l.sku_id, coalesce(k.code, l.sku_text), l.name, l.requires_shipping, l.ordered,
     l.cancelled, l.routed, l.shipped, l.refunded, l.abandoned,
-    CASE WHEN l.abandoned > 0 THEN array(SELECT a.why FROM canonical_abandonment a WHERE a.line_id = l.id ORDER BY a.id)
-         ELSE '{}'::text[] END,
+    CASE WHEN l.abandoned + l.refunded > 0 THEN (SELECT jsonb_object_agg(a.why, a.units) FROM (SELECT why, sum(units) AS units
+      FROM canonical_abandonment WHERE line_id = l.id GROUP BY why) a) END,
     CASE WHEN l.refunded > 0 THEN (SELECT coalesce(sum(x.total), 0)
       FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0
         AND r.gone_at IS NULL) ELSE 0 END,
@@ -167,10 +167,10 @@ def _order(id: int, cause: Cause, row: list[Any], config: Config) -> OrderView:
 def _add_lines(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     rows = sql.fetch(_LINES, (ids,))
     sources = _sources({o.channel_id for o in orders.values()}, {row[3] for row in rows if row[3]})
-    for id, *line, net, tax, subtotal, total, taxes in rows:
+    for id, *line, given_up, net, tax, subtotal, total, taxes in rows:
         order, sku = orders[id], line[2]
         places = sources.get((order.channel_id, sku)) or sources.get((order.channel_id, None), [])
-        order.lines.append(LineView(*line, (net, tax), subtotal, total, _taxes.decode(taxes), places))
+        order.lines.append(LineView(*line, json.loads(given_up or "{}"), (net, tax), subtotal, total, _taxes.decode(taxes), places))
 
 
 def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, int | None], list[Place]]:

@@ -91,9 +91,13 @@ def checks(order: OrderView, now: datetime) -> Iterator[Check]:
         yield from _sourcing(order)
         yield from _short(order)
         yield from _erp(order)
+    elif _shipped(order):
+        for finding in preflight.unmapped(order):
+            yield Check(*finding)  # the ERP's order is cut down to what was shipped
     yield from _against_the_wish(order)
     yield from _shipping(order)
     yield from _refund_due(order)
+    yield from _reship(order)
 
 
 # ---- before release ---------------------------------------------------------------------------------------------------------
@@ -143,9 +147,11 @@ def _paused(order: OrderView) -> Iterable[Check]:
 
 def _sourcing(order: OrderView) -> Iterable[Check]:
     stranded = set(reckoning.routes(order)[1])
-    refusals = [f"{r.place.code} ({r.reason or 'no reason given'})" for r in order.requests if r.answer == "rejected"]
+    refusals = [
+        f"{r.place.code} ({r.reason or 'no reason given'})" for r in reckoning.ordinary(order) if r.answer == "rejected"
+    ]
     for line in (x for x in order.lines if x.id in stranded):
-        missing = sum(r.short.get(line.id, 0) for r in order.requests)
+        missing = sum(r.short.get(line.id, 0) for r in reckoning.ordinary(order))
         if missing and order.policy.on_short == "ship_complete":
             words = f"“{line.sku}” is short everywhere, and this shop ships all together."
             yield Check("short", reckoning.stock_detail(order, line), words, line.id)
@@ -167,7 +173,7 @@ def _short(order: OrderView) -> Iterable[Check]:
     """A shortage is a question where the shop's policy does not answer it."""
     if order.policy.on_short != "ask":
         return
-    for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
+    for request in (r for r in reckoning.ordinary(order) if r.answer not in ("rejected", "closed")):
         for line_id, units in request.short.items():
             if units and not _given_up(order, line_id):
                 words = f"{request.place.code} is short of {units} on request {request.reference}. {request.short_reason}".strip()
@@ -177,7 +183,7 @@ def _short(order: OrderView) -> Iterable[Check]:
 def _given_up(order: OrderView, line_id: int) -> bool:
     """Whether a person or the shop decided that what is missing of the line is not wanted any more."""
     line = next(x for x in order.lines if x.id == line_id)
-    missing = sum(r.short.get(line_id, 0) for r in order.requests)
+    missing = sum(r.short.get(line_id, 0) for r in reckoning.ordinary(order))
     return reckoning.wanted(order, line) <= line.routed and line.refunded + line.abandoned >= missing
 
 
@@ -201,6 +207,9 @@ def _against_the_wish(order: OrderView) -> Iterable[Check]:
         if check.reason not in told:
             told.add(check.reason)
             yield check
+    if "edited_after_release" not in told and order.stance == "go" and (kept := negotiating.resume_refused(order)):
+        words = f"The shop lets the order go on, but {kept.request.place.code} keeps holding it: {kept.change.reason or 'no reason given'}."
+        yield Check("edited_after_release", f"{kept.request.reference} resume {kept.change.number}", words)
     if "cancel_refused" not in told and order.stance == "stop" and order.shop_status != "refunded" and _shipped(order):
         status = "deleted" if order.gone else order.shop_status
         words = f"{_counted(_shipped(order))} shipped although the shop says “{status}”."
@@ -283,7 +292,18 @@ def _refund_due(order: OrderView) -> Iterable[Check]:
     if order.stance == "stop":
         return
     for line in order.lines:
-        due = line.abandoned - line.refunded
+        due = line.abandoned
         if due > 0 and reckoning.paid(order):
             words = f"{due} × “{line.sku}” will not be shipped: refund them to the customer in the shop."
             yield Check("refund_due", f"{line.sku}: {due}", words, line.id)
+
+
+def _reship(order: OrderView) -> Iterable[Check]:
+    """What a person asked to be shipped again and will not be: only a person knows what to do instead."""
+    for request in (r for r in order.requests if r.purpose == "reship"):
+        for line_id, units in request.units.items():
+            lacks = units if request.answer == "rejected" else request.short[line_id]
+            if lacks:
+                why = request.reason if request.answer == "rejected" else request.short_reason
+                words = f"{request.place.code} does not ship {lacks} again on request {request.reference}. {why}".strip()
+                yield Check("short", reckoning.short_detail(request, lacks), words, line_id)

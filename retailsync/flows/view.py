@@ -34,8 +34,8 @@ class LineView(NamedTuple):
     routed: int
     shipped: int
     refunded: int
-    abandoned: int
-    abandoned_for: Sequence[str]
+    abandoned: int  # given up, and not given back yet
+    abandoned_for: dict[str, int]  # why → units, of all that was given up
     given_back: tuple[Decimal, Decimal]  # net and tax of refunds that name units
     subtotal: Decimal
     total: Decimal
