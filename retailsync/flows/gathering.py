@@ -170,7 +170,9 @@ def _add_lines(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     for id, *line, given_up, net, tax, subtotal, total, taxes in rows:
         order, sku = orders[id], line[2]
         places = sources.get((order.channel_id, sku)) or sources.get((order.channel_id, None), [])
-        order.lines.append(LineView(*line, json.loads(given_up or "{}"), (net, tax), subtotal, total, _taxes.decode(taxes), places))
+        order.lines.append(
+            LineView(*line, json.loads(given_up or "{}"), (net, tax), subtotal, total, _taxes.decode(taxes), places)
+        )
 
 
 def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, int | None], list[Place]]:

@@ -305,5 +305,7 @@ def _reship(order: OrderView) -> Iterable[Check]:
             lacks = units if request.answer == "rejected" else request.short[line_id]
             if lacks:
                 why = request.reason if request.answer == "rejected" else request.short_reason
-                words = f"{request.place.code} does not ship {lacks} again on request {request.reference}. {why}".strip()
+                words = (
+                    f"{request.place.code} does not ship {lacks} again on request {request.reference}. {why}".strip()
+                )
                 yield Check("short", reckoning.short_detail(request, lacks), words, line_id)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
+
 from canonical.rules import money, orders
 from canonical.types import Charge, Line, Tax
 from retailsync.flows.view import ChargeView, LineView, OrderView, Place, RequestView
@@ -33,13 +35,14 @@ def difference(order: OrderView) -> Decimal:
 def remaining_line(line: LineView, currency: str) -> Line | None:
     """The line without the units that were cancelled: what was given back for exactly these units, else their share. None: nothing left.
 
-    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled.
+    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled. Units that left although the shop does not
+    state them any more are kept, at no price of their own: an ERP books out only what it has an order for.
     """
-    stated, left = stated_line(line), line.ordered - line.cancelled
+    stated, left = stated_line(line), max(line.ordered - line.cancelled, line.shipped)
     if left <= 0:
         return None
     if not line.cancelled:
-        return stated
+        return msgspec.structs.replace(stated, units=left)
     net, tax = line.given_back
     if line.refunded != line.cancelled or not (net or tax):
         net = money.rounded(line.total * line.cancelled / line.ordered, currency)
@@ -96,9 +99,7 @@ def ordinary(order: OrderView) -> list[RequestView]:
 def open_units(order: OrderView) -> dict[int, int]:
     """Line id → units that ship, are wanted and not routed. Units a warehouse is short of count as open where the shop's policy looks
     for them elsewhere, or once a person released the hold that says so. What ships all together is first taken back as a whole."""
-    if order.policy.on_short == "ship_complete" and any(
-        live(r) and any(r.short.values()) for r in ordinary(order)
-    ):
+    if order.policy.on_short == "ship_complete" and any(live(r) and any(r.short.values()) for r in ordinary(order)):
         return {}
     waiting: dict[int, int] = {}
     for request in ordinary(order):

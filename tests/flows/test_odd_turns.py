@@ -1,21 +1,30 @@
 """Orders that turn where nobody expects it: told by facts and receipts alone, compared as whole states."""
 
-from datetime import timedelta
-from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
 
-from canonical.facts import ChangeAnswered, ExecutionReported, RefundStated, RequestAnswered
+from canonical.facts import ExecutionReported, RequestAnswered
 from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
-from canonical.types import RefundedLine, Tender, Units
+from canonical.types import Units
 from retailsync.sync import deciding
-from retailsync.sync.models import Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows import test_negotiations as told_by
 from tests.flows.outside import carry_out
-from tests.flows.test_negotiations import accept, answer, changes, holds, let_go, lines, references, refund, requests, ship, stage, told
+from tests.flows.test_negotiations import (
+    accept,
+    answer,
+    changes,
+    holds,
+    let_go,
+    lines,
+    references,
+    refund,
+    requests,
+    ship,
+    stage,
+    told,
+)
 from tests.world import World, make_world, rows
 
 pytestmark = pytest.mark.django_db
@@ -139,7 +148,9 @@ def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> Non
     world.tell(order(version=2, status="cancelled"))
     carry_out(world)
     answer(world)
-    world.tell(RequestAnswered(occurred_at=NOON, request=references()[0], answer="rejected"), source=world.partners["W1"])
+    world.tell(
+        RequestAnswered(occurred_at=NOON, request=references()[0], answer="rejected"), source=world.partners["W1"]
+    )
     assert requests() == [("W1", "closed", "cancelled", False, [0])]
     world.tell(order(version=3))
     assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
@@ -160,7 +171,9 @@ def test_a_warehouse_that_does_not_go_on_is_told_of(known: World) -> None:
 
 @pytest.mark.parametrize("policy", ["ask", "ship_available", "cancel_remainder"])
 @pytest.mark.parametrize("word", ["rejected", "short"])
-def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(known: World, policy: str, word: str) -> None:
+def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(
+    known: World, policy: str, word: str
+) -> None:
     ShopPolicy.objects.create(channel=known.shop, on_short=policy)
     ship(known, 2)
     carry_out(known)
@@ -168,7 +181,9 @@ def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(kn
     carry_out(known)
     place = known.partners["W1"]
     if word == "rejected":
-        known.tell(RequestAnswered(occurred_at=NOON, request=references()[1], answer="rejected", reason="none"), source=place)
+        known.tell(
+            RequestAnswered(occurred_at=NOON, request=references()[1], answer="rejected", reason="none"), source=place
+        )
     else:
         units = (Units(units=1, line=str(OrderLine.objects.get().pk)),)
         fact = ExecutionReported(occurred_at=NOON, request=references()[1], stage="short", lines=units)
@@ -205,7 +220,9 @@ def test_a_cancellation_needs_no_meanings(known: World, shipped: int) -> None:
     carry_out(known)
     answer(known)
     assert changes() == [(True, "cancel", "accepted", [shipped])]
-    expected = (["cancel_refused", "method_mapping", "tax_mapping"], "partially_cancelled") if shipped else ([], "cancelled")
+    expected = (
+        (["cancel_refused", "method_mapping", "tax_mapping"], "partially_cancelled") if shipped else ([], "cancelled")
+    )
     carry_out(known)
     assert (holds(), stage()) == expected
     Mapping.objects.filter(key="another").delete()
