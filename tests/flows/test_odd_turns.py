@@ -211,3 +211,34 @@ def test_a_cancellation_needs_no_meanings(known: World, shipped: int) -> None:
     Mapping.objects.filter(key="another").delete()
     known.tell(order(version=3, status="cancelled", note="."))
     assert (holds(), carry_out(known)) == ((["cancel_refused"], ["AmendOrder"]) if shipped else ([], []))
+
+
+# ---- shipped and refunded ---------------------------------------------------------------------------------------------------
+def later(world: World, units: int, *, ref: str = "78") -> None:
+    """Refunded when the shop knew of all that was shown to it so far."""
+    given = (RefundedLine(line="1", units=units, total=Decimal("10.33"), tax=Decimal("2.17")),)
+    at = NOON + timedelta(days=900)
+    world.tell(RefundStated(occurred_at=at, ref=ref, order_ref="137", amount=Decimal("12.50"), lines=given))
+
+
+def test_a_unit_refunded_after_another_was_shown_and_shipped_all_the_same_stays_told_of(known: World) -> None:
+    ship(known, 1)
+    carry_out(known)
+    later(known, 1)
+    carry_out(known)
+    answer(known, "rejected")
+    assert holds() == ["refunded_but_shipping"]
+    ship(known, 1, ref="S2")
+    assert holds() == ["refunded_but_shipping"]
+    carry_out(known)
+    assert holds() == ["refunded_but_shipping"]
+
+
+def test_a_return_is_one_whatever_was_given_back_before(known: World) -> None:
+    refund(known, 0, amount="1.00")
+    ship(known, 2)
+    carry_out(known)
+    later(known, 2)
+    assert holds() == []
+    known.tell(order(version=2, status="refunded"))
+    assert holds() == []
