@@ -49,7 +49,7 @@ _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.number, o.ref
       sum(p.amount) FILTER (WHERE p.kind = 'authorise') AS authorised,
       min(p.paid_at) FILTER (WHERE p.kind = 'authorise') AS authorised_at,
       sum(p.amount) FILTER (WHERE p.kind IN ('gift_card', 'store_credit')) AS tenders
-    FROM canonical_payment p WHERE p.order_id = o.id) m ON true
+    FROM canonical_payment p WHERE p.order_id = o.id AND p.amount <> 0) m ON true
   WHERE o.id = ANY(%s) ORDER BY o.id"""
 _LINES = """SELECT l.order_id, l.id, l.external_id, l.sku_id, coalesce(k.code, l.sku_text), l.name, l.requires_shipping, l.ordered,
     l.cancelled, l.routed, l.shipped, l.refunded, l.abandoned,
@@ -160,10 +160,24 @@ def _add_planned(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
 
 
 def _order(id: int, cause: Cause, row: list[Any], config: Config) -> OrderView:
-    *head, refunds, meta, customer_id, registered, vat, terms, billing_id, billing, shipping_id, shipping, note, email = row
+    (
+        *head,
+        refunds,
+        meta,
+        customer_id,
+        registered,
+        vat,
+        terms,
+        billing_id,
+        billing,
+        shipping_id,
+        shipping,
+        note,
+        email,
+    ) = row
     return OrderView(
-        id, cause, *head, _refunds(refunds), json.loads(meta), customer_id, registered, vat, terms, billing_id, _addresses.decode(billing), shipping_id,
-        _addresses.decode(shipping), note, email, config.tables[head[0]], config.policies.get(head[0], Policy()), config.limits,
+        id, cause, *head, _refunds(refunds), json.loads(meta), customer_id, registered, vat, terms, billing_id, _addresses.decode(billing),
+        shipping_id, _addresses.decode(shipping), note, email, config.tables[head[0]], config.policies.get(head[0], Policy()), config.limits,
     )  # fmt: skip
 
 
@@ -178,7 +192,9 @@ def _add_lines(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     for id, *line, given_up, net, tax, subtotal, total, taxes in rows:
         order, sku = orders[id], line[2]
         places = sources.get((order.channel_id, sku)) or sources.get((order.channel_id, None), [])
-        order.lines.append(LineView(*line, json.loads(given_up or "{}"), (net, tax), subtotal, total, _taxes.decode(taxes), places))
+        order.lines.append(
+            LineView(*line, json.loads(given_up or "{}"), (net, tax), subtotal, total, _taxes.decode(taxes), places)
+        )
 
 
 def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, int | None], list[Place]]:
