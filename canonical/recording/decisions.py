@@ -157,9 +157,7 @@ def units_abandoned(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
         "line_id": "bigint", "units": "integer", "why": "text", "by": "text", "at": "timestamptz", "refunded": "integer",
     }  # fmt: skip
     before = dict(sql.fetch("SELECT id, refunded FROM canonical_orderline WHERE id = ANY(%s)", (sorted(lines),)))
-    rows = [
-        (f.line_id, f.units, f.why[:300], f.by, f.occurred_at, before[f.line_id]) for f in (s.fact for s in stated)
-    ]
+    rows = [(f.line_id, f.units, f.why[:300], f.by, f.occurred_at, before[f.line_id]) for f in (s.fact for s in stated)]
     sql.insert("canonical_abandonment", columns, sorted(rows))
     derived.count_abandoned(sorted(lines))
     recorded.entries += ledger.changed("order_line", [ours(None, lines[id], id, "abandoned") for id in sorted(lines)])

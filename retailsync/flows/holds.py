@@ -17,7 +17,7 @@ RECHECKED = frozenset(
     {
         "sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop", "payment",
         "payment_ended", "grace", "method_mapping", "tax_mapping", "line_mapping", "address", "paused_in_shop", "stock", "refund_due",
-        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud",
+        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud", "erp_total",
     }
 )  # fmt: skip
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
@@ -323,5 +323,7 @@ def _reship(order: OrderView) -> Iterable[Check]:
             lacks = units if request.answer == "rejected" else request.short[line_id]
             if lacks:
                 why = request.reason if request.answer == "rejected" else request.short_reason
-                words = f"{request.place.code} does not ship {lacks} again on request {request.reference}. {why}".strip()
+                words = (
+                    f"{request.place.code} does not ship {lacks} again on request {request.reference}. {why}".strip()
+                )
                 yield Check("short", reckoning.short_detail(request, lacks), words, line_id)

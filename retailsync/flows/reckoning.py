@@ -96,9 +96,7 @@ def ordinary(order: OrderView) -> list[RequestView]:
 def open_units(order: OrderView) -> dict[int, int]:
     """Line id → units that ship, are wanted and not routed. Units a warehouse is short of count as open where the shop's policy looks
     for them elsewhere, or once a person released the hold that says so. What ships all together is first taken back as a whole."""
-    if order.policy.on_short == "ship_complete" and any(
-        live(r) and any(r.short.values()) for r in ordinary(order)
-    ):
+    if order.policy.on_short == "ship_complete" and any(live(r) and any(r.short.values()) for r in ordinary(order)):
         return {}
     waiting: dict[int, int] = {}
     for request in ordinary(order):

@@ -2,20 +2,32 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
 
-from canonical.facts import ChangeAnswered, ExecutionReported, RefundStated, RequestAnswered
+from canonical.facts import ExecutionReported, Posted, RefundStated, RequestAnswered
 from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
 from canonical.types import RefundedLine, Tender, Units
-from retailsync.sync import deciding
+from retailsync.sync import clock, deciding
 from retailsync.sync.models import Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows import test_negotiations as told_by
 from tests.flows.outside import carry_out
-from tests.flows.test_negotiations import accept, answer, changes, holds, let_go, lines, references, refund, requests, ship, stage, told
+from tests.flows.test_negotiations import (
+    accept,
+    answer,
+    changes,
+    holds,
+    let_go,
+    lines,
+    references,
+    refund,
+    requests,
+    ship,
+    stage,
+    told,
+)
 from tests.world import World, make_world, rows
 
 pytestmark = pytest.mark.django_db
@@ -139,7 +151,9 @@ def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> Non
     world.tell(order(version=2, status="cancelled"))
     carry_out(world)
     answer(world)
-    world.tell(RequestAnswered(occurred_at=NOON, request=references()[0], answer="rejected"), source=world.partners["W1"])
+    world.tell(
+        RequestAnswered(occurred_at=NOON, request=references()[0], answer="rejected"), source=world.partners["W1"]
+    )
     assert requests() == [("W1", "closed", "cancelled", False, [0])]
     world.tell(order(version=3))
     assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
@@ -160,7 +174,9 @@ def test_a_warehouse_that_does_not_go_on_is_told_of(known: World) -> None:
 
 @pytest.mark.parametrize("policy", ["ask", "ship_available", "cancel_remainder"])
 @pytest.mark.parametrize("word", ["rejected", "short"])
-def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(known: World, policy: str, word: str) -> None:
+def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(
+    known: World, policy: str, word: str
+) -> None:
     ShopPolicy.objects.create(channel=known.shop, on_short=policy)
     ship(known, 2)
     carry_out(known)
@@ -168,7 +184,9 @@ def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(kn
     carry_out(known)
     place = known.partners["W1"]
     if word == "rejected":
-        known.tell(RequestAnswered(occurred_at=NOON, request=references()[1], answer="rejected", reason="none"), source=place)
+        known.tell(
+            RequestAnswered(occurred_at=NOON, request=references()[1], answer="rejected", reason="none"), source=place
+        )
     else:
         units = (Units(units=1, line=str(OrderLine.objects.get().pk)),)
         fact = ExecutionReported(occurred_at=NOON, request=references()[1], stage="short", lines=units)
@@ -205,7 +223,9 @@ def test_a_cancellation_needs_no_meanings(known: World, shipped: int) -> None:
     carry_out(known)
     answer(known)
     assert changes() == [(True, "cancel", "accepted", [shipped])]
-    expected = (["cancel_refused", "method_mapping", "tax_mapping"], "partially_cancelled") if shipped else ([], "cancelled")
+    expected = (
+        (["cancel_refused", "method_mapping", "tax_mapping"], "partially_cancelled") if shipped else ([], "cancelled")
+    )
     carry_out(known)
     assert (holds(), stage()) == expected
     Mapping.objects.filter(key="another").delete()
@@ -242,3 +262,51 @@ def test_a_return_is_one_whatever_was_given_back_before(known: World) -> None:
     assert holds() == []
     known.tell(order(version=2, status="refunded"))
     assert holds() == []
+
+
+# ---- money ------------------------------------------------------------------------------------------------------------------
+def test_a_gift_card_that_was_taken_off_pays_nothing(world: World) -> None:
+    bank = msgspec.structs.replace(order().payment, paid_at=None, method="bacs")
+    card = (Tender(ref="c1", kind="gift_card", amount=Decimal("20.99")),)
+    world.tell(order(status="on_hold", tenders=card, payment=bank))
+    paid = msgspec.structs.replace(bank, paid_at=NOON, captured=Decimal("10.00"))
+    world.tell(order(version=2, payment=paid))
+    assert rows("SELECT kind, amount FROM canonical_payment ORDER BY kind") == [
+        ("capture", Decimal(10)), ("gift_card", Decimal(0))
+    ]  # fmt: skip
+    assert (holds(), requests()) == (["payment"], [])
+
+
+def wrong_total(world: World) -> None:
+    """The ERP made 25.00 of the order's total."""
+    world.tell(order())
+    row = Command.objects.get(kind="CreateOrder")
+    Command.objects.filter(pk=row.pk).update(state="confirmed")
+    fact = Posted(
+        occurred_at=clock.now(), kind="sales_order", subject_kind="booking", subject_id=row.payload["booking_id"], order_id=row.order_id,
+        state="created", external_id="S1", amount=Decimal(25),
+    )  # fmt: skip
+    world.tell(fact, source=world.erp)
+    assert holds() == ["erp_total"]
+
+
+def test_a_wrong_total_an_edit_puts_right_goes_on(world: World) -> None:
+    wrong_total(world)
+    world.tell(order(version=2, note="Ring twice."))
+    assert holds() == []
+    assert [k for k in carry_out(world) if "Order" in k] == ["AmendOrder", "ConfirmOrder"]
+    world.tell(order(version=3, note="Ring thrice."))
+    assert ([k for k in carry_out(world) if "Order" in k], holds()) == (["AmendOrder"], [])
+    assert rows("SELECT count(*) FROM sync_case WHERE closed_at IS NULL") == [(0,)]
+
+
+def test_a_wrong_total_of_an_order_that_ends_is_no_question_any_more(world: World) -> None:
+    wrong_total(world)
+    world.tell(order(version=2, status="cancelled"))
+    assert (holds(), stage()) == ([], "cancelled")
+
+
+def test_a_wrong_total_a_person_accepted_stays_accepted(world: World) -> None:
+    wrong_total(world)
+    let_go("erp_total")
+    assert ([k for k in carry_out(world) if "Order" in k], holds()) == (["ConfirmOrder"], [])
