@@ -86,6 +86,9 @@ _POSTINGS = """SELECT order_id, system_id, kind, subject_id, state, amount, occu
 _PLANNED = """SELECT order_id, system_id, purpose, state, state IN ('waiting', 'parked') AND NOT doubtful,
     CASE WHEN order_id = ANY(%s) AND kind = ANY(%s) THEN payload::text END
   FROM sync_command WHERE order_id = ANY(%s) ORDER BY id"""
+#: What is planned to take the news over must not leave without it meanwhile: senders skip locked rows.
+_KEPT = """SELECT 1 FROM sync_command WHERE order_id = ANY(%s) AND kind = ANY(%s) AND state IN ('waiting', 'parked')
+  ORDER BY id FOR UPDATE"""
 _SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id FROM canonical_sourcing g
   JOIN canonical_location p ON p.id = g.location_id
   WHERE p.active AND g.channel_id = ANY(%s) AND (g.sku_id IS NULL OR g.sku_id = ANY(%s)) ORDER BY g.rank, g.id"""
@@ -152,6 +155,8 @@ def _add_planned(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     """What was put out. Of an order about which something new was said, what has not left is wanted anew (and takes the news over), and
     what has left is shown with its content, to be compared."""
     anew = [o.id for o in orders.values() if o.restated_at]
+    if anew:
+        sql.fetch(_KEPT, (anew, list(_CONTENT)))
     for id, system, purpose, state, unsent, payload in sql.fetch(_PLANNED, (anew, list(_CONTENT), ids)):
         if payload is None or not unsent:
             orders[id].planned[system, purpose] = state
@@ -177,7 +182,8 @@ def _order(id: int, cause: Cause, row: list[Any], config: Config) -> OrderView:
     ) = row
     return OrderView(
         id, cause, *head, _refunds(refunds), json.loads(meta), customer_id, registered, vat, terms, billing_id, _addresses.decode(billing),
-        shipping_id, _addresses.decode(shipping), note, email, config.tables[head[0]], config.policies.get(head[0], Policy()), config.limits,
+        shipping_id, _addresses.decode(shipping), note, email, config.tables[head[0]],
+        config.policies.get(head[0], Policy()), config.limits,
     )  # fmt: skip
 
 
