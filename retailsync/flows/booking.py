@@ -82,7 +82,8 @@ def edited(order: OrderView, live: BookingView) -> bool:
     """Whether the order says something else than the ERP was told last. Known only of orders about which something new was said; one
     that is shipped whole is left to its invoice."""
     told = _told(order, live)
-    if told is None or (reckoning.fully_shipped(order) and not any(line.cancelled for line in order.lines)):
+    untouched = not any(line.cancelled or line.shipped > line.ordered for line in order.lines)
+    if told is None or (untouched and reckoning.fully_shipped(order)):
         return False
     return wishes.material(wishes.encoded(wishes.sales_order(order, live))) != wishes.material(told)
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
+
 from canonical.rules import money, orders
 from canonical.types import Charge, Line, Tax
 from retailsync.flows.view import ChargeView, LineView, OrderView, Place, RequestView
@@ -33,13 +35,14 @@ def difference(order: OrderView) -> Decimal:
 def remaining_line(line: LineView, currency: str) -> Line | None:
     """The line without the units that were cancelled: what was given back for exactly these units, else their share. None: nothing left.
 
-    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled.
+    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled. Units that left although the shop does not
+    state them any more are kept, at no price of their own: an ERP books out only what it has an order for.
     """
-    stated, left = stated_line(line), line.ordered - line.cancelled
+    stated, left = stated_line(line), max(line.ordered - line.cancelled, line.shipped)
     if left <= 0:
         return None
     if not line.cancelled:
-        return stated
+        return msgspec.structs.replace(stated, units=left)
     net, tax = line.given_back
     if line.refunded != line.cancelled or not (net or tax):
         net = money.rounded(line.total * line.cancelled / line.ordered, currency)
