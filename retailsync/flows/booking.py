@@ -104,9 +104,9 @@ def refused(order: OrderView) -> bool:
 # ---- totals -----------------------------------------------------------------------------------------------------------------
 def difference(order: OrderView) -> Decimal | None:
     """What the ERP's total lacks; None while it has not said."""
-    said = [
-        p for kind in ("sales_order", "amendment", "rounding") if (p := order.booked(kind)) and p.amount is not None
-    ]
+    posted = [p for kind in ("amendment", "rounding") if (p := order.booked(kind)) and p.amount is not None]
+    first = order.booked("sales_order")  # its moment is that of the confirmation, its amount that of the creation
+    said = posted or [p for p in (first,) if p and p.amount is not None]
     if not said or order.booking is None:
         return None
     latest = max(said, key=lambda posting: posting.at)

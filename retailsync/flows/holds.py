@@ -1,7 +1,8 @@
 """Why an order may not go on: every check, whether or not a hold for it is open, and what makes holds come and go. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,14 +10,14 @@ import msgspec
 
 from canonical.mappings import Unmapped
 from retailsync.flows import booking, negotiating, preflight, reckoning, releasing
-from retailsync.flows.view import HoldView, OrderView
+from retailsync.flows.view import HoldView, OrderView, RefundView
 
 #: Looked at again each time: such a hold lifts itself when its cause is gone, and comes back when lifted while the cause remains.
 RECHECKED = frozenset(
     {
         "sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop", "payment",
         "payment_ended", "grace", "method_mapping", "tax_mapping", "line_mapping", "address", "paused_in_shop", "stock", "refund_due",
-        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud",
+        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud", "erp_total",
     }
 )  # fmt: skip
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
@@ -257,15 +258,32 @@ def _shipped(order: OrderView) -> int:
 
 def _refunded_and_shipped(order: OrderView) -> int:
     """Units given back before the shop knew that they had shipped. A refund after that is a return."""
-    shown = [order.posting(order.channel_id, "tracking", s.id) for s in order.shipments]
-    if not order.refunds or not shown:
-        return 0
-    known = min((p.at for p in shown if p is not None), default=None)
-    if known is not None and min(order.refunds) >= known:
+    if not order.refunds or not _shipped(order):
         return 0
     if order.stance == "stop" and order.shop_status == "refunded":
-        return _shipped(order)
-    return sum(max(0, line.shipped - max(0, line.ordered - line.refunded)) for line in order.lines)
+        return _shipped(order) - sum(_known(order, order.refunds[-1].at).values())
+    return max(_against(order, order.refunds[: n + 1]) for n in range(len(order.refunds)))
+
+
+def _against(order: OrderView, refunds: Sequence[RefundView]) -> int:
+    """Units shipped against the last of these refunds: more than what it left of its lines, and than what the shop knew by then."""
+    known = _known(order, refunds[-1].at)
+    found = 0
+    for line in (x for x in order.lines if x.id in refunds[-1].units):
+        left = line.ordered - sum(r.units.get(line.id, 0) for r in refunds)
+        found += max(0, line.shipped - max(left, known[line.id], 0))
+    return found
+
+
+def _known(order: OrderView, at: datetime) -> Counter[int]:
+    """Units per line of which the shop knew at that moment that they had shipped."""
+    known: Counter[int] = Counter()
+    ordinary = {r.id for r in reckoning.ordinary(order)}
+    for shipment in (s for s in order.shipments if s.request_id in ordinary):
+        shown = order.posting(order.channel_id, "tracking", shipment.id)
+        if shown is not None and shown.at <= at:
+            known.update(shipment.units)
+    return known
 
 
 def _shipping(order: OrderView) -> Iterable[Check]:
