@@ -190,18 +190,6 @@ class Page:
 Poll = Callable[[Session, str], Page]
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What was done about a system's webhooks: how many were created, and the topics of those it had switched off, made anew."""
-
-    created: int = 0
-    remade: Sequence[str] = ()
-
-
-#: watch(session, address) -> Watched: each topic we read is pushed to this address afterwards.
-Watch = Callable[[Session, str], Watched]
-
-
 # ---- the declaration --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Connector:
@@ -216,5 +204,4 @@ class Connector:
     reads: Mapping[str, Read] = field(default_factory=dict)  # topic → reader
     sends: Mapping[type[Command], Send] = field(default_factory=dict)
     polls: Mapping[str, Poll] = field(default_factory=dict)  # feed → poll
-    watch: Watch | None = None
     probe: Callable[[Session], str] | None = None  # one round trip; returns a sentence, raises one of the four

@@ -42,8 +42,6 @@ try:
 except Trouble as trouble:
     raise ImproperlyConfigured(str(trouble)) from trouble
 
-# Where shops reach us from outside, e.g. https://sync.example: their webhooks are created there. Without it they are left alone.
-PUBLIC_URL = os.environ.get("RETAILSYNC_PUBLIC_URL", "").rstrip("/")
 DEBUG = os.environ.get("RETAILSYNC_DEBUG") == "1"
 ALLOWED_HOSTS = os.environ.get("RETAILSYNC_HOSTS", ",".join(sorted(LOOPBACK))).split(",")
 
@@ -167,7 +165,6 @@ CELERY_TASK_ROUTES = {
     "sync.publish_*": {"queue": "stock"},
     "sync.poll": {"queue": "sweep"},
     "sync.poll_feed": {"queue": "polls"},
-    "sync.watch": {"queue": "polls"},
     "sync.release": {"queue": "replay"},
 }
 CELERY_TIMEZONE = TIME_ZONE
@@ -176,7 +173,6 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sync.sweep", "schedule": 2.0, "options": {"expire_seconds": 2}},
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
-    "watch": {"task": "sync.watch", "schedule": 300.0, "options": {"expire_seconds": 300}},
 }
 
 

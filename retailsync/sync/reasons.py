@@ -236,16 +236,6 @@ REASONS: dict[str, Reason] = {
         "The connector gave no receipt for this command; look in the target, then release.",
     ),
     # systems
-    "webhook_disabled": Reason(
-        "The shop had switched off its webhooks",
-        "administrator",
-        "They work again. Find out why deliveries failed: the shop's log under WooCommerce → Status → Logs names them.",
-    ),
-    "webhooks_silent": Reason(
-        "No webhook arrives",
-        "administrator",
-        "Check the shop's webhooks and WP-Cron, and that the shop reaches our address. Polls find everything meanwhile, later.",
-    ),
     "feed_failed": Reason(
         "A feed cannot be read",
         "developer",

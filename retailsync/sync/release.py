@@ -133,15 +133,4 @@ def _cursors(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> No
     cases.close("cursor", ids, who)
 
 
-def _webhooks(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
-    cases.close("webhooks", [c.target_id for c in chosen], who)
-
-
-_RELEASERS = {
-    "webhooks": _webhooks,
-    "message": _messages,
-    "hold": _holds,
-    "command": _commands,
-    "system": _systems,
-    "cursor": _cursors,
-}
+_RELEASERS = {"message": _messages, "hold": _holds, "command": _commands, "system": _systems, "cursor": _cursors}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from canonical import sql
 from retailsync.celery import app
-from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending, watching
+from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending
 from retailsync.sync.models import Cursor
 
 LOOKING = timedelta(seconds=5)  # one sweep looks at orders whose time has come for so long; the next one goes on
@@ -58,10 +58,3 @@ def sweep() -> None:
 def release_cases(case_ids: list[int], who: str, why: str) -> None:
     """Release exceptions somebody chose in the console."""
     release.release(case_ids, who, why)
-
-
-@app.task(name="sync.watch", expires=300)
-def watch() -> None:
-    """See to the webhooks of every system that pushes."""
-    for system in watching.due():
-        watching.watch(system)

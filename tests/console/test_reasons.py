@@ -15,7 +15,7 @@ from retailsync.sync.reasons import REASONS, reason
 
 ROOT = Path(retailsync.__file__).parent
 #: Calls that take a reason, and its place among their arguments.
-PLACES = {"Next": 2, "Check": 0, "Opening": 6, "_again": 4, "failed": 3, "_open": 1}
+PLACES = {"Next": 2, "Check": 0, "Opening": 6, "_again": 4, "failed": 3}
 SQL = re.compile(r"\\breason = '(\\w+)'")
 #: Said by connectors only: the default of Refused, and what a target's own state does not allow any more.
 FROM_CONNECTORS = {

@@ -32,7 +32,7 @@ def delivered(name: str) -> tuple[Delivery, str]:
 def visit(shop: Shop, **settings: Any) -> Session:
     """A visit with 10 s."""
     plain = Settings(url=shop.url, allow_loopback_http=True, **settings)
-    secrets = {"consumer_key": [shop.key], "consumer_secret": [shop.secret], "webhook": ["hook-secret"]}
+    secrets = {"consumer_key": [shop.key], "consumer_secret": [shop.secret]}
     http = Http(Pool(), deadline=10, secrets=[shop.secret], allow_loopback_http=True)
     return Session("shop", plain, secrets, http, lambda: datetime.now(UTC))
 
