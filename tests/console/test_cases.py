@@ -186,7 +186,7 @@ def test_what_still_blocks_is_never_closed_without_release(scene: Scene, operato
 
 
 def test_closing_from_the_list_asks_why_and_leaves_alone_what_blocks(scene: Scene, operator: Client) -> None:
-    chosen = [scene.malformed(), scene.unread(), scene.down(), scene.confirming(scene.order(1))]
+    chosen = [scene.malformed(), scene.unread(), scene.down(), scene.unheard(), scene.confirming(scene.order(1))]
     page = close_selected(operator, *chosen).content.decode()
     assert "3 exceptions leave the list" in page and "1 of those you ticked is left alone" in page
     assert [page.count(f'name="_selected_action" value="{c.pk}"') for c in chosen] == [1] * 4
