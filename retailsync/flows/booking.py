@@ -82,9 +82,19 @@ def edited(order: OrderView, live: BookingView) -> bool:
     """Whether the order says something else than the ERP was told last. Known only of orders about which something new was said; one
     that is shipped whole is left to its invoice."""
     told = _told(order, live)
-    if told is None or (reckoning.fully_shipped(order) and not any(line.cancelled for line in order.lines)):
+    if (
+        told is None
+        or over_shipped(order)
+        or (reckoning.fully_shipped(order) and not any(line.cancelled for line in order.lines))
+    ):
         return False
     return wishes.material(wishes.encoded(wishes.sales_order(order, live))) != wishes.material(told)
+
+
+def over_shipped(order: OrderView) -> bool:
+    """Whether more left than the shop says now: the ERP keeps what it was told, or the shipment could not be booked out there. A person
+    is asked about it once."""
+    return any(line.shipped > line.ordered for line in order.lines)
 
 
 def _told(order: OrderView, live: BookingView) -> dict[str, object] | None:
@@ -116,6 +126,8 @@ def open_difference(order: OrderView) -> Decimal | None:
     """A difference a person has to judge: more than rounding, or still there after a rounding line."""
     live, posting = order.booking, order.booked("sales_order")
     if live is None or posting is None or posting.state not in ("created", "confirmed") or _waits(order, live):
+        return None
+    if over_shipped(order):
         return None
     try:
         off = difference(order)

@@ -309,6 +309,18 @@ def test_an_erp_that_cannot_amend_gets_a_new_order(known: World) -> None:
     assert rows("SELECT attempt, ended_at IS NULL FROM canonical_booking ORDER BY attempt") == [(1, False), (2, True)]
 
 
+@pytest.mark.parametrize("fewer", [(line(units=1, total="10.33", tax="2.17"),), (line(ref="2", sku="CUP"),)])
+def test_an_edit_of_what_has_left_is_one_question_and_the_shipment_is_booked(
+    known: World, fewer: tuple[Any, ...]
+) -> None:
+    """Amended down in the ERP, the open delivery would not hold what was shipped."""
+    ship(known, 2)
+    known.tell(order(version=2, lines=fewer))
+    assert "AmendOrder" not in carry_out(known)
+    assert told("PostGoodsIssue")[0]["lines"][0]["units"] == 2
+    assert holds() == ["over_shipped"]
+
+
 # ---- refunds before shipping ------------------------------------------------------------------------------------------------
 def test_refunded_units_are_taken_back_before_they_ship(known: World) -> None:
     refund(known, 1)

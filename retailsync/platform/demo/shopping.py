@@ -51,11 +51,17 @@ def _rest(here: World, method: str, path: str, **more: Any) -> bytes:
 
 
 # ---- orders -----------------------------------------------------------------------------------------------------------------
-def buy(here: World, dice: random.Random) -> int:
-    """One customer buys something; returns the shop's order id."""
-    answer = fetch("POST", f"{here.urls['shop']}/_sim/orders", json={"count": 1, "seed": dice.getrandbits(32)})
+def buy(here: World, dice: random.Random, *, unclean: bool = False) -> int:
+    """One customer buys something, perhaps in a way that needs more care; returns the shop's order id."""
+    wish = {"count": 1, "seed": dice.getrandbits(32), "unclean": float(unclean)}
+    answer = fetch("POST", f"{here.urls['shop']}/_sim/orders", json=wish)
     (placed,) = msgspec.json.decode(answer)["placed"]
     return int(placed)
+
+
+def meddle(here: World, order: int, dice: random.Random) -> None:
+    """Something happens to an order after it was placed: an edit, a refund, a change of mind."""
+    fetch("POST", f"{here.urls['shop']}/_sim/orders/{order}/unsettle", json={"seed": dice.getrandbits(32)})
 
 
 class Line(msgspec.Struct):
