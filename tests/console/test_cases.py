@@ -186,7 +186,7 @@ def test_what_still_blocks_is_never_closed_without_release(scene: Scene, operato
 
 
 def test_closing_from_the_list_asks_why_and_leaves_alone_what_blocks(scene: Scene, operator: Client) -> None:
-    chosen = [scene.malformed(), scene.unread(), scene.down(), scene.unheard(), scene.confirming(scene.order(1))]
+    chosen = [scene.malformed(), scene.unread(), scene.down(), scene.confirming(scene.order(1))]
     page = close_selected(operator, *chosen).content.decode()
     assert "3 exceptions leave the list" in page and "1 of those you ticked is left alone" in page
     assert [page.count(f'name="_selected_action" value="{c.pk}"') for c in chosen] == [1] * 4
@@ -262,7 +262,7 @@ def test_every_kind_of_exception_has_a_page(
     kind: str, scene: Scene, viewer: Client, operator: Client, boss: Client
 ) -> None:
     scene.order(1, sku="CAP-RED")
-    scene.malformed(), scene.unread(), scene.down(), scene.confirming(scene.order(2))
+    scene.malformed(), scene.unread(), scene.down(), scene.unheard(), scene.confirming(scene.order(2))
     case = Case.objects.get(target_kind=kind)
     url = reverse("admin:sync_case_change", args=[case.pk])
     assert [c.get(url).status_code for c in (viewer, operator, boss)] == [200] * 3
