@@ -59,7 +59,8 @@ def test_a_deploy_under_load_loses_and_doubles_nothing(house: House) -> None:
         for services in (("sweep", "polls", "inbox", "send"), ("web", "beat")):
             house.replace(*services)
             assert house.sql("SELECT kind, state FROM sync_command WHERE doubtful") == []
-    print(f"{len(house.placed)} orders, quiet {house.settle():.1f} s after the deploy")
+    failed = house.shop.webhooks.counts["failed"]
+    print(f"{len(house.placed)} orders, {failed} webhooks not answered, quiet {house.settle():.1f} s after the deploy")
     assert house.trouble() == CALM
 
 
