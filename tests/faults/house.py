@@ -227,6 +227,14 @@ class House:
         """The moment has come that every waiting command was put off to."""
         self.sql("UPDATE sync_command SET not_before = clock_timestamp() WHERE state = 'waiting'")
 
+    def polls_every(self, seconds: int) -> None:
+        """How often feeds are read, as staff may set it."""
+        self.sql("UPDATE sync_cursor SET every = %s", seconds)
+
+    def set_mode(self, slug: str, mode: str) -> None:
+        """Staff pause a system, or let it go on."""
+        self.sql("UPDATE canonical_system SET mode = %s WHERE slug = %s", mode, slug)
+
     # -- the shop
     def buy(self, count: int, *, shape: str = "", seed: int = 7) -> list[int]:
         """So many customers buy at once; their orders."""

@@ -16,6 +16,7 @@ import pytest
 from connectors.odoo.simulator import Odoo
 from connectors.simulation import Simulator
 from connectors.woocommerce.simulator.views import visible
+from retailsync.platform.demo import world
 from tests.faults.house import CALM, House, eventually
 
 pytestmark = pytest.mark.slow
@@ -132,6 +133,7 @@ def test_beat_killed_and_then_two_of_them(house: House) -> None:
 # ---- servers killed ---------------------------------------------------------------------------------------------------------
 def test_redis_killed_and_restarted_empty(house: House) -> None:
     """Webhooks are accepted all the same; the sweep drains what no bell rang for."""
+    house.polls_every(3600)
     failed = house.shop.webhooks.counts["failed"]
     house.kill_redis()
     house.buy(6)
@@ -173,8 +175,13 @@ def test_postgres_killed_under_load(house: House) -> None:
 # ---- frozen -----------------------------------------------------------------------------------------------------------------
 def test_a_worker_frozen_past_its_lease(house: House) -> None:
     """Somebody else does its work meanwhile; when it wakes, what it holds is no longer its own."""
+    house.set_mode(world.SHOP, "paused")
+    house.buy(6)
+    eventually(
+        lambda: house.sql("SELECT 1 FROM sync_command WHERE kind = 'SendTracking' AND state = 'waiting' OFFSET 4")
+    )
     with house.slow(house.shop, "/fulfillments", 0.5):
-        house.buy(6)
+        house.set_mode(world.SHOP, "live")
         eventually(lambda: told(house.shop, "/fulfillments"))
         house.freeze("send")
     eventually(lambda: any(house.shop.fulfillments_of(id) for id in house.placed))
