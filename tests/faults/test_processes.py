@@ -192,5 +192,7 @@ def test_a_worker_frozen_past_its_lease(house: House) -> None:
     house.pauses_end()
     house.settle()
     house.thaw("send-frozen")
+    house.buy(3)  # both are at work now
+    house.settle()
     assert house.ask_to_stop("send-frozen") == 0
     assert house.trouble() == CALM
