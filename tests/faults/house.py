@@ -228,8 +228,8 @@ class House:
         self.sql("UPDATE sync_command SET not_before = clock_timestamp() WHERE state = 'waiting'")
 
     def polls_every(self, seconds: int) -> None:
-        """How often feeds are read, as staff may set it."""
-        self.sql("UPDATE sync_cursor SET every = %s", seconds)
+        """How often feeds are read from now on, as staff may set it."""
+        self.sql("UPDATE sync_cursor SET every = %s, polled_at = clock_timestamp()", seconds)
 
     def set_mode(self, slug: str, mode: str) -> None:
         """Staff pause a system, or let it go on."""

@@ -6,7 +6,7 @@ database's records of it, as a test of the corridor would turn a clock.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,12 @@ pytestmark = pytest.mark.slow
 def told(simulator: Simulator, path: str) -> int:
     """How many POST requests to such a path a system has seen."""
     return sum(request.method == "POST" and path in request.path for request in list(simulator.seen))
+
+
+def visits(shop: Simulator, ids: Sequence[int]) -> int:
+    """How often the shop was asked or told of these orders' shipments."""
+    paths = {f"/orders/{id}/fulfillments" for id in ids}
+    return sum(any(request.path.endswith(path) for path in paths) for request in list(shop.seen))
 
 
 def created(erp: Odoo) -> Counter[str]:
@@ -176,7 +182,7 @@ def test_postgres_killed_under_load(house: House) -> None:
 def test_a_worker_frozen_past_its_lease(house: House) -> None:
     """Somebody else does its work meanwhile; when it wakes, what it holds is no longer its own."""
     house.set_mode(world.SHOP, "paused")
-    house.buy(6)
+    ids = house.buy(6)
     eventually(
         lambda: house.sql("SELECT 1 FROM sync_command WHERE kind = 'SendTracking' AND state = 'waiting' OFFSET 4")
     )
@@ -191,8 +197,10 @@ def test_a_worker_frozen_past_its_lease(house: House) -> None:
     eventually(lambda: not house.sql("SELECT 1 FROM sync_command WHERE state = 'sending'"))
     house.pauses_end()
     house.settle()
+    asked = visits(house.shop, ids)
     house.thaw("send-frozen")
     house.buy(3)  # both are at work now
     house.settle()
     assert house.ask_to_stop("send-frozen") == 0
+    assert visits(house.shop, ids) == asked
     assert house.trouble() == CALM
