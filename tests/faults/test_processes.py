@@ -182,7 +182,7 @@ def test_postgres_killed_under_load(house: House) -> None:
 def test_a_worker_frozen_past_its_lease(house: House) -> None:
     """Somebody else does its work meanwhile; when it wakes, what it holds is no longer its own."""
     house.set_mode(world.SHOP, "paused")
-    ids = house.buy(6)
+    ids = house.buy(6, shape="plain")
     eventually(
         lambda: house.sql("SELECT 1 FROM sync_command WHERE kind = 'SendTracking' AND state = 'waiting' OFFSET 4")
     )
