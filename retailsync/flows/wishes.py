@@ -121,12 +121,15 @@ def fulfilment(order: OrderView, request: RequestView) -> RequestFulfilment:
     )  # fmt: skip
 
 
+_SAYS_WORDS = ("amend",)
+
+
 def change(order: OrderView, request: RequestView, asked: ChangeView) -> ChangeRequest:
     """One change of a request, as it was raised. An amendment raises Unmapped; what stops a request does not wait for words."""
     try:
         code, method = shipping(order)
     except Unmapped:
-        if asked.kind == "amend":
+        if asked.kind in _SAYS_WORDS:
             raise
         code, method = "", Shipping()
     units = asked.lines if asked.kind in ("amend", "cancel") else request.units

@@ -1,6 +1,5 @@
 """Orders that turn where nobody expects it: told by facts and receipts alone, compared as whole states."""
 
-
 import msgspec
 import pytest
 
