@@ -13,12 +13,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from canonical.models import Location, Secret, System
 from retailsync.partners.models import PartnerKey
-from retailsync.platform.demo import places, table, world
+from retailsync.platform.demo import places, table, unclean, world
 from retailsync.platform.demo.background import running
 from retailsync.platform.demo.screen import Screen
 from retailsync.platform.demo.shopping import Basket, Line
@@ -34,12 +35,12 @@ URLS = {name: f"http://127.0.0.1:{8000 + n}" for n, name in enumerate(places.NAM
 def arrived() -> Seen:
     """A split order that went all the way: one unit from each warehouse."""
     basket = Basket(7, "7", Decimal("24.20"), [Line("W1-BOWL", 1), Line("W2-SOAP", 1)])
-    shop = ShopOrder(7, "completed", 100.0, ["A", "B"], 2, 104.0)
+    shop = ShopOrder(7, "completed", "24.20", "split", {"W1-BOWL": 1, "W2-SOAP": 1}, [], 0, 100.0, ["A", "B"], 2, 104.0)
     pickings = [ErpPicking("outgoing", "done"), ErpPicking("outgoing", "done")]
     lines = [ErpLine("W1-BOWL", 1.0, 1.0), ErpLine("W2-SOAP", 1.0, 1.0)]
     erp = ErpOrder("WEB-7", "sale", Decimal("24.20"), 101.0, lines, pickings)
     requests = [Request("WEB-7", 100.5, True, False, 1, [f"S{n}"]) for n in (1, 2)]
-    return Seen(basket, shop, [erp], requests)
+    return Seen(basket, shop=shop, erp=[erp], requests=requests)
 
 
 def test_what_arrived_lacks_nothing() -> None:
@@ -235,10 +236,49 @@ def test_orders_arrive_and_a_second_start_goes_on(environ: dict[str, str]) -> No
     done = subprocess.run([*command, "--orders", "18", "--exit"], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(re.findall(r"(\d+) of \1", done.stdout)) == len(table.CHECKS)
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as again:
+    clean = [*command, "--unclean", "0"]
+    with subprocess.Popen(clean, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as again:
         assert again.stdout
         assert any(re.search(r"completed [1-9].* exceptions 0", line) for line in again.stdout)
         started = psutil.Process(again.pid).children(recursive=True)
         again.send_signal(signal.SIGTERM)
         assert again.wait(60) == 0
     assert psutil.wait_procs(started, 5)[1] == []
+
+
+# ---- orders to which something happened -------------------------------------------------------------------------------------
+def odd(status: str = "completed", *, erp: str = "sale", shipped: bool = True, excepted: bool = False) -> Seen:
+    """The same order, somebody having changed it."""
+    seen = arrived()
+    assert seen.shop is not None
+    seen.unclean, seen.excepted, seen.shop.status, seen.erp[0].state = True, excepted, status, erp
+    for request in seen.requests if not shipped else ():
+        request.shipped_units, request.shipments = 0, []
+    if not shipped:
+        seen.erp[0].pickings, seen.shop.tracking = [], []
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("seen", "end"),
+    [
+        (odd(), "completed"),
+        (odd("cancelled", erp="cancel", shipped=False), "cancelled"),
+        (odd("cancelled", erp="sale", shipped=False), ""),
+        (odd("cancelled", erp="cancel"), ""),
+        (odd("cancelled", erp="cancel", excepted=True), "with an open exception"),
+        (odd("on-hold", erp="cancel", shipped=False), "waiting for payment"),
+        (odd("refunded"), "refunded after shipping"),
+        (odd("processing"), ""),
+    ],
+)
+def test_an_unclean_order_has_to_end(seen: Seen, end: str) -> None:
+    assert unclean.end(seen) == end
+    assert table.result([seen], {})[1] == bool(end)
+
+
+def test_two_live_orders_of_an_unclean_one_are_double() -> None:
+    seen = odd()
+    seen.erp.append(msgspec.structs.replace(seen.erp[0], pickings=[]))
+    assert list(unclean.doubles(seen)) == ["2 live orders in the ERP"]
+    assert not table.result([seen], {})[1]
