@@ -121,12 +121,16 @@ def fulfilment(order: OrderView, request: RequestView) -> RequestFulfilment:
     )  # fmt: skip
 
 
+#: Changes that say how to ship; the others stop or let go on what was said before.
+_SAY_HOW = ("amend",)
+
+
 def change(order: OrderView, request: RequestView, asked: ChangeView) -> ChangeRequest:
     """One change of a request, as it was raised. An amendment raises Unmapped; what stops a request does not wait for words."""
     try:
         code, method = shipping(order)
     except Unmapped:
-        if asked.kind == "amend":
+        if asked.kind in _SAY_HOW:
             raise
         code, method = "", Shipping()
     units = asked.lines if asked.kind in ("amend", "cancel") else request.units
