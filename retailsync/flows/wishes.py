@@ -121,7 +121,8 @@ def fulfilment(order: OrderView, request: RequestView) -> RequestFulfilment:
     )  # fmt: skip
 
 
-_SAYS_WORDS = ("amend",)
+#: Changes that say how to ship; the others stop or let go on what was said before.
+_SAY_HOW = ("amend",)
 
 
 def change(order: OrderView, request: RequestView, asked: ChangeView) -> ChangeRequest:
@@ -129,7 +130,7 @@ def change(order: OrderView, request: RequestView, asked: ChangeView) -> ChangeR
     try:
         code, method = shipping(order)
     except Unmapped:
-        if asked.kind in _SAYS_WORDS:
+        if asked.kind in _SAY_HOW:
             raise
         code, method = "", Shipping()
     units = asked.lines if asked.kind in ("amend", "cancel") else request.units

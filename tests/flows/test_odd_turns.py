@@ -1,12 +1,16 @@
 """Orders that turn where nobody expects it: told by facts and receipts alone, compared as whole states."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import msgspec
 import pytest
 
-from canonical.facts import ExecutionReported, RequestAnswered
+from canonical.facts import ExecutionReported, Posted, RefundStated, RequestAnswered
 from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
-from canonical.types import Units
-from retailsync.sync import deciding
+from canonical.types import RefundedLine, Tender, Units
+from retailsync.sync import clock, deciding
+from retailsync.sync.models import Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows import test_negotiations as told_by
 from tests.flows.outside import carry_out
@@ -227,3 +231,82 @@ def test_a_cancellation_needs_no_meanings(known: World, shipped: int) -> None:
     Mapping.objects.filter(key="another").delete()
     known.tell(order(version=3, status="cancelled", note="."))
     assert (holds(), carry_out(known)) == ((["cancel_refused"], ["AmendOrder"]) if shipped else ([], []))
+
+
+# ---- shipped and refunded ---------------------------------------------------------------------------------------------------
+def later(world: World, units: int, *, ref: str = "78") -> None:
+    """Refunded when the shop knew of all that was shown to it so far."""
+    given = (RefundedLine(line="1", units=units, total=Decimal("10.33"), tax=Decimal("2.17")),)
+    at = NOON + timedelta(days=900)
+    world.tell(RefundStated(occurred_at=at, ref=ref, order_ref="137", amount=Decimal("12.50"), lines=given))
+
+
+def test_a_unit_refunded_after_another_was_shown_and_shipped_all_the_same_stays_told_of(known: World) -> None:
+    ship(known, 1)
+    carry_out(known)
+    later(known, 1)
+    carry_out(known)
+    answer(known, "rejected")
+    assert holds() == ["refunded_but_shipping"]
+    ship(known, 1, ref="S2")
+    assert holds() == ["refunded_but_shipping"]
+    carry_out(known)
+    assert holds() == ["refunded_but_shipping"]
+
+
+def test_a_return_is_one_whatever_was_given_back_before(known: World) -> None:
+    refund(known, 0, amount="1.00")
+    ship(known, 2)
+    carry_out(known)
+    later(known, 2)
+    assert holds() == []
+    known.tell(order(version=2, status="refunded"))
+    assert holds() == []
+
+
+# ---- money ------------------------------------------------------------------------------------------------------------------
+def test_a_gift_card_that_was_taken_off_pays_nothing(world: World) -> None:
+    bank = msgspec.structs.replace(order().payment, paid_at=None, method="bacs")
+    card = (Tender(ref="c1", kind="gift_card", amount=Decimal("20.99")),)
+    world.tell(order(status="on_hold", tenders=card, payment=bank))
+    paid = msgspec.structs.replace(bank, paid_at=NOON, captured=Decimal("10.00"))
+    world.tell(order(version=2, payment=paid))
+    assert rows("SELECT kind, amount FROM canonical_payment ORDER BY kind") == [
+        ("capture", Decimal(10)), ("gift_card", Decimal(0))
+    ]  # fmt: skip
+    assert (holds(), requests()) == (["payment"], [])
+
+
+def wrong_total(world: World) -> None:
+    """The ERP made 25.00 of the order's total."""
+    world.tell(order())
+    row = Command.objects.get(kind="CreateOrder")
+    Command.objects.filter(pk=row.pk).update(state="confirmed")
+    fact = Posted(
+        occurred_at=clock.now(), kind="sales_order", subject_kind="booking", subject_id=row.payload["booking_id"], order_id=row.order_id,
+        state="created", external_id="S1", amount=Decimal(25),
+    )  # fmt: skip
+    world.tell(fact, source=world.erp)
+    assert holds() == ["erp_total"]
+
+
+def test_a_wrong_total_an_edit_puts_right_goes_on(world: World) -> None:
+    wrong_total(world)
+    world.tell(order(version=2, note="Ring twice."))
+    assert holds() == []
+    assert [k for k in carry_out(world) if "Order" in k] == ["AmendOrder", "ConfirmOrder"]
+    world.tell(order(version=3, note="Ring thrice."))
+    assert ([k for k in carry_out(world) if "Order" in k], holds()) == (["AmendOrder"], [])
+    assert rows("SELECT count(*) FROM sync_case WHERE closed_at IS NULL") == [(0,)]
+
+
+def test_a_wrong_total_of_an_order_that_ends_is_no_question_any_more(world: World) -> None:
+    wrong_total(world)
+    world.tell(order(version=2, status="cancelled"))
+    assert (holds(), stage()) == ([], "cancelled")
+
+
+def test_a_wrong_total_a_person_accepted_stays_accepted(world: World) -> None:
+    wrong_total(world)
+    let_go("erp_total")
+    assert ([k for k in carry_out(world) if "Order" in k], holds()) == (["ConfirmOrder"], [])
