@@ -34,6 +34,7 @@ MANNERS = {
     "W1": ("normal=12", "two_parcels=2", "two_shipments=2", "ship_first=1", "repeat=1", "sku_only=1", "reject=1"),
     "W2": ("normal=12", "two_parcels=2", "two_shipments=2", "ship_first=1", "repeat=1", "sku_only=1", "slow=1"),
 }
+PRICELISTS = ("JPY=1", "KWD=0.001")  # other currencies some of the shop's customers pay in
 STEP_SECONDS = 0.3  # between two steps of a warehouse with one order
 LEARNING_SECONDS = 60.0
 
@@ -136,6 +137,7 @@ def simulators(world: World, api: str) -> list[Program]:
     """The four simulated systems as programs; `api` is where ours serves its partners."""
     shop = ["--key", secret(world.shop, "consumer_key"), "--secret", secret(world.shop, "consumer_secret")]
     erp = ["--api-key", secret(world.erp, "api_key"), "--database", DATABASE]
+    erp += [word for pricelist in PRICELISTS for word in ("--pricelist", pricelist)]
     return [
         _simulator(world, "shop", "woocommerce", shop),
         _simulator(world, "erp", "odoo", erp),
