@@ -118,6 +118,8 @@ def open_difference(order: OrderView) -> Decimal | None:
     live, posting = order.booking, order.booked("sales_order")
     if live is None or posting is None or posting.state not in ("created", "confirmed") or _waits(order, live):
         return None
+    if order.stance == "go" and refused(order):
+        return None  # this document ends, and the next one says all
     try:
         off = difference(order)
         if not off or edited(order, live):

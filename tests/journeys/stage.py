@@ -104,7 +104,7 @@ class Stage:
     ) -> None:
         self.shop = stack.enter_context(Shop(seed=1, **shop))
         self.keys: dict[str, str] = {}
-        self.erp = stack.enter_context(Odoo(seed=1, **erp))
+        self.erp = self._open_erp(name, stack, erp)
         self.url = url
         self.world = make_world(
             name,
@@ -113,14 +113,23 @@ class Stage:
                 "secrets": {"consumer_key": KEY, "consumer_secret": SECRET, "webhook": HOOK_SECRET},
             },
             erp={
-                "settings": {"url": self.erp.url, "database": "odoo", "allow_loopback_http": True, **erp_settings},
-                "secrets": {"api_key": "odoo-key"},
+                "settings": {
+                    "url": self.erp.url,
+                    "database": self.erp.database,
+                    "allow_loopback_http": True,
+                    **erp_settings,
+                },
+                "secrets": {"api_key": self.erp.api_key},
             },
         )
         self.warehouses = {code: self._warehouse(code, stack, mix) for code in ("W1", "W2")}
         self._learn()
         if subscribed:
             self._subscribe()
+
+    def _open_erp(self, name: str, stack: ExitStack, erp: dict[str, Any]) -> Any:
+        """What plays the ERP: a simulator of our own. It says where it is (url, database, api_key) and what it holds (state)."""
+        return stack.enter_context(Odoo(seed=1, **erp))
 
     def _warehouse(self, code: str, stack: ExitStack, mix: dict[str, float]) -> Warehouse:
         system = self.world.partners[code]
@@ -458,11 +467,12 @@ def stage(
     mix: dict[str, float] | None = None,
     subscribed: bool = True,
     erp_settings: dict[str, Any] | None = None,
+    kind: type[Stage] = Stage,
 ) -> Iterator[Stage]:
     """A stage with its doors open."""
     with ExitStack() as stack:
         url = stack.enter_context(doors())
-        yield Stage(
+        yield kind(
             name,
             url,
             stack,

@@ -154,6 +154,14 @@ def test_an_edit_that_comes_too_late_is_one_question(s: Stage, order: int) -> No
     assert s.cases() == []
 
 
+def test_an_edit_of_what_the_erp_cancelled_is_booked_anew(s: Stage, order: int) -> None:
+    """Staff cancelled it over there; the edit cannot be said in it any more, and a second one says all."""
+    s.erp.business.cancel_orders([h["id"] for h in s.erp.state()["orders"]])
+    s.shop.set_quantity(order, skus(s, order)[0], 2)
+    assert finish(s)[0][:3] == ("completed", "completed", ("cancel 36.41", "sale"))
+    assert s.trouble() == CALM
+
+
 # ---- cancellation -----------------------------------------------------------------------------------------------------------
 def test_a_cancelled_order_ends_everywhere(s: Stage, order: int) -> None:
     s.shop.cancel(order)

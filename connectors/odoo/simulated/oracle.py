@@ -53,7 +53,7 @@ class Oracle:
             "id": picking["id"], "name": picking["name"], "state": picking["state"], "type": picking["picking_type_code"],
             "tracking": picking["carrier_tracking_ref"] or "", "note": picking["note"] or "", "date_done": picking["date_done"] or "",
             "location": self._name("stock.location", picking["location_id"]),
-            "ship_to": self._name("res.partner", picking["partner_id"]),
+            "ship_to": self._name("res.partner", picking["partner_id"]), "city": self._city(picking["partner_id"]),
             "moves": [self._move(move) for move in self.stock.moves(picking, opened=False)],
         }  # fmt: skip
 
@@ -71,6 +71,9 @@ class Oracle:
             return ""
         row = self.records.get("product.product", product)
         return str(row["default_code"] or row["name"])
+
+    def _city(self, partner: int) -> str:
+        return str(self.records.get("res.partner", partner)["city"] or "") if partner else ""
 
     def _name(self, model: str, id: int) -> str:
         return str(self.records.get(model, id)["name"] or "") if id else ""

@@ -23,8 +23,11 @@ class Money(NamedTuple):
     course: Decimal
 
 
+STANDARD = Decimal(21)  # the standard rate, in percent
+
 CURRENCIES: Mapping[str, Money] = {
     "EUR": Money(CENT, "€", Decimal(1)),
+    "USD": Money(CENT, "$", Decimal(1)),
     "JPY": Money(Decimal(1), "¥", Decimal(160)),
     "KWD": Money(Decimal("0.001"), "د.ك", Decimal("0.335")),
 }
@@ -32,6 +35,7 @@ CURRENCIES: Mapping[str, Money] = {
 #: Tax rates by percentage: (rate id, rate code, tax class).
 RATES: Mapping[Decimal, tuple[int, str, str]] = {
     Decimal(21): (1, "NL-BTW-1", ""),
+    Decimal(15): (4, "US-STATE TAX-1", ""),
     Decimal(9): (2, "NL-BTW LAAG-1", "reduced-rate"),
     Decimal(0): (3, "NL-BTW NUL-1", "zero-rate"),
 }
@@ -83,12 +87,13 @@ def show_price(line: Item) -> None:
     line["price"] = float(round(Decimal(line["total"]) / line["quantity"], 6)) if line["quantity"] else 0
 
 
-def charge_tax(net: Decimal, taxed: bool, unit: Decimal = CENT, *, down: bool = False) -> Item:
-    """`total_tax` and `taxes` of a shipping line or fee, at the standard rate. With `down` the two differ where the tax ends in half a
+def charge_tax(
+    net: Decimal, taxed: bool, unit: Decimal = CENT, *, down: bool = False, rate: Decimal = STANDARD
+) -> Item:
+    """`total_tax` and `taxes` of a shipping line or fee. With `down` the two differ where the tax ends in half a
     unit: observed are `total_tax` 0.31 beside one tax of 0.32 for a fee of 1.50 at 21 % in a shop whose prices include tax."""
     if not taxed:
         return {"total_tax": str(Decimal(0).quantize(unit)), "taxes": []}
-    rate = Decimal(21)
     exact = net * rate / 100
     total_tax = exact.quantize(unit, ROUND_HALF_DOWN if down else ROUND_HALF_UP)
     return {"total_tax": str(total_tax), "taxes": taxes(rate, exact.quantize(unit, ROUND_HALF_UP))}

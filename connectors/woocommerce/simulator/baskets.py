@@ -11,6 +11,7 @@ from connectors.woocommerce.simulator.arithmetic import (
     CENT,
     CURRENCIES,
     RATES,
+    STANDARD,
     charge_tax,
     entered_price,
     price_line,
@@ -99,10 +100,18 @@ def person(rng: random.Random) -> dict[str, str]:
     }
 
 
-def composed(rng: random.Random, shape: str, goods: Sequence[Good], buyer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One priced order without ids and dates. `buyer` is an account customer, None a guest."""
+def composed(
+    rng: random.Random,
+    shape: str,
+    goods: Sequence[Good],
+    buyer: Mapping[str, Any] | None,
+    *,
+    currency: str = "EUR",
+    rate: Decimal = STANDARD,
+) -> dict[str, Any]:
+    """One priced order without ids and dates. `buyer` is an account customer, None a guest; charges are taxed at `rate`."""
     inclusive, taxed = not shape.startswith("net_"), shape not in ("export", "reverse_charge")
-    currency = next((code for word, code in _MONEYS.items() if word in shape), "EUR")
+    currency = next((code for word, code in _MONEYS.items() if word in shape), currency)
     bought = basket(rng, shape, goods)
     billing: dict[str, Any] = (dict(buyer["billing"]) if buyer else person(rng)) | _ABROAD.get(shape, {})
     discount = rng.choice((10, 15, 33)) if "coupon" in shape else 100 if shape == "free" else 0
@@ -119,8 +128,8 @@ def composed(rng: random.Random, shape: str, goods: Sequence[Good], buyer: Mappi
         "customer_note": rng.choice(("", "", "", "Please leave it with the neighbours", "Bel aan bij nr. 5 🙂")),
         "meta_data": [*_METAS.get(shape, ()), *payments.notes_of(manner)],
         "line_items": [line_of(good, units, inclusive, taxed, discount, currency) for good, units in bought],
-        "shipping_lines": [_charged(c, taxed, currency) for c in _carriage(shape)] if shippable else [],
-        "fee_lines": [_charged(c, taxed, currency, down=shape == HALF_CENT_FEE) for c in _fees(shape)],
+        "shipping_lines": [_charged(c, taxed, currency, rate) for c in _carriage(shape)] if shippable else [],
+        "fee_lines": [_charged(c, taxed, currency, rate, down=shape == HALF_CENT_FEE) for c in _fees(shape)],
         "coupon_lines": [_coupon(discount)] if discount else [],
     }
     settle(order)
@@ -179,11 +188,14 @@ def line_of(
     return line
 
 
-def _charged(charge: Mapping[str, Any], taxed: bool, currency: str, *, down: bool = False) -> dict[str, Any]:
-    """A shipping line or fee: entered net in euros, taxed at the standard rate."""
+def _charged(
+    charge: Mapping[str, Any], taxed: bool, currency: str, rate: Decimal, *, down: bool = False
+) -> dict[str, Any]:
+    """A shipping line or fee: entered net in euros."""
     money = CURRENCIES[currency]
     net = (Decimal(charge["total"]) * money.course).quantize(money.unit)
-    return {"id": 0, **charge, "total": str(net), **charge_tax(net, taxed, money.unit, down=down), "meta_data": []}
+    tax = charge_tax(net, taxed, money.unit, down=down, rate=rate)
+    return {"id": 0, **charge, "total": str(net), **tax, "meta_data": []}
 
 
 def _carriage(shape: str) -> list[dict[str, Any]]:

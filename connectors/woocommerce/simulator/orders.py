@@ -62,9 +62,13 @@ class Orders(Records):
         bought = [
             (goods.get(row.get("variation_id") or row.get("product_id")), row) for row in said.get("line_items", [])
         ]
-        lines = [baskets.line_of(good, int(row.get("quantity", 1)), True, True, 0) for good, row in bought if good]
+        lines = [
+            baskets.line_of(good, int(row.get("quantity", 1)), True, True, 0, self.currency)
+            for good, row in bought
+            if good
+        ]
         draft: Record = {
-            "currency": "EUR",
+            "currency": self.currency,
             "prices_include_tax": True,
             "customer_id": said.get("customer_id", 0),
             "billing": said.get("billing", {}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.catalogue import Item, catalogue
 from connectors.simulation import Simulator
-from connectors.woocommerce.simulator.arithmetic import RATES, entered_price
+from connectors.woocommerce.simulator.arithmetic import CURRENCIES, RATES, entered_price
 from connectors.woocommerce.simulator.baskets import Good, person
 from connectors.woocommerce.simulator.views import SITE, Record, stamp
 from connectors.woocommerce.simulator.webhooks import Webhooks
@@ -22,6 +22,8 @@ class Records(Simulator):
 
     name = "woocommerce"
     webhooks: Webhooks
+    currency: str
+    rate: Decimal | None  # of everything, instead of what the catalogue says
 
     @property
     def orders(self) -> dict[int, Record]:
@@ -136,7 +138,9 @@ class Records(Simulator):
 
     def _goods(self) -> list[Good]:
         return [
-            good(p) for p in self.products.values() if p["sku"] and p["status"] == "publish" and p["type"] != "variable"
+            good(p, self.rate)
+            for p in self.products.values()
+            if p["sku"] and p["status"] == "publish" and p["type"] != "variable"
         ]
 
     # -- orders come about
@@ -148,7 +152,7 @@ class Records(Simulator):
             "id": number,
             "parent_id": 0,
             "status": status,
-            "currency": "EUR",
+            "currency": self.currency,
             "version": "11.0.1",
             **self._dates(now),
             "order_key": f"wc_order_{self.seed}x{number}",
@@ -160,7 +164,7 @@ class Records(Simulator):
             "cart_hash": "",
             "number": str(number),
             "refunds": [],
-            "currency_symbol": "€",
+            "currency_symbol": CURRENCIES[self.currency].sign,
             **draft,
             "meta_data": [self._meta(meta["key"], meta["value"]) for meta in draft.get("meta_data", ())],
             "_sim": {"placed_at": now.timestamp(), "completed_at": None, "completions": 0, "reduced": False},
@@ -227,16 +231,16 @@ class Records(Simulator):
                 record["meta_data"].append(self._meta(entry["key"], entry["value"]))
 
 
-def good(product: Record) -> Good:
+def good(product: Record, rate: Decimal | None) -> Good:
     hidden, parent = product["_sim"], product["parent_id"]
-    net, rate = Decimal(hidden["net"]), Decimal(hidden["rate"])
+    net = Decimal(hidden["net"])
     return Good(
         product_id=parent or product["id"],
         variation_id=product["id"] if parent else 0,
         sku=product["sku"],
         name=product["name"],
         net=net,
-        rate=rate,
+        rate=Decimal(hidden["rate"]) if rate is None else rate,
         gtin=product["global_unique_id"],
         virtual=product["virtual"],
     )

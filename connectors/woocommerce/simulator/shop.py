@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from typing import Any, Self
 from connectors.simulation import Answer, Request, Stop
 from connectors.woocommerce import oauth
 from connectors.woocommerce.simulator import baskets, payments
+from connectors.woocommerce.simulator.arithmetic import STANDARD
 from connectors.woocommerce.simulator.customers import Customers
 from connectors.woocommerce.simulator.fulfillments import Fulfillments
 from connectors.woocommerce.simulator.hooks import Hooks
@@ -29,6 +31,7 @@ KEY, SECRET = "ck_simulated_shop", "cs_simulated_shop"
 class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
     """The shop. `place` makes customers buy, the verbs of `staff.py` are people at work, `unsettle` lets anything happen; `orders`,
     `refunds`, `notes`, `fulfillments` are its records. With `plain_http` it takes OAuth 1.0a only, as a shop without https does.
+    It sells in `currency` and taxes as the catalogue says, or everything at one `rate` (in percent; one of arithmetic.RATES).
     """
 
     def __init__(
@@ -42,9 +45,12 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         secret: str = SECRET,
         fulfillments: bool = True,
         plain_http: bool = False,
+        currency: str = "EUR",
+        rate: Decimal | None = None,
     ) -> None:
         super().__init__(port=port, host=host, store=store, seed=seed)
         self.key, self.secret, self.plain_http = key, secret, plain_http
+        self.currency, self.rate = currency, rate
         self._nonces: dict[str, float] = {}
         self.webhooks = Webhooks(self.store, self.lock, self._payload, lambda: self.url, self.now, seed)
         self._placed = len(self.orders)
@@ -81,10 +87,14 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
                 if unclean and rng.random() < unclean:
                     chosen = rng.choice(baskets.UNCLEAN)
                 buyer = self._buyer(rng, chosen)
-                placed.append(self._check_out(baskets.composed(rng, chosen, goods, buyer), status, chosen))
+                placed.append(self._check_out(self._composed(rng, chosen, goods, buyer), status, chosen))
                 self._placed += 1
             self.store.commit()
             return placed
+
+    def _composed(self, rng: random.Random, shape: str, goods: Sequence[baskets.Good], buyer: Record | None) -> Record:
+        rate = STANDARD if self.rate is None else self.rate
+        return baskets.composed(rng, shape, goods, buyer, currency=self.currency, rate=rate)
 
     def _buyer(self, rng: random.Random, shape: str) -> Record | None:
         """An account customer, the same one for every `returning` order; guests otherwise two times out of three."""
