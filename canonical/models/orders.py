@@ -94,7 +94,7 @@ class OrderLine(models.Model):
     refunded = models.IntegerField(default=0, db_default=0, help_text="Units given back in the shop.")
     refunded_amount = models.DecimalField(**MONEY, default=0, db_default=0, help_text="Money given back, with tax.")
     abandoned = models.IntegerField(
-        default=0, db_default=0, help_text="Units a policy or a person decided not to ship."
+        default=0, db_default=0, help_text="Units a policy or a person decided not to ship, and not given back yet."
     )
     subtotal = models.DecimalField(**MONEY)
     total = models.DecimalField(**MONEY)
@@ -131,10 +131,14 @@ class Charge(models.Model):
 
 
 class Abandonment(models.Model):
-    """Units of a line that will not be shipped, and who decided so. Append-only; the line's counter is their sum."""
+    """Units of a line that will not be shipped, and who decided so. Append-only. A refund made afterwards gives back these units first;
+    the line's counter is what is left of them."""
 
     line = models.ForeignKey(OrderLine, models.CASCADE, related_name="abandonments")
     units = models.IntegerField()
+    refunded = models.IntegerField(
+        default=0, db_default=0, help_text="Units of the line given back before this was decided."
+    )
     why = models.CharField(max_length=300)
     by = models.CharField(max_length=150, blank=True)
     at = models.DateTimeField()
@@ -153,9 +157,7 @@ class Hold(models.Model):
         OPERATOR = "operator", "held by a person"
         METHOD = "method_mapping", "shipping or payment method not mapped"
         TAX = "tax_mapping", "tax not mapped"
-        PLACE = "place_mapping", "country or state not mapped"
         LINE_KIND = "line_mapping", "kind of line not mapped"
-        PREFLIGHT = "preflight", "a system will not take this"
         PAUSED = "paused_in_shop", "put on hold in the shop"
         CANCEL_REFUSED = "cancel_refused", "cancelled in the shop, shipping all the same"
         REFUND_REFUSED = "refunded_but_shipping", "refunded, shipping all the same"
@@ -171,7 +173,6 @@ class Hold(models.Model):
         STOPPED = "stopped_in_shop", "stopped in the shop after release"
         STATUS = "unknown_status", "unknown shop status"
         ERP_TOTAL = "erp_total", "ERP total differs"
-        OVER_ROUTED = "over_routed", "warehouses asked for more than ordered"
         UNASKED = "unknown_article", "shipped something nobody asked for"
         OVER_SHIPPED = "over_shipped", "more shipped than ordered"
 

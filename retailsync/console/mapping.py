@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from canonical import sql
 from canonical.ledger import Cause
-from canonical.mappings import SHAPES
+from canonical.mappings import PAYMENT_DEFAULTS, SHAPES, Meaning
 from canonical.models import Hold, Mapping, System
 from retailsync.console import coverage, meanings, words
 from retailsync.console.base import Lists, Request
@@ -70,11 +70,17 @@ ABOUT: Table[str, About] = {
     ),
 }  # fmt: skip
 
-#: Which hold asks for a word of which table; its detail is “TABLE WORD”. Statuses have a way of their own.
+#: Which hold asks for a word of which table. Its detail is “TABLE WORD”; of a status, the word alone.
 _HOLDS = {
-    "shipping_method": "method_mapping", "payment_method": "method_mapping", "tax": "tax_mapping", "line_kind": "line_mapping",
-    "place": "place_mapping",
+    "shipping_method": Hold.Reason.METHOD, "payment_method": Hold.Reason.METHOD, "tax": Hold.Reason.TAX, "line_kind": Hold.Reason.LINE_KIND,
+    "shop_status": Hold.Reason.STATUS,
 }  # fmt: skip
+
+
+#: Holds whose end a table decides, besides those that ask for a word of it.
+_WAITS: Table[str, list[str]] = {"payment_method": ["payment", "payment_ended", "grace"]}
+#: Words with a meaning of their own where a table says nothing of them.
+_DEFAULTS: Table[str, Table[str, Meaning]] = {"payment_method": PAYMENT_DEFAULTS}
 
 
 # ---- who waits for a word ---------------------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ class Outcome(NamedTuple):
 
 def asked_for(reason: str, detail: str) -> tuple[str, str] | None:
     """(table, word) a hold asks for; None where it is about something else."""
-    if reason == "unknown_status":
+    if reason == Hold.Reason.STATUS:
         return "shop_status", detail
     kind, _, key = detail.partition(" ")
     return (kind, key) if key and _HOLDS.get(kind) == reason else None
@@ -96,19 +102,28 @@ def asked_for(reason: str, detail: str) -> tuple[str, str] | None:
 def held(kind: str, channel_id: int | None, key: str) -> list[int]:
     """Orders an open hold keeps for a word of this table. Not only this word: a shorter one covers others too, and the last row that is
     taken away puts the table out of use. For a status: those of this word."""
-    if kind == "shop_status":
-        wanted, match = "unknown_status", sql_escaped(key)
-    else:
-        wanted, match = _HOLDS.get(kind, ""), f"{sql_escaped(kind)} %"
+    reason = _HOLDS.get(kind, "")
+    match = _escaped(key) if reason == Hold.Reason.STATUS else f"{_escaped(kind)} %"
     rows = sql.fetch(
         "SELECT DISTINCT h.order_id FROM canonical_hold h JOIN canonical_order o ON o.id = h.order_id"
         " WHERE h.lifted_at IS NULL AND h.reason = %s AND h.detail ILIKE %s AND (%s::bigint IS NULL OR o.channel_id = %s) ORDER BY 1",
-        (wanted, match, channel_id, channel_id),
+        (reason, match, channel_id, channel_id),
     )
     return [id for (id,) in rows]
 
 
-def sql_escaped(text: str) -> str:
+def paying(row: Mapping) -> list[int]:
+    """Orders that wait for their money, or out their grace, by the payment method this row is about: the row says how long."""
+    rows = sql.fetch(
+        "SELECT DISTINCT h.order_id FROM canonical_hold h JOIN canonical_order o ON o.id = h.order_id"
+        " WHERE h.lifted_at IS NULL AND h.reason = ANY(%s) AND lower(o.payment_method) = lower(%s)"
+        " AND (%s::bigint IS NULL OR o.channel_id = %s)",
+        (_WAITS.get(row.kind, []), row.key, row.channel_id, row.channel_id),
+    )
+    return [id for (id,) in rows]
+
+
+def _escaped(text: str) -> str:
     """A text that stands for itself in LIKE."""
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
@@ -135,8 +150,9 @@ def _settle(row: Mapping, pk: int, what: str, who: str, why: str) -> Outcome:
     """The one place from which waiting orders go on."""
     action = Action.objects.create(who=who, what=what, target_kind="mapping", target_id=pk, why=why)
     waited = held(row.kind, row.channel_id, row.key)
-    if waited:
-        _GO_ON.get(row.kind if what == "map word" else "", _plan)(waited, row, Cause("action", action.pk))
+    affected = sorted({*waited, *paying(row)})
+    if affected:
+        _GO_ON.get(row.kind if what == "map word" else "", _plan)(affected, row, Cause("action", action.pk))
     return Outcome(len(waited), len(held(row.kind, row.channel_id, row.key)) if waited else 0)
 
 
@@ -201,9 +217,15 @@ class MappingForm(forms.ModelForm):
         self.instance.kind = self.kind
         if "key" in self.fields:
             self.fields["key"].help_text = ABOUT[self.kind].key
-        for name, given in meanings.initial(self.instance.value or {}).items():
+        for name, given in meanings.initial(self.instance.value or self._default()).items():
             if name in self.fields:
                 self.initial.setdefault(name, given)
+
+    def _default(self) -> dict[str, Any]:
+        """What holds for this word as long as nobody says otherwise, for a form to begin with."""
+        key = self.instance.key or str(self.initial.get("key", ""))
+        known = _DEFAULTS.get(self.kind, {}).get(key.strip().lower())
+        return msgspec.to_builtins(known) if known else {}
 
     def clean(self) -> dict[str, Any]:
         """The word is new for the shop, and what it means is what its table holds."""
@@ -226,7 +248,10 @@ class MappingForm(forms.ModelForm):
 
 def form_of(kind: str) -> type[MappingForm]:
     """The form of one table."""
-    return type("MappingForm", (MappingForm,), {"kind": kind, **meanings.fields(SHAPES[kind])})
+    fields = meanings.fields(SHAPES[kind])
+    return type(
+        "MappingForm", (MappingForm,), {"kind": kind, "field_order": ["key", "channel", *fields, "why"], **fields}
+    )
 
 
 def row_for(kind: str, key: str, channel: System) -> Mapping:
@@ -242,18 +267,23 @@ def row_for(kind: str, key: str, channel: System) -> Mapping:
 class MappingAdmin(SimpleHistoryAdmin, Lists):
     """All tables in one list."""
 
-    list_display = ["key", "kind_word", "shop", "meaning", "version", "changed"]
+    list_display = ["word", "kind_word", "shop", "meaning", "version", "changed"]
     list_filter = ["kind", "channel"]
     list_select_related = ["channel"]
+    ordering = ["kind"]
     search_fields = ["key"]
     search_help_text = "The shop's word"
     list_before_template = "console/mapping_list_before.html"
     change_form_outer_before_template = "console/mapping_before.html"
     change_form_outer_after_template = "console/mapping_after.html"
-    history_list_display = ["said"]
+    history_list_display = ["meant"]
     empty = "No words yet: shops' words pass as they are. Look under “What orders use” first, then give the words a meaning."
 
     # ---- columns ----
+    @display(description="The shop's word", ordering="key")
+    def word(self, row: Mapping) -> str:
+        return row.key
+
     @display(description="Table", ordering="kind")
     def kind_word(self, row: Mapping) -> str:
         return row.get_kind_display()
@@ -270,8 +300,8 @@ class MappingAdmin(SimpleHistoryAdmin, Lists):
     def changed(self, row: Mapping) -> str:
         return words.when(row.changed_at, relative=True)
 
-    @display(description="Meant")
-    def said(self, row: Any) -> str:
+    def meant(self, row: Any) -> str:
+        """A heading of the history is the name of its function."""
         return said(row)
 
     # ---- the form ----
@@ -287,7 +317,7 @@ class MappingAdmin(SimpleHistoryAdmin, Lists):
             return [(None, {"fields": ["kind_word", "shop", "key", "meaning", "version", "changed"]})]
         table = _kind(request, obj)
         return [
-            ("The word", {"fields": ["channel", "key"]}),
+            ("The word", {"fields": ["key", "channel"]}),
             ("What it means", {"fields": [*meanings.fields(SHAPES[table])]}),
             ("For the record", {"fields": ["why"]}),
         ]
@@ -395,8 +425,3 @@ def _tables(shop: System | None = None) -> list[dict[str, Any]]:
         {"kind": kind, "about": about, "add_url": f"{add}?{urlencode({'kind': kind})}", "url": coverage_url(kind, shop and shop.pk)}
         for kind, about in ABOUT.items()
     ]  # fmt: skip
-
-
-def waiting_reasons() -> set[str]:
-    """Reasons of holds a word can lift."""
-    return {*_HOLDS.values(), str(Hold.Reason.STATUS)}

@@ -218,3 +218,8 @@ _SAID: Mapping[type[Meaning], Callable[[Any], str]] = {
     LineKind: lambda m: _CHOICES[LineKind, "kind"][m.kind],
     MetaField: lambda m: _CHOICES[MetaField, "field"][m.field],
 }
+
+
+def text_means(field: str) -> str:
+    """What a plugin's text holds, by the field it is mapped to."""
+    return _CHOICES[MetaField, "field"].get(field, field)

@@ -1,17 +1,23 @@
 """Orders and shipments: what was sold, what each system holds of it, what left the building."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from canonical.models import Entry, Order, OrderLine, Posting, Shipment
-from retailsync.console import gather, words
+from retailsync.console import gather, life, words
 from retailsync.console.base import ReadOnly, Request
-from retailsync.sync.models import Case, Command, Message
+from retailsync.sync import deciding
+from retailsync.sync.models import Action, Case, Command, Message
 
 SHOWN = 200  # ledger entries and messages of one order that are shown
 
@@ -51,8 +57,8 @@ class OrderAdmin(ReadOnly):
 
     def get_queryset(self, request: Request) -> QuerySet[Order]:
         booked = Posting.objects.filter(
-            system=OuterRef("channel__erp"), kind="sales_order", subject_kind="order", subject_id=OuterRef("pk")
-        )
+            order=OuterRef("pk"), system=OuterRef("channel__erp"), kind="sales_order"
+        ).order_by("-subject_id")
         return Order.objects.annotate(
             erp_state=Subquery(booked.values("state")[:1]), units_shipped=_units(F("shipped")),
             units_due=_units(F("ordered") - F("cancelled")), cases=_cases(),
@@ -83,7 +89,7 @@ class OrderAdmin(ReadOnly):
     @display(description="ERP")
     def erp_word(self, row: Order) -> str:
         if row.erp_state:
-            return {"created": "draft", "confirmed": "booked"}.get(row.erp_state, row.erp_state)
+            return words.ERP_STATES.get(row.erp_state, row.erp_state)
         return "not booked" if row.channel.erp_id else "no ERP"
 
     @display(description="Shipped")
@@ -104,29 +110,102 @@ class OrderAdmin(ReadOnly):
         blocked = gather.blockers(commands)
         for command in commands:
             command.blocked_by = blocked.get(command.pk)
-        return { "lines": list(row.lines.select_related("sku").order_by("pk")),
-            "charges": list(row.charges.order_by("pk")),
-            "holds": list(row.holds.select_related("line__sku").order_by("-pk")),
-            "requests": list(row.requests.select_related("location", "system").prefetch_related("lines__line__sku").order_by("pk")),
-            "shipments": list(_shipments(row.shipments)),
-            "payments": list(row.payments.select_related("source").order_by("pk")),
-            "postings": _postings(row), "commands": commands, "entries": entries, "shown": SHOWN,
+        lines, holds = (
+            list(row.lines.select_related("sku").order_by("pk")),
+            list(row.holds.select_related("line__sku").order_by("-pk")),
+        )
+        paid, given_back, held = life.payments(row), life.refunds(row), life.postings(row)
+        return {
+            "lines": lines, "charges": list(row.charges.order_by("pk")), "holds": holds, "waits": life.waits(row, holds),
+            "requests": life.requests(row, lines), "shipments": list(_shipments(row.shipments)), "payments": paid, "refunds": given_back,
+            "money": life.money(row, paid, given_back), "bookings": life.bookings(row, held), "texts": life.texts(row),
+            "postings": [p for p in held if p.subject_kind != "booking"], "commands": commands, "entries": entries, "shown": SHOWN,
             "heard": list(Message.objects.filter(pk__in=heard).select_related("system").defer("body").order_by("-pk")),
             "cases": list(Case.objects.filter(order_id=row.pk).select_related("system").order_by("-closed_at", "-pk")[:50]),
+            "actions": list(Action.objects.filter(target_kind="order", target_id=row.pk)[:20]),
+            "decide": life.choices(row, lines) if self.has_work_permission(request) else None,
         }  # fmt: skip
+
+    # ---- what people press ----
+    def has_work_permission(self, request: Request) -> bool:
+        """Who works on exceptions decides about orders."""
+        return bool(request.user.has_perm("sync.change_case"))
+
+    def get_urls(self) -> list[URLPattern]:
+        own = {"hold": self.hold, "reship": self.reship, "abandon": self.abandon}
+        wrap = self.admin_site.admin_view
+        return [
+            path(f"<int:pk>/{name}/", wrap(require_POST(view)), name=f"canonical_order_{name}")
+            for name, view in own.items()
+        ] + super().get_urls()
+
+    def hold(self, request: Request, pk: int) -> HttpResponse:
+        """Keep the order where it is."""
+        reason = request.POST.get("reason", "")
+        if reason not in deciding.BY_PEOPLE:
+            return self._decided(request, pk, "", "choose a reason.")
+        return self._decide(
+            request, pk, "The order is held.", lambda why: deciding.hold(pk, reason, why, _who(request))
+        )
+
+    def reship(self, request: Request, pk: int) -> HttpResponse:
+        """Ask a warehouse to ship units once more."""
+        place, units = _number(request.POST.get("location", "")), _units_typed(request)
+        done = "The warehouse is asked to ship them once more."
+        return self._decide(request, pk, done, lambda why: deciding.reship(pk, place, units, _who(request), why))
+
+    def abandon(self, request: Request, pk: int) -> HttpResponse:
+        """Ship some units no more."""
+        units = _units_typed(request)
+        done = "These units will not be shipped. Refund them in the shop where they are paid."
+        return self._decide(request, pk, done, lambda why: deciding.abandon(pk, units, _who(request), why))
+
+    def _decide(self, request: Request, pk: int, done: str, decide: Callable[[str], None]) -> HttpResponse:
+        """Carry a decision out, or say why not. Each needs a reason for the record."""
+        if not self.has_work_permission(request):
+            raise PermissionDenied
+        get_object_or_404(Order, pk=pk)
+        why = request.POST.get("why", "").replace("\0", "").strip()[:300]
+        if not why:
+            return self._decided(request, pk, "", "say why.")
+        try:
+            decide(why)
+        except deciding.NotPossible as trouble:
+            return self._decided(request, pk, "", str(trouble))
+        return self._decided(request, pk, done, "")
+
+    def _decided(self, request: Request, pk: int, done: str, trouble: str) -> HttpResponse:
+        if not self.has_work_permission(request):
+            raise PermissionDenied
+        if done:
+            messages.success(request, done)
+        else:
+            messages.error(request, f"Nothing was changed: {trouble}")
+        return HttpResponseRedirect(reverse("admin:canonical_order_change", args=[pk]))
+
+
+def _who(request: Request) -> str:
+    return str(request.user.get_username())
+
+
+def _number(text: str) -> int:
+    """What somebody typed as a number; 0 where it is none."""
+    return int(text) if text.isdecimal() and len(text) < 18 else 0
+
+
+def _units_typed(request: Request) -> dict[int, int]:
+    """Line id → units, of the fields `units_LINE`."""
+    typed = {
+        _number(name.removeprefix("units_")): _number(text)
+        for name, text in request.POST.items()
+        if name.startswith("units_")
+    }
+    return {line: units for line, units in typed.items() if line and units}
 
 
 def _shipments(shipments: Any) -> QuerySet[Shipment]:
     related = shipments.select_related("request__location", "system", "order")
     return related.prefetch_related("packages__lines__line__sku").order_by("pk")
-
-
-def _postings(order: Order) -> list[Posting]:
-    """What systems hold, with words."""
-    rows = list(order.postings.select_related("system").order_by("pk"))
-    for row in rows:
-        row.what = words.POSTINGS.get(row.kind, words.plain(row.kind))
-    return rows
 
 
 @admin.register(Shipment)

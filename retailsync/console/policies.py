@@ -7,8 +7,9 @@ from django.contrib import admin
 from django.db.models import Model
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from canonical.models import ShopPolicy, System
+from canonical.models import ShopPolicy
 from retailsync.console.base import Lists, Request
 from retailsync.console.mapping import shops
 
@@ -46,6 +47,11 @@ def default(name: str) -> str:
 class PolicyForm(forms.ModelForm):
     """One shop's policy."""
 
+    notice_hours = forms.IntegerField(
+        min_value=1, max_value=8760, initial=24, widget=UnfoldAdminIntegerFieldWidget, label=ASKED["notice_hours"].label,
+        help_text=f"{ASKED['notice_hours'].help} Default: {default('notice_hours')}.",
+    )  # fmt: skip
+
     class Meta:
         model = ShopPolicy
         fields = ("channel", *ASKED)
@@ -59,9 +65,8 @@ class PolicyForm(forms.ModelForm):
             self.fields["channel"].label = "Shop"
 
 
-def policy_rows(shop: System) -> list[dict[str, Any]]:
-    """A shop's policy as its page shows it: each choice in words, and whether it is the default."""
-    policy = ShopPolicy.objects.filter(channel=shop).first() or ShopPolicy(channel=shop)
+def policy_rows(policy: ShopPolicy) -> list[dict[str, Any]]:
+    """A policy as a shop's page shows it: each choice in words, and whether it is the default."""
     return [
         {"label": asked.label, "value": _said(policy, name), "default": _said(policy, name) == default(name)}
         for name, asked in ASKED.items()

@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from simple_history.admin import SimpleHistoryAdmin
@@ -26,17 +27,23 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from canonical.models import Secret, System
+from canonical.mappings import Limits
+from canonical.models import Secret, ShopPolicy, System
 from connectors.base import Connector
 from connectors.registry import CONNECTORS
-from retailsync.console import words
+from retailsync.console import meanings, words
 from retailsync.console.base import Lists, Permissions, Request
+from retailsync.console.policies import policy_rows
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import seal
 from retailsync.sync import bell, cases, gates, sending
 from retailsync.sync.models import Action, Case, Cursor, Gate
 
 ROLES = ("channel", "erp", "wms", "3pl", "carrier", "payment")
+LIMITED = (
+    "Checked before anything is sent to it: an order it would not take waits, and says why, instead of failing there."
+)
+LIMITS = tuple(meanings.fields(Limits))
 KEPT = 2  # values of one secret that stay valid while the other side changes over
 
 
@@ -62,6 +69,8 @@ class SystemForm(forms.ModelForm):
         if "settings" in self.fields:
             self.fields["settings"].encoder = _Indented
             self.fields["settings"].help_text = f"JSON. {_described(chosen)}" if chosen else "JSON."
+        for name, given in meanings.initial(self.instance.limits or {}).items():
+            self.initial.setdefault(name, given)
         if "roles" in self.fields and chosen:
             self.fields["roles"].choices = [(r, r) for r in ROLES if r in chosen.roles or r in self.instance.roles]
 
@@ -75,6 +84,8 @@ class SystemForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Settings must be what the connector decodes, roles what it can play."""
         cleaned = super().clean()
+        if any(name in cleaned for name in LIMITS):
+            self.instance.limits = meanings.value(Limits, cleaned)
         chosen = CONNECTORS.get(cleaned.get("connector") or self.instance.connector)
         if chosen is None:
             return cleaned
@@ -166,7 +177,7 @@ class SystemAdmin(SimpleHistoryAdmin, Lists):
         """Secret fields belong to the connector, so a new system is saved before it gets them."""
         if obj:
             known = CONNECTORS.get(obj.connector) if self.has_change_permission(request, obj) else None
-            fields = _secret_fields(known) if known else {}
+            fields = {**_secret_fields(known), **meanings.fields(Limits)} if known else {}
             kwargs["form"] = type("SystemForm", (SystemForm,), {"connector": None, **fields})  # shown, never changed
         return super().get_form(request, obj, change, **kwargs)
 
@@ -174,6 +185,8 @@ class SystemAdmin(SimpleHistoryAdmin, Lists):
         fields = ["slug", "name", "connector", "roles", "mode", "settings", "prefix", "erp", "rate_limit", "timezone"]
         sets: list[Any] = [(None, {"fields": fields})]
         known = CONNECTORS.get(obj.connector) if obj and self.has_change_permission(request, obj) else None
+        if known:
+            sets.append(("What it cannot take", {"fields": LIMITS, "description": LIMITED, "classes": ["collapse"]}))
         if known and known.secrets:
             pairs = [(f"secret_{name}", f"retire_{name}") for name in known.secrets]
             sets.append(("Secrets", {"fields": pairs, "description": _held(obj)}))
@@ -330,6 +343,18 @@ def _state(request: Request, system: System | None) -> dict[str, Any]:
     return {
         "gate": gate, "gate_words": words.badge(*connection(gate)), "cursors": list(Cursor.objects.filter(system=system).order_by("feed")),
         "keys": list(PartnerKey.objects.filter(system=system)) if partner else None, "actions": list(actions[:20]), "system": system,
-        "cases": list(troubles.order_by("-pk")[:50]), "may": Permissions(request),
+        "cases": list(troubles.order_by("-pk")[:50]), "may": Permissions(request), "policy": _policy(request, system),
         "may_issue": request.user.has_perm("partners.add_partnerkey"), "may_revoke": request.user.has_perm("partners.change_partnerkey"),
     }  # fmt: skip
+
+
+def _policy(request: Request, system: System) -> dict[str, Any] | None:
+    """How a shop's orders are treated, and where to change it."""
+    may = request.user.has_perm
+    if "channel" not in system.roles or not may("canonical.view_shoppolicy"):
+        return None
+    kept = ShopPolicy.objects.filter(channel=system).first()
+    verb = "change" if kept else "add"
+    url = reverse(f"admin:canonical_shoppolicy_{verb}", args=[kept.pk] if kept else [])
+    change = f"{url}?{urlencode({'channel': system.pk})}" if may(f"canonical.{verb}_shoppolicy") else ""
+    return {"rows": policy_rows(kept or ShopPolicy(channel=system)), "url": change}

@@ -20,13 +20,30 @@ _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"))
 TONES = {
     "done": "good", "confirmed": "good", "completed": "good", "live": "good", "accepted": "good", "parked": "bad", "in doubt": "bad",
     "on hold": "bad", "rejected": "bad", "waiting": "warn", "sending": "warn", "waits for something missing": "warn",
-    "in fulfilment": "warn", "released": "warn", "paused": "warn",
+    "in fulfilment": "warn", "released": "warn", "paused": "warn", "cancellation asked for": "warn", "cancellation refused": "bad",
+    "asked, not answered": "warn",
 }  # fmt: skip
+PAYMENT_TONES = {"paid": "good", "nothing to pay": "good", "refunded": "", "unpaid": "bad"}
+#: Stages after which nothing is left to hold.
+ENDED = frozenset({"completed", "cancelled", "partially_cancelled"})
 #: What systems hold of ours, in words.
 POSTINGS = {
     "customer": "Customer", "sales_order": "Sales order", "rounding": "Rounding line", "goods_issue": "Goods issue",
     "fulfilment_request": "Fulfilment request", "tracking": "Tracking shown", "completion": "Order completed",
+    "amendment": "Change of the sales order", "request_change": "Change of the request", "reminder": "Reminder to pay",
+    "shop_cancellation": "Cancelled in the shop",
 }  # fmt: skip
+#: What a warehouse is asked to do with a request it knows.
+CHANGES = {"amend": "change it", "cancel": "cancel", "hold": "hold it", "resume": "go on"}
+#: Why a warehouse was asked.
+PURPOSES = {
+    "original": "the order",
+    "backorder": "the rest, later",
+    "reship": "shipped once more",
+    "exchange": "an exchange",
+}
+PAYMENTS = {"capture": "Paid", "authorise": "Reserved", "gift_card": "Gift card", "store_credit": "Store credit"}
+ERP_STATES = {"created": "draft", "confirmed": "booked", "cancelled": "cancelled there"}
 #: Pages of our own subjects: ledger and link words → admin page.
 PAGES = {
     "order": "canonical_order", "sku": "canonical_sku", "customer": "canonical_customer", "product": "canonical_product",

@@ -82,7 +82,8 @@ def edited(order: OrderView, live: BookingView) -> bool:
     """Whether the order says something else than the ERP was told last. Known only of orders about which something new was said; one
     that is shipped whole is left to its invoice."""
     told = _told(order, live)
-    if told is None or (reckoning.fully_shipped(order) and not any(line.cancelled for line in order.lines)):
+    untouched = not any(line.cancelled or line.shipped > line.ordered for line in order.lines)
+    if told is None or (untouched and reckoning.fully_shipped(order)):
         return False
     return wishes.material(wishes.encoded(wishes.sales_order(order, live))) != wishes.material(told)
 
@@ -103,9 +104,9 @@ def refused(order: OrderView) -> bool:
 # ---- totals -----------------------------------------------------------------------------------------------------------------
 def difference(order: OrderView) -> Decimal | None:
     """What the ERP's total lacks; None while it has not said."""
-    said = [
-        p for kind in ("sales_order", "amendment", "rounding") if (p := order.booked(kind)) and p.amount is not None
-    ]
+    posted = [p for kind in ("amendment", "rounding") if (p := order.booked(kind)) and p.amount is not None]
+    first = order.booked("sales_order")  # its moment is that of the confirmation, its amount that of the creation
+    said = posted or [p for p in (first,) if p and p.amount is not None]
     if not said or order.booking is None:
         return None
     latest = max(said, key=lambda posting: posting.at)
@@ -142,8 +143,12 @@ def ending(order: OrderView) -> Iterator[Command]:
         if _delivered_at_once(order):
             return  # nothing to ship: delivered when it was confirmed, and given back by a credit memo
         yield from _once(order, live.system_id, _cancel(order, live))
-    elif not _waits(order, live) and not refused(order) and order.booked("sales_order") and edited(order, live):
-        yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+    elif not _waits(order, live) and not refused(order) and order.booked("sales_order"):
+        try:
+            if edited(order, live):
+                yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+        except Unmapped:
+            return  # a hold says so; cut down once the word has a meaning
 
 
 def _delivered_at_once(order: OrderView) -> bool:

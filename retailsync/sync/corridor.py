@@ -43,19 +43,6 @@ def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:
     _wake(recorded.appeared, now)
 
 
-def look_again(now: datetime, limit: int = 200) -> int:
-    """Plan the orders whose alarm rang, oldest first; returns how many. The alarm is taken off first: the plan sets the next one."""
-    with transaction.atomic():
-        rows = sql.fetch(
-            """UPDATE canonical_order t SET look_at = NULL FROM (SELECT id FROM canonical_order WHERE look_at <= %s
-                 ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) d WHERE t.id = d.id RETURNING t.id""",
-            (now, limit),
-        )
-        if rows:
-            replan([id for (id,) in rows], Cause("clock", int(now.timestamp())), now)
-    return len(rows)
-
-
 def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Recorded) -> list[Written]:
     """Plan until nothing more is decided; returns the entries the decisions made."""
     made: list[Written] = []

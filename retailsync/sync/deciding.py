@@ -4,17 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 
-from canonical.facts import AlarmSet, Decision, HoldPlaced, RequestRaised, StatusKnown, UnitsAbandoned
+from canonical.facts import AlarmSet, CustomersMerged, Decision, HoldPlaced, RequestRaised, StatusKnown, UnitsAbandoned
 from canonical.ledger import Cause
-from canonical.models import FulfilmentRequest, Hold, Location, Order, OrderLine
+from canonical.models import Customer, FulfilmentRequest, Hold, Location, Order, OrderLine
 from canonical.record import Stated
+from canonical.rules.orders import stance
 from canonical.types import ShopStatus
 from retailsync.sync import clock, corridor, transient
 from retailsync.sync.models import Action
 
 #: Reasons for which a person may hold an order.
 BY_PEOPLE = (Hold.Reason.OPERATOR, Hold.Reason.FRAUD, Hold.Reason.ADDRESS)
-AT_ONCE = 200  # more orders than these are planned by the sweep, not while somebody waits for the page
+AT_ONCE = 1_000  # orders planned while somebody waits for the page (some two seconds); the sweep plans the rest
 
 
 class NotPossible(Exception):
@@ -51,6 +52,8 @@ def reship(order_id: int, location_id: int, lines: Mapping[int, int], who: str, 
     """Ask a location to ship these units (line id → units) once more, because what was shipped was lost or broken. Raises NotPossible."""
 
     def decide(order: Order) -> list[Decision]:
+        if stance(order.shop_status, order.gone_at is not None, released=True) == "stop":
+            raise NotPossible("the shop does not want it any more, so that it would be taken back at once.")
         chosen = _chosen(order, lines, lambda line: line.shipped, "shipped")
         place = Location.objects.filter(pk=location_id, active=True).first()
         if place is None:
@@ -117,3 +120,33 @@ def statuses_known(order_ids: Sequence[int], status: ShopStatus, cause: Cause) -
     corridor.advance(
         0, [Stated(cause, StatusKnown(occurred_at=now, order_id=id, status=status)) for id in order_ids], now
     )
+
+
+# ---- customers --------------------------------------------------------------------------------------------------------------
+def merge(kept_id: int, merged_id: int, who: str, why: str) -> None:
+    """Two customers are one person: the orders of one become the other's. Never taken back. Raises NotPossible."""
+
+    def do() -> None:
+        with transaction.atomic():
+            rows = {c.pk: c for c in Customer.objects.filter(pk__in=(kept_id, merged_id))}
+            if len(rows) != 2 or any(c.merged_into_id for c in rows.values()):
+                raise NotPossible("choose two customers that are not merged yet.")
+            text = f"customer {merged_id} into {kept_id}. {why}"
+            action = Action.objects.create(who=who, what="merge", target_kind="customer", target_id=kept_id, why=text)
+            fact = CustomersMerged(occurred_at=clock.now(), kept_id=kept_id, merged_id=merged_id, by=who)
+            corridor.advance(0, [Stated(Cause("action", action.pk), fact)], clock.now())
+
+    transient.repeat(do)
+
+
+def set_terms(customer_id: int, vat_id: str, terms: str, who: str, why: str) -> bool:
+    """What staff know of a customer; False where nothing is new. The action names no VAT id: it may be a person's, and is never erased."""
+    with transaction.atomic():
+        row = Customer.objects.select_for_update().get(pk=customer_id)
+        said = [f"VAT id {'set' if vat_id else 'taken away'}"] if row.vat_id != vat_id else []
+        said += [f"terms: {row.terms or 'none'} → {terms or 'none'}"] if row.terms != terms else []
+        if said:
+            Customer.objects.filter(pk=row.pk).update(vat_id=vat_id, terms=terms)
+            text = f"{', '.join(said)}. {why}".strip()
+            Action.objects.create(who=who, what="set terms", target_kind="customer", target_id=row.pk, why=text)
+    return bool(said)

@@ -157,17 +157,12 @@ REASONS: dict[str, Reason] = {
     "unknown_status": Reason(
         "Unknown shop status",
         "back_office",
-        "Move the order to a status we know, in the shop.",
+        "Say what it stands for, or move the order to a status we know in the shop.",
     ),
     "erp_total": Reason(
         "ERP total differs",
         "back_office",
         "Compare prices and taxes in the ERP; correct there, or release to confirm as it is.",
-    ),
-    "over_routed": Reason(
-        "Warehouses asked for more than ordered",
-        "back_office",
-        "Tell one of the warehouses to stop; release once done.",
     ),
     "unknown_article": Reason(
         "Shipped something nobody asked for",
@@ -245,6 +240,16 @@ REASONS: dict[str, Reason] = {
         "A feed cannot be read",
         "developer",
         "Read the words on the feed; correct its cursor or the connector. Release to read it again now.",
+    ),
+    "webhook_disabled": Reason(
+        "Webhooks were switched off",
+        "administrator",
+        "The shop had switched our webhook off; it was created anew. Find out why deliveries failed.",
+    ),
+    "silent": Reason(
+        "Webhooks do not arrive",
+        "administrator",
+        "Polls find what no webhook told. Check that the shop's tasks (cron) run and that it reaches our public address.",
     ),
     "unreachable": Reason(
         "System unreachable",

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
+from django.conf import settings
+
 from canonical import sql
 from retailsync.celery import app
-from retailsync.sync import bell, clock, corridor, inbox, notices, polling, release, sending
+from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending, watching
 from retailsync.sync.models import Cursor
 
 LOOKING = timedelta(seconds=5)  # one sweep looks at orders whose time has come for so long; the next one goes on
@@ -36,11 +38,24 @@ def poll_feed(cursor_id: int) -> None:
         polling.poll(system, feed)
 
 
+@app.task(name="sync.watch")
+def watch() -> None:
+    """Ask for a look at the webhooks of every system that keeps some for us, each by itself."""
+    for system in watching.watched():
+        watch_system.delay(system)
+
+
+@app.task(name="sync.watch_system", expires=300)
+def watch_system(system_id: int) -> None:
+    """Look after one system's webhooks."""
+    watching.watch(system_id, settings.PUBLIC_URL)
+
+
 @app.task(name="sync.sweep")
 def sweep() -> None:
     """Find every row no bell rang for, and ring."""
     now = clock.now()
-    while corridor.look_again(now) and clock.now() - now < LOOKING:
+    while alarms.ring(now) and clock.now() - now < LOOKING:
         pass
     notices.hold_back(now)
     sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))

@@ -12,7 +12,7 @@ from tests.console.scene import Scene, make
 
 VIEWS = (
     *("case", "order", "message", "command", "attempt", "system", "shipment", "entry"),
-    *("customer", "link", "sku", "product", "location", "sourcing"),
+    *("customer", "link", "sku", "product", "location", "sourcing", "mapping", "shoppolicy"),
 )
 
 

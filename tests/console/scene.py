@@ -15,7 +15,7 @@ from django.db import transaction
 from canonical import commands
 from canonical.facts import Fact, OrderStated, RequestAnswered, ShipmentStated
 from canonical.ledger import Cause
-from canonical.models import FulfilmentRequest, Location, Order, Product, Sku, Sourcing, System
+from canonical.models import FulfilmentRequest, Location, Mapping, Order, Product, ShopPolicy, Sku, Sourcing, System
 from canonical.record import Stated
 from canonical.types import Address, Charge, Line, Parcel, PaymentStatement, Tax, Units
 from retailsync.sync import cases, clock, corridor, gates
@@ -114,6 +114,10 @@ class Scene:
         )
         return self.case("cursor", cursor.pk, self.shop, None, "intake", "receive", "feed_failed", feed, words)
 
+    def unheard(self, words: str = "Polls found 3 new orders of the last hour that no webhook told of.") -> Case:
+        """A shop whose webhooks do not arrive."""
+        return self.case("webhooks", self.shop.pk, self.shop, None, "intake", "receive", "silent", "webhooks", words)
+
     def down(self) -> Case:
         """The warehouse's system does not answer."""
         gates.failed(self.warehouse.pk, clock.now(), "Connection refused.", "unreachable", whole=True)
@@ -194,6 +198,8 @@ def morning() -> Scene:
         last_ok_at=now - timedelta(minutes=21),
         words=words,
     )
+    Mapping.objects.create(kind="meta", key="_billing_vat", value={"field": "vat_id"})
+    ShopPolicy.objects.create(channel=scene.shop, on_short="ship_available")
     Cursor.objects.create(system=scene.shop, feed="orders", value="2026-11-23T06:00:00", every=60, polled_at=now)
     Cursor.objects.create(system=scene.shop, feed="products", every=3600, polled_at=now, words="The shop answered 503.")
     names = ("Testa", "Ada", "Grace", "Linus", "Barbara", "Edsger")

@@ -66,6 +66,11 @@ def test_each_table_has_a_form_and_a_page_of_what_orders_use(kind: str, scene: S
     assert "This table is not in use for Web shop" in page
 
 
+def test_a_form_begins_with_what_holds_already(scene: Scene, keeper: Client) -> None:
+    form = keeper.get(f"{ADD}?kind=payment_method&key=BACS").context["adminform"].form
+    assert (form["means_expires_days"].value(), form["means_remind_days"].value()) == (7, 5)
+
+
 def test_without_a_table_people_are_asked_which(keeper: Client) -> None:
     page = keeper.get(ADD).content.decode()
     assert all(f"?kind={kind}" in page for kind in SHAPES)
@@ -96,6 +101,11 @@ def test_each_save_is_a_version_with_history(scene: Scene, keeper: Client) -> No
     assert past == [(2, "21% S", "kim"), (1, "21% G", "kim")]
     page = keeper.get(reverse("admin:canonical_mapping_history", args=[row.pk])).content.decode()
     assert "21% G in the ERP" in page and "services" in page
+    first = reverse("admin:canonical_mapping_simple_history", args=[row.pk, row.history.last().history_id])
+    assert 'value="21% G"' in keeper.get(first).content.decode()
+    assert keeper.post(first, {"means_erp": "21% G", "why": "back"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.value, row.version) == ({"erp": "21% G"}, 3)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +195,16 @@ def test_taking_the_last_word_away_puts_the_table_out_of_use(scene: Scene, keepe
     keeper.post(reverse("admin:canonical_mapping_delete", args=[row.pk]), {"post": "yes"})
     assert not Case.objects.filter(closed_at=None).exists()
     assert Action.objects.get().what == "drop word"
+
+
+def test_another_grace_moves_those_that_wait_out_the_old_one(scene: Scene, keeper: Client) -> None:
+    row = in_use(key="ideal", grace_minutes=60)
+    order = scene.order(1)
+    assert Order.objects.get(pk=order.pk).stage == "on_hold"
+    keeper.post(
+        reverse("admin:canonical_mapping_change", args=[row.pk]), {"means_release": "paid", "means_grace_minutes": "0"}
+    )
+    assert Order.objects.get(pk=order.pk).stage == "released"
 
 
 def test_many_that_wait_are_left_to_the_sweep(scene: Scene, keeper: Client, monkeypatch: pytest.MonkeyPatch) -> None:

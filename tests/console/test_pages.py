@@ -22,7 +22,10 @@ READ_ONLY = (
         "canonical_customer",
     ),
 )
-LISTS = (*READ_ONLY, "canonical_system", "canonical_location", "canonical_sourcing", "canonical_sku")
+LISTS = (
+    *READ_ONLY, "canonical_system", "canonical_location", "canonical_sourcing", "canonical_sku", "canonical_mapping",
+    "canonical_shoppolicy",
+)  # fmt: skip
 
 
 def listed(model: str, query: str = "") -> str:

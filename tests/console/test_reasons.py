@@ -17,8 +17,16 @@ ROOT = Path(retailsync.__file__).parent
 #: Calls that take a reason, and its place among their arguments.
 PLACES = {"Next": 2, "Check": 0, "Opening": 6, "_again": 4, "failed": 3}
 SQL = re.compile(r"\\breason = '(\\w+)'")
-#: Said by connectors only: the default of Refused.
-FROM_CONNECTORS = {"refused"}
+#: Said by connectors only: the default of Refused, and what a target's own state does not allow any more.
+FROM_CONNECTORS = {
+    "refused",
+    "status_changed",
+    "delivered",
+    "invoiced",
+    "not_cancelled",
+    "empty_order",
+    "terms_mapping",
+}
 
 
 def codes() -> set[str]:

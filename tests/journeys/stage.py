@@ -100,6 +100,7 @@ class Stage:
         erp: dict[str, Any],
         mix: dict[str, float],
         subscribed: bool,
+        erp_settings: dict[str, Any],
     ) -> None:
         self.shop = stack.enter_context(Shop(seed=1, **shop))
         self.keys: dict[str, str] = {}
@@ -112,7 +113,7 @@ class Stage:
                 "secrets": {"consumer_key": KEY, "consumer_secret": SECRET, "webhook": HOOK_SECRET},
             },
             erp={
-                "settings": {"url": self.erp.url, "database": "odoo", "allow_loopback_http": True},
+                "settings": {"url": self.erp.url, "database": "odoo", "allow_loopback_http": True, **erp_settings},
                 "secrets": {"api_key": "odoo-key"},
             },
         )
@@ -456,8 +457,18 @@ def stage(
     erp: dict[str, Any] | None = None,
     mix: dict[str, float] | None = None,
     subscribed: bool = True,
+    erp_settings: dict[str, Any] | None = None,
 ) -> Iterator[Stage]:
     """A stage with its doors open."""
     with ExitStack() as stack:
         url = stack.enter_context(doors())
-        yield Stage(name, url, stack, shop=shop or {}, erp=erp or {}, mix=mix or {}, subscribed=subscribed)
+        yield Stage(
+            name,
+            url,
+            stack,
+            shop=shop or {},
+            erp=erp or {},
+            mix=mix or {},
+            subscribed=subscribed,
+            erp_settings=erp_settings or {},
+        )

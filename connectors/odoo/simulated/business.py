@@ -217,17 +217,20 @@ class Business:
 
     def _total(self, order: int) -> None:
         """Untaxed, tax and total. Globally: one rounding per tax over the order; per line: one per tax and line."""
+        head = self.records.get("sale.order", order)
+        unit = _decimal(self.records.get("res.currency", head["currency_id"])["rounding"] or float(CENT))
         untaxed, taxes = Decimal(0), dict[tuple[int, int], Decimal]()
-        for row in self._lines(self.records.get("sale.order", order)):
+        for row in self._lines(head):
             base = _net(row)
-            untaxed += base if self.rounding == "round_globally" else _cents(base)
-            self.records.store.put("sale.order.line", row["id"], {**row, "price_subtotal": float(_cents(base))})
+            untaxed += base if self.rounding == "round_globally" else _cents(base, unit)
+            self.records.store.put("sale.order.line", row["id"], {**row, "price_subtotal": float(_cents(base, unit))})
             for tax in row["tax_ids"]:
                 key = (tax, 0 if self.rounding == "round_globally" else row["id"])
                 rate = _decimal(self.records.get("account.tax", tax)["amount"])
                 taxes[key] = taxes.get(key, Decimal(0)) + base * rate / 100
-        tax = sum((_cents(amount) for amount in taxes.values()), Decimal(0))
-        amounts = {"amount_untaxed": _cents(untaxed), "amount_tax": tax, "amount_total": _cents(untaxed) + tax}
+        tax = sum((_cents(amount, unit) for amount in taxes.values()), Decimal(0))
+        net = _cents(untaxed, unit)
+        amounts = {"amount_untaxed": net, "amount_tax": tax, "amount_total": net + tax}
         self.records.write("sale.order", order, {name: float(amount) for name, amount in amounts.items()})
 
 
@@ -244,5 +247,6 @@ def _net(line: Record) -> Decimal:
     return _decimal(line["product_uom_qty"]) * _decimal(line["price_unit"]) * (1 - _decimal(line["discount"]) / 100)
 
 
-def _cents(amount: Decimal) -> Decimal:
-    return amount.quantize(CENT, ROUND_HALF_UP)
+def _cents(amount: Decimal, unit: Decimal = CENT) -> Decimal:
+    """The amount in whole smallest units of its currency (res.currency.rounding)."""
+    return amount.quantize(unit, ROUND_HALF_UP)

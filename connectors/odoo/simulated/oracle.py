@@ -34,7 +34,7 @@ class Oracle:
         return {
             "id": order["id"], "xid": xids.get(("sale.order", order["id"]), ""), "name": order["name"],
             "reference": order["client_order_ref"], "state": order["state"], "locked": order["locked"],
-            "amount_total": f"{order['amount_total']:.2f}", "amount_tax": f"{order['amount_tax']:.2f}",
+            "amount_total": _amount(order["amount_total"]), "amount_tax": _amount(order["amount_tax"]),
             "currency": self._name("res.currency", order["currency_id"]), "created_at": order["created_at"],
             "terms": self._name("account.payment.term", order["payment_term_id"]),
             "customer": self._name("res.partner", order["partner_id"]), "note": order["note"] or "",
@@ -74,3 +74,8 @@ class Oracle:
 
     def _name(self, model: str, id: int) -> str:
         return str(self.records.get(model, id)["name"] or "") if id else ""
+
+
+def _amount(value: float) -> str:
+    """Money with at least two decimals, and three where a currency has them."""
+    return f"{value:.2f}" if round(value, 2) == round(value, 3) else f"{value:.3f}"

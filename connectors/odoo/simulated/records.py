@@ -54,7 +54,7 @@ _ADDRESS = dict.fromkeys(("name", "email", "phone", "company_name", "type", "str
 MODELS: Mapping[str, Model] = {
     "ir.module.module": Model("Module", {"name": "char", "latest_version": "char"}),
     "res.users": Model("User", {"name": "char", "login": "char"}),
-    "res.currency": Model("Currency", {"name": "char"}),
+    "res.currency": Model("Currency", {"name": "char", "rounding": "float"}),
     "res.company": Model("Companies", {"name": "char", "currency_id": "many2one:res.currency"}),
     "res.country": Model("Country", {"name": "char", "code": "char"}),
     "res.country.state": Model("State", {"name": "char", "code": "char", "country_id": "many2one:res.country"}),

@@ -14,6 +14,7 @@ gift cards
                                                       REST examples)
     `pw_gift_card_lines` [{card_number, amount}]      PW Gift Cards (WC_Order_Item_PW_Gift_Card), where a shop shows them over REST
 store credit
+    the order's `_funds_used` (Account Funds)
     coupons of type `smart_coupon` (Smart Coupons); `smart_coupons_contribution` {code: amount} on the order says how much was used.
     Applied before tax it has lowered the lines like any coupon; applied after tax it lowers the order's total alone
     (`apply_before_tax`, off by default).
@@ -23,7 +24,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import product
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 import msgspec
@@ -93,7 +94,7 @@ def paid_with(said: WireOrder, gap: Decimal, ref: str) -> PaidWith:
     """
     used = _contributions(said.meta_data)
     credits = [c for c in said.coupon_lines if _is_credit(c, used)]
-    kinds = (_merged(_gift_cards(said, ref)), _merged(_store_credit(credits, used, ref)))
+    kinds = (_merged(_gift_cards(said, ref)), _merged(chain(_store_credit(credits, used, ref), _funds(said, ref))))
     taken = min(product((False, True), repeat=2), key=lambda chosen: abs(gap - _sum(_chosen(kinds, chosen))))
     lowering = [c for c in said.coupon_lines if not (taken[1] and c in credits)]
     return PaidWith(
@@ -128,6 +129,13 @@ def _store_credit(coupons: Sequence[WireCoupon], used: Mapping[str, Any], ref: s
     for coupon in coupons:
         if amount := _credit(coupon, used, ref):
             yield Tender(kind="store_credit", ref=text(coupon.code), amount=amount)
+
+
+def _funds(said: WireOrder, ref: str) -> Iterator[Tender]:
+    """WooCommerce Account Funds: the order's `_funds_used` says how much of the customer's deposit paid."""
+    stated = next((_figure(value) for key, value in entries(said.meta_data) if key == "_funds_used"), None)
+    if amount := money(stated, f"The account funds of order {ref}"):
+        yield Tender(kind="store_credit", ref="account funds", amount=amount)
 
 
 def _gift_cards(said: WireOrder, ref: str) -> Iterator[Tender]:

@@ -1,0 +1,64 @@
+"""What staff decide per shop and per system is asked in words, with its defaults in sight."""
+
+from typing import Any
+
+from django.test import Client
+from django.urls import reverse
+
+from canonical.models import ShopPolicy, System
+from tests.console.conftest import person
+from tests.console.scene import Scene
+from tests.console.test_systems import page, save
+
+ADD = "/admin/canonical/shoppolicy/add/"
+CHOSEN: dict[str, Any] = {
+    "on_short": "ship_available", "on_amendment_refused": "ask", "erp_acceptance": "after", "erp_minutes": "15", "guests": "collective",
+    "notice_hours": "48",
+}  # fmt: skip
+
+
+def test_a_shop_gets_a_policy_with_history(scene: Scene, boss: Client) -> None:
+    form = boss.get(f"{ADD}?channel={scene.shop.pk}").content.decode()
+    assert "Default: ask a person." in form and "Odoo</option>" not in form
+    assert boss.post(ADD, {"channel": scene.shop.pk, **CHOSEN}).status_code == 302
+    policy = ShopPolicy.objects.get()
+    assert {name: str(getattr(policy, name)) for name in CHOSEN} == CHOSEN
+    url = reverse("admin:canonical_shoppolicy_change", args=[policy.pk])
+    boss.post(url, {**CHOSEN, "guests": "per_order"})
+    assert [h.guests for h in policy.history.all()] == ["per_order", "collective"]
+    assert "boss" in boss.get(reverse("admin:canonical_shoppolicy_history", args=[policy.pk])).content.decode()
+    assert "15 minutes" in boss.get("/admin/canonical/shoppolicy/").content.decode()
+
+
+def test_what_is_wrong_is_said_in_the_form(scene: Scene, boss: Client) -> None:
+    answer = boss.post(ADD, {"channel": scene.shop.pk, **CHOSEN, "notice_hours": "0"})
+    assert "greater than or equal to 1" in str(answer.context["adminform"].form.errors["notice_hours"])
+
+
+def test_a_shops_page_says_how_its_orders_are_treated(scene: Scene, boss: Client) -> None:
+    text = boss.get(page(scene.shop)).content.decode()
+    assert "How its orders are treated" in text and f"{ADD}?channel={scene.shop.pk}" in text
+    assert "How its orders are treated" not in boss.get(page(scene.erp)).content.decode()
+    narrow = person("narrow", "view_system", "view_shoppolicy").get(page(scene.shop)).content.decode()
+    assert "cancel the request and make a new one" in narrow and ADD not in narrow
+
+
+def test_what_a_system_cannot_take_is_a_form(scene: Scene, boss: Client) -> None:
+    assert "Longest reference" in boss.get(page(scene.warehouse)).content.decode()
+    limits = {
+        "means_reference": "20",
+        "means_countries": "nl, be",
+        "means_charset": "ascii",
+        "means_phone_required": "on",
+    }
+    answer = save(boss, scene.warehouse, settings='{"url": "https://northpick.example.com/hook"}', **limits)
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    assert System.objects.get(pk=scene.warehouse.pk).limits == {
+        "reference": 20, "name": 0, "line": 0, "city": 0, "phone_required": True, "charset": "ascii", "countries": ["BE", "NL"],
+        "street_required": False, "postcode_required": False,
+    }  # fmt: skip
+    wrong = save(
+        boss, scene.warehouse, settings='{"url": "https://northpick.example.com/hook"}', means_countries="Belgium"
+    )
+    assert "two letters" in str(wrong.context["adminform"].form.errors["means_countries"])
+    assert 'value="BE, NL"' in boss.get(page(scene.warehouse)).content.decode()
