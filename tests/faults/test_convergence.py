@@ -213,8 +213,10 @@ def name_is_safe(jobs: Sequence[Any]) -> bool:
 def stored(target: Target) -> dict[str, int]:
     """What the target holds, under names that do not depend on our ids."""
     names = {
-        **{f"{kind}:{id}": f"{kind} of {ref}" for id, ref in rows("SELECT id, external_id FROM canonical_order")
-           for kind in ("sales_order", "confirm", "rounding", "complete")},
+        **{f"complete:{id}": f"complete of {ref}" for id, ref in rows("SELECT id, external_id FROM canonical_order")},
+        **{f"{kind}:{id}{end}": f"{kind} of {ref}" for id, ref in rows(
+            "SELECT b.id, o.external_id FROM canonical_booking b JOIN canonical_order o ON o.id = b.order_id")
+           for kind, end in (("sales_order", ""), ("confirm", ""), ("rounding", ":0"))},
         **{f"fulfilment_request:{id}": f"request of {ref}" for id, ref in rows(
             "SELECT r.id, o.external_id || '/' || r.attempt FROM canonical_fulfilmentrequest r"
             " JOIN canonical_order o ON o.id = r.order_id")},
