@@ -57,7 +57,11 @@ def _order(life: Life, number: int) -> list[Any]:
     )
     shipped = _shipped(life, reference)
     found: list[Any] = []
-    if stage not in ENDED and not waits and not (stage == "received" and shop and shop["status"] in ("pending", "failed")):
+    if (
+        stage not in ENDED
+        and not waits
+        and not (stage == "received" and shop and shop["status"] in ("pending", "failed"))
+    ):
         found.append(("does not end", stage, shop and shop["status"]))
     if against := _against(life, number, shop, shipped):
         if not told & AGAINST:
@@ -74,7 +78,9 @@ def _shipped(life: Life, reference: str) -> dict[str, int]:
         for work in warehouse._works.values():
             if work.order_reference == reference or work.order_reference.startswith(f"{reference}-"):
                 units.update(work.shipped)
-    names = dict(rows("SELECT id::text, external_id FROM canonical_orderline WHERE id = ANY(%s)", [int(u) for u in units]))
+    names = dict(
+        rows("SELECT id::text, external_id FROM canonical_orderline WHERE id = ANY(%s)", [int(u) for u in units])
+    )
     return {names[line]: n for line, n in units.items() if n}
 
 
@@ -107,7 +113,11 @@ def _early(life: Life, number: int) -> Counter[str]:
 
 def _booked(life: Life, number: int, shop: Any, reference: str, stage: str, shipped: dict[str, int]) -> list[Any]:
     """The ERP holds what was shipped, delivered it, and asks for what the shop asks for."""
-    live = [b for b in life.s.erp.state()["orders"] if b["reference"].partition("/")[0] == reference and b["state"] != "cancel"]
+    live = [
+        b
+        for b in life.s.erp.state()["orders"]
+        if b["reference"].partition("/")[0] == reference and b["state"] != "cancel"
+    ]
     if stage == "cancelled":
         return [("cancelled, and still in the ERP", [b["state"] for b in live])] if live else []
     if len(live) != 1:
@@ -129,7 +139,12 @@ def _booked(life: Life, number: int, shop: Any, reference: str, stage: str, ship
             found.append((f"{what} in the ERP", dict(+sums), "shipped", dict(left)))
     marks = Counter(p["note"] for p in sale["pickings"] if p["state"] == "done")
     found += [("issued twice", note) for note, count in marks.items() if count > 1]
-    if shop is not None and not shop["refunds"] and stage == "completed" and shop["status"] in ("completed", "processing"):
+    if (
+        shop is not None
+        and not shop["refunds"]
+        and stage == "completed"
+        and shop["status"] in ("completed", "processing")
+    ):
         if Decimal(sale["amount_total"]) != Decimal(shop["total"]):
             found.append(("total", sale["amount_total"], shop["total"]))
     if shop is not None and shop["refunds"] and stage == "completed":

@@ -28,8 +28,29 @@ BEHAVIOURS = (
     "normal", "normal", "accepts", "picks", "picks", "packs", "ships_half", "two_shipments", "two_parcels", "ship_first", "sku_only",
     "repeat", "reject", "short",
 )  # fmt: skip
-ANSWERS = ("honest", "honest", "honest", "refuse_changes", "refuse_cancel", "late_answer", "ship_first", "accept_then_ship")
-SHAPES = ("plain", "multi_unit", "split", "variation", "coupon", "fee", "multi_line", "virtual_line", "net_prices", "bacs", "card")
+ANSWERS = (
+    "honest",
+    "honest",
+    "honest",
+    "refuse_changes",
+    "refuse_cancel",
+    "late_answer",
+    "ship_first",
+    "accept_then_ship",
+)
+SHAPES = (
+    "plain",
+    "multi_unit",
+    "split",
+    "variation",
+    "coupon",
+    "fee",
+    "multi_line",
+    "virtual_line",
+    "net_prices",
+    "bacs",
+    "card",
+)
 #: Where a worker may die. Each step is a function of the corridor, with death before or after it.
 STEPS = ("claimed", "held on", "confirming", "confirmed", "batch done", "batch settled")
 
@@ -153,7 +174,9 @@ class Life:
                 return shop.refund(order, {line["sku"]: 1 for line in record["line_items"][:1]})
             case "add" if record["status"] == "processing":
                 held = [line["sku"] for line in record["line_items"]]
-                code = self.dice.choice([g.sku for g in shop._goods() if g.sku not in held and not g.sku.startswith("DL")])
+                code = self.dice.choice(
+                    [g.sku for g in shop._goods() if g.sku not in held and not g.sku.startswith("DL")]
+                )
                 shop.add_line(order, code)
                 return code
         return None
@@ -175,7 +198,16 @@ class Life:
         if len(self.orders) < 2:
             self.buy()
         else:
-            deeds = (self.unsettle, self.unsettle, self.unsettle, self.staff, self.staff, self.go_on, self.poll, self.buy)
+            deeds = (
+                self.unsettle,
+                self.unsettle,
+                self.unsettle,
+                self.staff,
+                self.staff,
+                self.go_on,
+                self.poll,
+                self.buy,
+            )
             self.dice.choice(deeds[: 7 if len(self.orders) > 3 else 8])()
         self._note_refunds()
         if self.bad is not None:
@@ -209,7 +241,11 @@ class Life:
             self.systems[name].faults.add(rule)
             self.log.append((name, rule.do, rule.status))
         if bad.random() < 0.3:
-            mischief = {"drop": bad.choice((0.0, 0.5, 1.0)), "duplicate": bad.choice((0.0, 0.5)), "shuffle": bad.random() < 0.5}
+            mischief = {
+                "drop": bad.choice((0.0, 0.5, 1.0)),
+                "duplicate": bad.choice((0.0, 0.5)),
+                "shuffle": bad.random() < 0.5,
+            }
             self.s.shop.webhooks.set_mischief(**mischief)
             self.log.append(mischief)
         if bad.random() < 0.1:
@@ -238,11 +274,15 @@ class Life:
 
     def later(self) -> None:
         """Time passes: leases end, pauses are over, and the sweep looks at everything that waits."""
-        sql.fetch("UPDATE sync_command SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'sending'")
+        sql.fetch(
+            "UPDATE sync_command SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'sending'"
+        )
         sql.fetch("UPDATE sync_lease SET until = clock_timestamp() - interval '1 second' WHERE until IS NOT NULL")
         sql.fetch("UPDATE sync_gate SET open_until = NULL, paused_until = NULL")
         for table in ("sync_command", "sync_message"):
-            sql.fetch(f"UPDATE {table} SET not_before = clock_timestamp() - interval '1 second' WHERE state = 'waiting'")
+            sql.fetch(
+                f"UPDATE {table} SET not_before = clock_timestamp() - interval '1 second' WHERE state = 'waiting'"
+            )
         tasks.sweep()
 
     def settle(self, seconds: float = 40.0) -> None:
