@@ -157,6 +157,6 @@ def _booked(life: Life, number: int, shop: Any, reference: str, stage: str, ship
 
 
 def _back(refund: dict[str, Any]) -> Decimal:
-    """What a refund gave back for units."""
-    items = [i for i in refund["line_items"] if i["quantity"]]
+    """What a refund gave back for units that ship. What needs no shipping was delivered with the confirmation: that is a credit memo."""
+    items = [i for i in refund["line_items"] if i["quantity"] and not i["sku"].startswith("DL")]
     return sum((abs(Decimal(i["total"])) + abs(Decimal(i["total_tax"])) for i in items), Decimal(0))
