@@ -190,6 +190,20 @@ class Page:
 Poll = Callable[[Session, str], Page]
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What became of the webhooks a system keeps for us: topics `created` that were missing, topics `recreated` that were dead.
+    `words`, for a shop owner, where they had been switched off."""
+
+    created: tuple[str, ...] = ()
+    recreated: tuple[str, ...] = ()
+    words: str = ""
+
+
+#: watch(session, address of our door) -> Watched. Only the path of an address (it begins with “/”) means: look, and change nothing.
+Watch = Callable[[Session, str], Watched]
+
+
 # ---- the declaration --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Connector:
@@ -204,4 +218,5 @@ class Connector:
     reads: Mapping[str, Read] = field(default_factory=dict)  # topic → reader
     sends: Mapping[type[Command], Send] = field(default_factory=dict)
     polls: Mapping[str, Poll] = field(default_factory=dict)  # feed → poll
+    watch: Watch | None = None  # sees that the system's webhooks are there and on; none where nothing is pushed
     probe: Callable[[Session], str] | None = None  # one round trip; returns a sentence, raises one of the four

@@ -43,6 +43,8 @@ except Trouble as trouble:
     raise ImproperlyConfigured(str(trouble)) from trouble
 
 DEBUG = os.environ.get("RETAILSYNC_DEBUG") == "1"
+# Where the world reaches us, e.g. https://sync.example.com: shops are told to deliver their webhooks there. Empty: nobody is told.
+PUBLIC_URL = os.environ.get("RETAILSYNC_PUBLIC_URL", "").rstrip("/")
 ALLOWED_HOSTS = os.environ.get("RETAILSYNC_HOSTS", ",".join(sorted(LOOPBACK))).split(",")
 
 # Anything but plain loopback is reached over TLS, ended by the proxy in front.
@@ -165,6 +167,8 @@ CELERY_TASK_ROUTES = {
     "sync.publish_*": {"queue": "stock"},
     "sync.poll": {"queue": "sweep"},
     "sync.poll_feed": {"queue": "polls"},
+    "sync.watch": {"queue": "sweep"},
+    "sync.watch_system": {"queue": "polls"},
     "sync.release": {"queue": "replay"},
 }
 CELERY_TIMEZONE = TIME_ZONE
@@ -173,6 +177,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sync.sweep", "schedule": 2.0, "options": {"expire_seconds": 2}},
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
+    "watch": {"task": "sync.watch", "schedule": 300.0, "options": {"expire_seconds": 300}},
 }
 
 

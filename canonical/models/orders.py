@@ -94,7 +94,7 @@ class OrderLine(models.Model):
     refunded = models.IntegerField(default=0, db_default=0, help_text="Units given back in the shop.")
     refunded_amount = models.DecimalField(**MONEY, default=0, db_default=0, help_text="Money given back, with tax.")
     abandoned = models.IntegerField(
-        default=0, db_default=0, help_text="Units a policy or a person decided not to ship."
+        default=0, db_default=0, help_text="Units a policy or a person decided not to ship, and not given back yet."
     )
     subtotal = models.DecimalField(**MONEY)
     total = models.DecimalField(**MONEY)
@@ -131,10 +131,14 @@ class Charge(models.Model):
 
 
 class Abandonment(models.Model):
-    """Units of a line that will not be shipped, and who decided so. Append-only; the line's counter is their sum."""
+    """Units of a line that will not be shipped, and who decided so. Append-only. A refund made afterwards gives back these units first;
+    the line's counter is what is left of them."""
 
     line = models.ForeignKey(OrderLine, models.CASCADE, related_name="abandonments")
     units = models.IntegerField()
+    refunded = models.IntegerField(
+        default=0, db_default=0, help_text="Units of the line given back before this was decided."
+    )
     why = models.CharField(max_length=300)
     by = models.CharField(max_length=150, blank=True)
     at = models.DateTimeField()

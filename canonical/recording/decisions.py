@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from canonical import ledger, sql
 from canonical.ledger import Change
-from canonical.recording import bookings, changes, links
+from canonical.recording import bookings, changes, derived, links
 from canonical.recording.fulfilment import waiting_key
 from canonical.recording.work import Recorded, Stated, ours
 
@@ -151,16 +151,15 @@ def requests_raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
 
 
 def units_abandoned(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
-    """Note units that will not be shipped. The line's counter is the sum of all such decisions."""
-    columns = {"line_id": "bigint", "units": "integer", "why": "text", "by": "text", "at": "timestamptz"}
-    rows = [(s.fact.line_id, s.fact.units, s.fact.why[:300], s.fact.by, s.fact.occurred_at) for s in stated]
-    sql.insert("canonical_abandonment", columns, sorted(rows))
+    """Note units that will not be shipped, and how many were given back before."""
     lines = {s.fact.line_id: s for s in stated}
-    sql.fetch(
-        "UPDATE canonical_orderline t SET abandoned = (SELECT sum(a.units) FROM canonical_abandonment a WHERE a.line_id = t.id)"
-        " WHERE t.id = ANY(%s)",
-        (sorted(lines),),
-    )
+    columns = {
+        "line_id": "bigint", "units": "integer", "why": "text", "by": "text", "at": "timestamptz", "refunded": "integer",
+    }  # fmt: skip
+    before = dict(sql.fetch("SELECT id, refunded FROM canonical_orderline WHERE id = ANY(%s)", (sorted(lines),)))
+    rows = [(f.line_id, f.units, f.why[:300], f.by, f.occurred_at, before[f.line_id]) for f in (s.fact for s in stated)]
+    sql.insert("canonical_abandonment", columns, sorted(rows))
+    derived.count_abandoned(sorted(lines))
     recorded.entries += ledger.changed("order_line", [ours(None, lines[id], id, "abandoned") for id in sorted(lines)])
     _restated(stated)
     return [s.fact.order_id for s in stated]

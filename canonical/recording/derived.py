@@ -74,6 +74,19 @@ _STAGE = f"""UPDATE canonical_order t SET stage = s.stage FROM (
     WHERE s.id = t.id AND t.stage <> s.stage RETURNING t.id, t.stage"""
 
 
+#: Units given up and not given back yet. A refund gives back first what was given up before it: those are the same units, counted once.
+_ABANDONED = """UPDATE canonical_orderline t SET abandoned = s.due FROM (
+    SELECT l.id, greatest(0, max(least(a.refunded, l.refunded) + (SELECT sum(b.units) FROM canonical_abandonment b
+      WHERE b.line_id = l.id AND b.id >= a.id)) - l.refunded) AS due
+    FROM canonical_orderline l JOIN canonical_abandonment a ON a.line_id = l.id WHERE l.id = ANY(%s) GROUP BY l.id) s
+    WHERE s.id = t.id AND t.abandoned <> s.due"""
+
+
+def count_abandoned(line_ids: Sequence[int]) -> None:
+    """Bring these lines' counters of given up units up to date; the caller writes the entries."""
+    sql.fetch(_ABANDONED, (list(line_ids),))
+
+
 def refresh(
     order_ids: Sequence[int], causes: dict[int, Cause], at: datetime, recorded: Recorded, counted: Sequence[int]
 ) -> None:

@@ -92,6 +92,8 @@ def answers(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[i
 
 def _newer(request: Request, stated: Stated) -> bool:
     fact = stated.fact
+    if request.answer == "closed":
+        return False  # both sides ended it: an answer that comes late says nothing new
     if request.answered_at is None:
         return True
     if request.answer == "closed":

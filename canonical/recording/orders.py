@@ -290,24 +290,20 @@ def _payments(source: int, orders: Sequence[_Order], recorded: Recorded) -> None
     fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
     known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
     recorded.entries += ledger.opened("payment", fresh) + ledger.changed("payment", known)
-    _dropped_tenders(source, [o for o in orders if not o.new], recorded)
+    _withdrawn(source, {o.id: o for o in orders if not o.new}, rows, recorded)
 
 
-def _dropped_tenders(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
-    """A gift card or credit the shop no longer states was taken off the order: it pays nothing."""
-    stated = sorted((o.id, t.kind, t.ref) for o in orders for t in o.fact.tenders)
-    owner = {o.id: o for o in orders}
+def _withdrawn(source: int, owner: Mapping[int, _Order], rows: Sequence[tuple[Any, ...]], recorded: Recorded) -> None:
+    """Money the shop no longer states (a gift card taken off, a reservation let go) pays nothing."""
     if not owner:
         return
-    dropped = sql.fetch(
-        """UPDATE canonical_payment t SET amount = 0
-           WHERE order_id = ANY(%s) AND kind IN ('gift_card', 'store_credit') AND amount <> 0 AND NOT EXISTS (
-             SELECT 1 FROM unnest(%s::bigint[], %s::text[], %s::text[]) v(o, k, r)
-             WHERE v.o = t.order_id AND v.k = t.kind AND v.r = t.tender)
-           RETURNING id, order_id""",
-        (sorted(owner), [o for o, _, _ in stated], [k for _, k, _ in stated], [r for _, _, r in stated]),
+    gone = sql.fetch(
+        """UPDATE canonical_payment t SET amount = 0 WHERE order_id = ANY(%s) AND source_id = %s AND amount <> 0
+             AND NOT EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::text[], %s::text[]) v(o, k, t2)
+               WHERE v.o = t.order_id AND v.k = t.kind AND v.t2 = t.tender) RETURNING id, order_id""",
+        (sorted(owner), source, [r[0] for r in rows], [r[2] for r in rows], [r[3] for r in rows]),
     )
-    recorded.entries += ledger.changed("payment", [_change(source, owner[o], "dropped", id) for id, o in dropped])
+    recorded.entries += ledger.changed("payment", [_change(source, owner[o], "withdrawn", id) for id, o in gone])
 
 
 def _payment_rows(source: int, order: _Order) -> list[tuple[Any, ...]]:

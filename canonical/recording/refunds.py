@@ -6,6 +6,7 @@ from typing import Any
 from canonical import ledger, sql
 from canonical.facts import OrderStated
 from canonical.ledger import Change
+from canonical.recording import derived
 from canonical.recording.work import Recorded, Stated, ours
 
 _REFUND = {
@@ -90,6 +91,7 @@ def _count(source: int, causes: Mapping[int, Stated], recorded: Recorded) -> Non
     """Bring the lines' counters up to date, and note that what others were told of these orders may have to change."""
     ids = sorted(causes)
     changed = sql.fetch(_COUNT, (ids,))
+    derived.count_abandoned(sorted(id for id, _ in changed))
     recorded.entries += ledger.changed(
         "order_line", [ours(source, causes[order], id, "refunded") for id, order in changed]
     )

@@ -55,6 +55,7 @@ class Odoo(Simulator):
         rounding: str = "round_globally",
         steps: str = "ship_only",
         currency: str = "EUR",
+        pricelists: Sequence[str] = (),
         pace: float = 0.0,
         release: str = "19.0",
         login: str = "engine@shop.example",
@@ -72,6 +73,10 @@ class Odoo(Simulator):
         self.routes.add("POST", "/jsonrpc", self.rpc.answer)
         if not self.store.table("res.company"):
             self._seed(currency)
+            for named in pricelists:
+                code, _, unit = named.partition("=")
+                money = self.records.create("res.currency", {"name": code, "rounding": float(unit or "0.01")})
+                self.records.create("product.pricelist", {"name": code, "currency_id": money})
 
     # -- one call
     def handle(self, request: Request) -> Answer:
@@ -258,6 +263,14 @@ def main() -> None:
     options.add_argument("--rounding", choices=("round_globally", "round_per_line"), default="round_globally")
     options.add_argument("--steps", choices=("ship_only", "pick_pack_ship"), default="ship_only")
     options.add_argument("--currency", default="EUR")
+    options.add_argument(
+        "--pricelist",
+        dest="pricelists",
+        action="append",
+        default=[],
+        metavar="CODE=UNIT",
+        help="of another currency, e.g. JPY=1",
+    )
     options.add_argument("--pace", type=float, default=0.0, help="seconds a load takes per record")
     serve(Odoo(**vars(options.parse_args())))
 

@@ -14,6 +14,7 @@ from connectors.woocommerce.client import OPEN_LINE, Settings, ask
 from connectors.woocommerce.polling import POLLS
 from connectors.woocommerce.reading import READS
 from connectors.woocommerce.sending import SENDS
+from connectors.woocommerce.watching import watch
 
 _PING = re.compile(rb"webhook_id=\d{1,20}")
 _TOPIC = re.compile(r"[a-z_]{1,40}\.[a-z0-9_.\-]{1,100}")
@@ -73,5 +74,6 @@ connector = Connector(
     reads=READS,
     sends=SENDS,
     polls=POLLS,
+    watch=watch,
     probe=probe,
 )

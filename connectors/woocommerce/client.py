@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_at: datetime | None = None  # polls never ask for what was last modified before
     overlap: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 120  # seconds every poll reads again
     page_size: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)] = 50
-    sweep_hours: Annotated[int, msgspec.Meta(ge=1)] = 24  # all products are read again after so long
+    sweep_hours: Annotated[float, msgspec.Meta(ge=0.001)] = 24  # all products are read again after so long
     notify_customer: bool = True  # the shop mails the customer about a shipment
     allow_http: bool = False  # the shop has no https: see OPEN_LINE
     allow_loopback_http: bool = False  # development only: the shop is a simulator on this machine

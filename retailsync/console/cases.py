@@ -404,7 +404,9 @@ def _cursor(case: Case) -> dict[str, Any]:
     return {"cursor": Cursor.objects.select_related("system").filter(pk=case.target_id).first()}
 
 
-_TARGETS = {"message": _message, "hold": _hold, "command": _command, "system": _system, "cursor": _cursor}
+_TARGETS = {
+    "message": _message, "hold": _hold, "command": _command, "system": _system, "cursor": _cursor, "webhooks": _system,
+}  # fmt: skip
 
 
 def _target(case: Case) -> dict[str, Any]:

@@ -80,14 +80,14 @@ def _waits(order: OrderView, live: BookingView) -> bool:
 
 def edited(order: OrderView, live: BookingView) -> bool:
     """Whether the order says something else than the ERP was told last. Known only of orders about which something new was said. Of one
-    that is shipped whole, words are left to its invoice, and money counts; where more was shipped than ordered a person knows."""
+    that is shipped whole, words are left to its invoice; money counts."""
     told = _told(order, live)
     if told is None:
         return False
     wish = wishes.encoded(wishes.sales_order(order, live))
-    if reckoning.fully_shipped(order) and not any(line.cancelled for line in order.lines):
-        over = any(line.shipped > line.ordered for line in order.lines)
-        return not over and any(wish.get(part) != told.get(part) for part in ("lines", "charges"))
+    untouched = not any(line.cancelled or line.shipped > line.ordered for line in order.lines)
+    if untouched and reckoning.fully_shipped(order):
+        return any(wish.get(part) != told.get(part) for part in ("lines", "charges"))
     return wishes.material(wish) != wishes.material(told)
 
 
@@ -107,9 +107,9 @@ def refused(order: OrderView) -> bool:
 # ---- totals -----------------------------------------------------------------------------------------------------------------
 def difference(order: OrderView) -> Decimal | None:
     """What the ERP's total lacks; None while it has not said."""
-    said = [
-        p for kind in ("sales_order", "amendment", "rounding") if (p := order.booked(kind)) and p.amount is not None
-    ]
+    posted = [p for kind in ("amendment", "rounding") if (p := order.booked(kind)) and p.amount is not None]
+    first = order.booked("sales_order")  # its moment is that of the confirmation, its amount that of the creation
+    said = posted or [p for p in (first,) if p and p.amount is not None]
     if not said or order.booking is None:
         return None
     latest = max(said, key=lambda posting: posting.at)
@@ -146,8 +146,12 @@ def ending(order: OrderView) -> Iterator[Command]:
         if _delivered_at_once(order):
             return  # nothing to ship: delivered when it was confirmed, and given back by a credit memo
         yield from _once(order, live.system_id, _cancel(order, live))
-    elif not _waits(order, live) and not refused(order) and order.booked("sales_order") and edited(order, live):
-        yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+    elif not _waits(order, live) and not refused(order) and order.booked("sales_order"):
+        try:
+            if edited(order, live):
+                yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+        except Unmapped:
+            return  # a hold says so; cut down once the word has a meaning
 
 
 def _delivered_at_once(order: OrderView) -> bool:

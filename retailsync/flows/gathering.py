@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from retailsync.flows.view import (
     Place,
     Policy,
     PostingView,
+    RefundView,
     RequestView,
     ShipmentView,
 )  # fmt: skip
@@ -33,8 +35,9 @@ _units = msgspec.json.Decoder(tuple[Units, ...])
 _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.number, o.reference, o.shop_status, o.shop_status_text, o.placed_at,
     o.released_at, o.restated_at, o.look_at, o.gone_at IS NOT NULL, o.currency, o.prices_include_tax, o.total, o.payment_method,
     o.payment_title, m.captured, m.captured_at, m.authorised, m.authorised_at, coalesce(m.tenders, 0),
-    CASE WHEN o.restated_at IS NULL THEN '{}'::timestamptz[]
-         ELSE array(SELECT r.refunded_at FROM canonical_refund r WHERE r.order_id = o.id AND r.gone_at IS NULL ORDER BY r.id) END,
+    CASE WHEN o.restated_at IS NOT NULL THEN (SELECT jsonb_agg(jsonb_build_array(r.refunded_at,
+        (SELECT coalesce(jsonb_object_agg(x.line_id, x.units), '{}') FROM canonical_refundline x WHERE x.refund_id = r.id AND x.units > 0))
+        ORDER BY r.refunded_at, r.id) FROM canonical_refund r WHERE r.order_id = o.id AND r.gone_at IS NULL) END,
     o.meta, o.customer_id,
     EXISTS (SELECT 1 FROM canonical_link k WHERE k.system_id = o.channel_id AND k.entity = 'customer'
       AND (k.our_id = o.customer_id OR k.our_id IN (SELECT x.id FROM canonical_customer x WHERE x.merged_into_id = o.customer_id))),
@@ -46,12 +49,12 @@ _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.number, o.ref
       sum(p.amount) FILTER (WHERE p.kind = 'authorise') AS authorised,
       min(p.paid_at) FILTER (WHERE p.kind = 'authorise') AS authorised_at,
       sum(p.amount) FILTER (WHERE p.kind IN ('gift_card', 'store_credit')) AS tenders
-    FROM canonical_payment p WHERE p.order_id = o.id) m ON true
+    FROM canonical_payment p WHERE p.order_id = o.id AND p.amount <> 0) m ON true
   WHERE o.id = ANY(%s) ORDER BY o.id"""
 _LINES = """SELECT l.order_id, l.id, l.external_id, l.sku_id, coalesce(k.code, l.sku_text), l.name, l.requires_shipping, l.ordered,
     l.cancelled, l.routed, l.shipped, l.refunded, l.abandoned,
-    CASE WHEN l.abandoned > 0 THEN array(SELECT a.why FROM canonical_abandonment a WHERE a.line_id = l.id ORDER BY a.id)
-         ELSE '{}'::text[] END,
+    CASE WHEN l.abandoned + l.refunded > 0 THEN (SELECT jsonb_object_agg(a.why, a.units) FROM (SELECT why, sum(units) AS units
+      FROM canonical_abandonment WHERE line_id = l.id GROUP BY why) a) END,
     CASE WHEN l.refunded > 0 THEN (SELECT coalesce(sum(x.total), 0)
       FROM canonical_refundline x JOIN canonical_refund r ON r.id = x.refund_id WHERE x.line_id = l.id AND x.units > 0
         AND r.gone_at IS NULL) ELSE 0 END,
@@ -83,6 +86,9 @@ _POSTINGS = """SELECT order_id, system_id, kind, subject_id, state, amount, occu
 _PLANNED = """SELECT order_id, system_id, purpose, state, state IN ('waiting', 'parked') AND NOT doubtful,
     CASE WHEN order_id = ANY(%s) AND kind = ANY(%s) THEN payload::text END
   FROM sync_command WHERE order_id = ANY(%s) ORDER BY id"""
+#: What is planned to take the news over must not leave without it meanwhile: senders skip locked rows.
+_KEPT = """SELECT 1 FROM sync_command WHERE order_id = ANY(%s) AND kind = ANY(%s) AND state IN ('waiting', 'parked')
+  ORDER BY id FOR UPDATE"""
 _SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id FROM canonical_sourcing g
   JOIN canonical_location p ON p.id = g.location_id
   WHERE p.active AND g.channel_id = ANY(%s) AND (g.sku_id IS NULL OR g.sku_id = ANY(%s)) ORDER BY g.rank, g.id"""
@@ -149,6 +155,8 @@ def _add_planned(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     """What was put out. Of an order about which something new was said, what has not left is wanted anew (and takes the news over), and
     what has left is shown with its content, to be compared."""
     anew = [o.id for o in orders.values() if o.restated_at]
+    if anew:
+        sql.fetch(_KEPT, (anew, list(_CONTENT)))
     for id, system, purpose, state, unsent, payload in sql.fetch(_PLANNED, (anew, list(_CONTENT), ids)):
         if payload is None or not unsent:
             orders[id].planned[system, purpose] = state
@@ -157,20 +165,42 @@ def _add_planned(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
 
 
 def _order(id: int, cause: Cause, row: list[Any], config: Config) -> OrderView:
-    *head, meta, customer_id, registered, vat, terms, billing_id, billing, shipping_id, shipping, note, email = row
+    (
+        *head,
+        refunds,
+        meta,
+        customer_id,
+        registered,
+        vat,
+        terms,
+        billing_id,
+        billing,
+        shipping_id,
+        shipping,
+        note,
+        email,
+    ) = row
     return OrderView(
-        id, cause, *head, json.loads(meta), customer_id, registered, vat, terms, billing_id, _addresses.decode(billing), shipping_id,
-        _addresses.decode(shipping), note, email, config.tables[head[0]], config.policies.get(head[0], Policy()), config.limits,
+        id, cause, *head, _refunds(refunds), json.loads(meta), customer_id, registered, vat, terms, billing_id, _addresses.decode(billing),
+        shipping_id, _addresses.decode(shipping), note, email, config.tables[head[0]],
+        config.policies.get(head[0], Policy()), config.limits,
     )  # fmt: skip
+
+
+def _refunds(text: str | None) -> list[RefundView]:
+    found = json.loads(text) if text else []
+    return [RefundView(datetime.fromisoformat(at), {int(line): n for line, n in units.items()}) for at, units in found]
 
 
 def _add_lines(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
     rows = sql.fetch(_LINES, (ids,))
     sources = _sources({o.channel_id for o in orders.values()}, {row[3] for row in rows if row[3]})
-    for id, *line, net, tax, subtotal, total, taxes in rows:
+    for id, *line, given_up, net, tax, subtotal, total, taxes in rows:
         order, sku = orders[id], line[2]
         places = sources.get((order.channel_id, sku)) or sources.get((order.channel_id, None), [])
-        order.lines.append(LineView(*line, (net, tax), subtotal, total, _taxes.decode(taxes), places))
+        order.lines.append(
+            LineView(*line, json.loads(given_up or "{}"), (net, tax), subtotal, total, _taxes.decode(taxes), places)
+        )
 
 
 def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, int | None], list[Place]]:

@@ -1,7 +1,8 @@
 """Why an order may not go on: every check, whether or not a hold for it is open, and what makes holds come and go. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,14 +10,14 @@ import msgspec
 
 from canonical.mappings import Unmapped
 from retailsync.flows import booking, negotiating, preflight, reckoning, releasing
-from retailsync.flows.view import HoldView, OrderView
+from retailsync.flows.view import HoldView, OrderView, RefundView
 
 #: Looked at again each time: such a hold lifts itself when its cause is gone, and comes back when lifted while the cause remains.
 RECHECKED = frozenset(
     {
         "sku_mapping", "totals", "unknown_status", "no_location", "rejected", "completed_in_shop", "stopped_in_shop", "payment",
         "payment_ended", "grace", "method_mapping", "tax_mapping", "line_mapping", "address", "paused_in_shop", "stock", "refund_due",
-        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud",
+        "edited_after_release", "cancel_refused", "refunded_but_shipping", "short", "fraud", "erp_total",
     }
 )  # fmt: skip
 #: A person may overrule these: lifted by somebody, they are not placed again for the same detail.
@@ -91,9 +92,13 @@ def checks(order: OrderView, now: datetime) -> Iterator[Check]:
         yield from _sourcing(order)
         yield from _short(order)
         yield from _erp(order)
+    elif _shipped(order):
+        for finding in preflight.unmapped(order):
+            yield Check(*finding)  # the ERP's order is cut down to what was shipped
     yield from _against_the_wish(order)
     yield from _shipping(order)
     yield from _refund_due(order)
+    yield from _reship(order)
 
 
 # ---- before release ---------------------------------------------------------------------------------------------------------
@@ -143,9 +148,11 @@ def _paused(order: OrderView) -> Iterable[Check]:
 
 def _sourcing(order: OrderView) -> Iterable[Check]:
     stranded = set(reckoning.routes(order)[1])
-    refusals = [f"{r.place.code} ({r.reason or 'no reason given'})" for r in order.requests if r.answer == "rejected"]
+    refusals = [
+        f"{r.place.code} ({r.reason or 'no reason given'})" for r in reckoning.ordinary(order) if r.answer == "rejected"
+    ]
     for line in (x for x in order.lines if x.id in stranded):
-        missing = sum(r.short.get(line.id, 0) for r in order.requests)
+        missing = sum(r.short.get(line.id, 0) for r in reckoning.ordinary(order))
         if missing and order.policy.on_short == "ship_complete":
             words = f"“{line.sku}” is short everywhere, and this shop ships all together."
             yield Check("short", reckoning.stock_detail(order, line), words, line.id)
@@ -167,7 +174,7 @@ def _short(order: OrderView) -> Iterable[Check]:
     """A shortage is a question where the shop's policy does not answer it."""
     if order.policy.on_short != "ask":
         return
-    for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
+    for request in (r for r in reckoning.ordinary(order) if r.answer not in ("rejected", "closed")):
         for line_id, units in request.short.items():
             if units and not _given_up(order, line_id):
                 words = f"{request.place.code} is short of {units} on request {request.reference}. {request.short_reason}".strip()
@@ -177,7 +184,7 @@ def _short(order: OrderView) -> Iterable[Check]:
 def _given_up(order: OrderView, line_id: int) -> bool:
     """Whether a person or the shop decided that what is missing of the line is not wanted any more."""
     line = next(x for x in order.lines if x.id == line_id)
-    missing = sum(r.short.get(line_id, 0) for r in order.requests)
+    missing = sum(r.short.get(line_id, 0) for r in reckoning.ordinary(order))
     return reckoning.wanted(order, line) <= line.routed and line.refunded + line.abandoned >= missing
 
 
@@ -201,6 +208,9 @@ def _against_the_wish(order: OrderView) -> Iterable[Check]:
         if check.reason not in told:
             told.add(check.reason)
             yield check
+    if "edited_after_release" not in told and order.stance == "go" and (kept := negotiating.resume_refused(order)):
+        words = f"The shop lets the order go on, but {kept.request.place.code} keeps holding it: {kept.change.reason or 'no reason given'}."
+        yield Check("edited_after_release", f"{kept.request.reference} resume {kept.change.number}", words)
     if "cancel_refused" not in told and order.stance == "stop" and order.shop_status != "refunded" and _shipped(order):
         status = "deleted" if order.gone else order.shop_status
         words = f"{_counted(_shipped(order))} shipped although the shop says “{status}”."
@@ -248,15 +258,32 @@ def _shipped(order: OrderView) -> int:
 
 def _refunded_and_shipped(order: OrderView) -> int:
     """Units given back before the shop knew that they had shipped. A refund after that is a return."""
-    shown = [order.posting(order.channel_id, "tracking", s.id) for s in order.shipments]
-    if not order.refunds or not shown:
-        return 0
-    known = min((p.at for p in shown if p is not None), default=None)
-    if known is not None and min(order.refunds) >= known:
+    if not order.refunds or not _shipped(order):
         return 0
     if order.stance == "stop" and order.shop_status == "refunded":
-        return _shipped(order)
-    return sum(max(0, line.shipped - max(0, line.ordered - line.refunded)) for line in order.lines)
+        return _shipped(order) - sum(_known(order, order.refunds[-1].at).values())
+    return max(_against(order, order.refunds[: n + 1]) for n in range(len(order.refunds)))
+
+
+def _against(order: OrderView, refunds: Sequence[RefundView]) -> int:
+    """Units shipped against the last of these refunds: more than what it left of its lines, and than what the shop knew by then."""
+    known = _known(order, refunds[-1].at)
+    found = 0
+    for line in (x for x in order.lines if x.id in refunds[-1].units):
+        left = line.ordered - sum(r.units.get(line.id, 0) for r in refunds)
+        found += max(0, line.shipped - max(left, known[line.id], 0))
+    return found
+
+
+def _known(order: OrderView, at: datetime) -> Counter[int]:
+    """Units per line of which the shop knew at that moment that they had shipped."""
+    known: Counter[int] = Counter()
+    ordinary = {r.id for r in reckoning.ordinary(order)}
+    for shipment in (s for s in order.shipments if s.request_id in ordinary):
+        shown = order.posting(order.channel_id, "tracking", shipment.id)
+        if shown is not None and shown.at <= at:
+            known.update(shipment.units)
+    return known
 
 
 def _shipping(order: OrderView) -> Iterable[Check]:
@@ -283,7 +310,20 @@ def _refund_due(order: OrderView) -> Iterable[Check]:
     if order.stance == "stop":
         return
     for line in order.lines:
-        due = line.abandoned - line.refunded
+        due = line.abandoned
         if due > 0 and reckoning.paid(order):
             words = f"{due} × “{line.sku}” will not be shipped: refund them to the customer in the shop."
             yield Check("refund_due", f"{line.sku}: {due}", words, line.id)
+
+
+def _reship(order: OrderView) -> Iterable[Check]:
+    """What a person asked to be shipped again and will not be: only a person knows what to do instead."""
+    for request in (r for r in order.requests if r.purpose == "reship"):
+        for line_id, units in request.units.items():
+            lacks = units if request.answer == "rejected" else request.short[line_id]
+            if lacks:
+                why = request.reason if request.answer == "rejected" else request.short_reason
+                words = (
+                    f"{request.place.code} does not ship {lacks} again on request {request.reference}. {why}".strip()
+                )
+                yield Check("short", reckoning.short_detail(request, lacks), words, line_id)

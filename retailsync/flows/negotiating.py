@@ -6,6 +6,7 @@ followed by a cancellation (and a new request for what is then open), or by a ho
 
 from typing import Any, NamedTuple
 
+from canonical.mappings import Unmapped
 from canonical.types import ChangeKind
 from retailsync.flows import reckoning, wishes
 from retailsync.flows.view import ChangeView, OrderView, RequestView
@@ -40,7 +41,7 @@ def _ask(order: OrderView, request: RequestView, lines: dict[int, int]) -> Ask |
     kind: ChangeKind = "cancel" if cancelling else "amend"
     refused = _refused(order, request, lines)
     if refused is None:
-        return Ask(request, kind, lines)
+        return Ask(request, kind, lines) if cancelling or _content(order, request) else None
     if (
         refused.kind == "amend"
         and order.policy.on_amendment_refused == "recreate"
@@ -67,11 +68,19 @@ def _edited(order: OrderView, request: RequestView) -> bool:
     if told is None:
         return False
     wish = _content(order, request)
+    return wish is not None and _differs(told, wish)
+
+
+def _differs(told: dict[str, Any], wish: dict[str, Any]) -> bool:
     return any(told.get(name) != wish.get(name) for name in _MATERIAL)
 
 
-def _content(order: OrderView, request: RequestView) -> dict[str, Any]:
-    return wishes.encoded(wishes.fulfilment(order, request))
+def _content(order: OrderView, request: RequestView) -> dict[str, Any] | None:
+    """What the warehouse should know; None while a word of it has no meaning, which is a hold of its own."""
+    try:
+        return wishes.encoded(wishes.fulfilment(order, request))
+    except Unmapped:
+        return None
 
 
 def _agreed(order: OrderView, request: RequestView) -> dict[str, Any] | None:
@@ -89,7 +98,7 @@ def _refused(order: OrderView, request: RequestView, lines: dict[int, int]) -> C
         if change.answer in ("rejected", "moot") and change.kind in ("amend", "cancel") and change.lines == lines:
             told = order.told.get((request.place.system_id, f"request_change:{change.id}"))
             wish = _content(order, request)
-            if change.kind == "cancel" or told is None or all(told.get(name) == wish.get(name) for name in _MATERIAL):
+            if change.kind == "cancel" or told is None or wish is None or not _differs(told, wish):
                 return change
     return None
 
@@ -133,6 +142,15 @@ def hold_refused(order: OrderView) -> Refused | None:
     for request in order.requests:
         last = next((c for c in reversed(request.changes) if c.kind in ("hold", "resume")), None)
         if reckoning.live(request) and last and last.kind == "hold" and last.answer == "rejected":
+            return Refused(request, last, dict(request.units))
+    return None
+
+
+def resume_refused(order: OrderView) -> Refused | None:
+    """A warehouse that keeps holding although the shop lets the order go on."""
+    for request in order.requests:
+        last = next((c for c in reversed(request.changes) if c.kind in ("hold", "resume")), None)
+        if reckoning.live(request) and request.held and last and last.kind == "resume" and last.answer == "rejected":
             return Refused(request, last, dict(request.units))
     return None
 

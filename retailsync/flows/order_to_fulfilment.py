@@ -119,12 +119,14 @@ def _give_up(order: OrderView, now: datetime) -> Iterator[Step]:
     """Where the shop's policy cancels what is missing, units a warehouse is short of are not waited for."""
     if order.policy.on_short != "cancel_remainder" or order.stance == "stop":
         return
-    for request in (r for r in order.requests if r.answer not in ("rejected", "closed")):
-        for line, units in request.short.items():
-            why = f"short: {request.reference}"
-            known = next(x for x in order.lines if x.id == line)
-            if units and why not in known.abandoned_for:
-                fact = UnitsAbandoned(occurred_at=now, order_id=order.id, line_id=line, units=units, why=why)
+    unrouted = {x.id: reckoning.wanted(order, x) - x.routed for x in order.lines}  # what was given back is not missed
+    for request in (r for r in reckoning.ordinary(order) if r.answer not in ("rejected", "closed")):
+        for line in (x for x in order.lines if x.id in request.short):
+            units = min(reckoning.missing(request, line), unrouted[line.id])
+            if units > 0:
+                unrouted[line.id] -= units
+                why = reckoning.short_of(request)
+                fact = UnitsAbandoned(occurred_at=now, order_id=order.id, line_id=line.id, units=units, why=why)
                 yield Step(order.cause, order.channel_id, fact)
 
 
@@ -139,7 +141,10 @@ def _take_back(order: OrderView, now: datetime) -> Iterator[Step]:
     for request in order.requests:
         change = request.asked
         if change and (request.place.system_id, f"request_change:{change.id}") not in order.planned:
-            yield Step(order.cause, request.place.system_id, wishes.change(order, request, change))
+            try:
+                yield Step(order.cause, request.place.system_id, wishes.change(order, request, change))
+            except Unmapped:
+                continue  # a hold says so; asked once the word has a meaning
 
 
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
@@ -157,7 +162,7 @@ def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
 
 def _missed(order: OrderView, line: int) -> bool:
     """Whether a part of the line was shipped, and this is the rest that was missing."""
-    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in order.requests)
+    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in reckoning.ordinary(order))
 
 
 def _request(order: OrderView) -> Iterator[Step]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
+
 from canonical.rules import money, orders
 from canonical.types import Charge, Line, Tax
 from retailsync.flows.view import ChargeView, LineView, OrderView, Place, RequestView
@@ -33,13 +35,14 @@ def difference(order: OrderView) -> Decimal:
 def remaining_line(line: LineView, currency: str) -> Line | None:
     """The line without the units that were cancelled: what was given back for exactly these units, else their share. None: nothing left.
 
-    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled.
+    Taxes keep their proportions; the shop's own figures are kept where nothing was cancelled. Units that left although the shop does not
+    state them any more are kept, at no price of their own: an ERP books out only what it has an order for.
     """
-    stated, left = stated_line(line), line.ordered - line.cancelled
+    stated, left = stated_line(line), max(line.ordered - line.cancelled, line.shipped)
     if left <= 0:
         return None
     if not line.cancelled:
-        return stated
+        return msgspec.structs.replace(stated, units=left)
     net, tax = line.given_back
     if line.refunded != line.cancelled or not (net or tax):
         net = money.rounded(line.total * line.cancelled / line.ordered, currency)
@@ -88,16 +91,21 @@ def wanted(order: OrderView, line: LineView) -> int:
     return max(0, line.ordered - line.refunded - line.abandoned)
 
 
+def ordinary(order: OrderView) -> list[RequestView]:
+    """The requests that count against what was ordered: a reship replaces what was lost."""
+    return [r for r in order.requests if r.purpose != "reship"]
+
+
 def open_units(order: OrderView) -> dict[int, int]:
     """Line id → units that ship, are wanted and not routed. Units a warehouse is short of count as open where the shop's policy looks
     for them elsewhere, or once a person released the hold that says so. What ships all together is first taken back as a whole."""
-    if order.policy.on_short == "ship_complete" and any(live(r) and any(r.short.values()) for r in order.requests):
+    if order.policy.on_short == "ship_complete" and any(live(r) and any(r.short.values()) for r in ordinary(order)):
         return {}
     waiting: dict[int, int] = {}
-    for request in order.requests:
-        for line, units in request.short.items():
-            if not _short_is_open(order, request, line, units):
-                waiting[line] = waiting.get(line, 0) + units
+    for request in ordinary(order):
+        for line in (x for x in order.lines if x.id in request.short):
+            if not _short_is_open(order, request, line.id, request.short[line.id]):
+                waiting[line.id] = waiting.get(line.id, 0) + missing(request, line)
     left = {x.id: wanted(order, x) - x.routed - waiting.get(x.id, 0) for x in order.lines if x.ships}
     return {line: units for line, units in left.items() if units > 0}
 
@@ -108,6 +116,16 @@ def _short_is_open(order: OrderView, request: RequestView, line: int, units: int
         "ship_complete",
     )
     return looked_for or overruled(order, line, "short", short_detail(request, units))
+
+
+def short_of(request: RequestView) -> str:
+    """Why units are given up that a warehouse is short of."""
+    return f"short: {request.reference}"
+
+
+def missing(request: RequestView, line: LineView) -> int:
+    """Units of a line a warehouse is short of and nobody gave up."""
+    return max(0, request.short.get(line.id, 0) - line.abandoned_for.get(short_of(request), 0))
 
 
 def short_detail(request: RequestView, units: int) -> str:
@@ -125,7 +143,7 @@ def overruled(order: OrderView, line_id: int | None, reason: str, detail: str) -
 def routes(order: OrderView) -> tuple[dict[Place, dict[int, int]], list[int]]:
     """Where the open units go, and the lines for which no location is left: who rejected the order or is short of the line is not
     asked again. Units that wait for stock go back to their first location once a person says so."""
-    refused = {r.place.id for r in order.requests if r.answer == "rejected"}
+    refused = {r.place.id for r in ordinary(order) if r.answer == "rejected"}
     left = open_units(order)
     sources = {line.id: _sources(order, line, refused, left) for line in order.lines}
     return orders.route(left, sources)
@@ -139,14 +157,14 @@ def _sources(order: OrderView, line: LineView, refused: set[int], left: dict[int
 
 def stock_detail(order: OrderView, line: LineView) -> str:
     """What exactly a hold for missing stock is about: one more try is another detail."""
-    return f"{line.sku}: {sum(r.short.get(line.id, 0) for r in order.requests)}"
+    return f"{line.sku}: {sum(r.short.get(line.id, 0) for r in ordinary(order))}"
 
 
 def _short_at(order: OrderView, line_id: int) -> set[int]:
     """Where this line is short; with orders that ship all together, where any line is."""
     if order.policy.on_short == "ship_complete":
-        return {r.place.id for r in order.requests if any(r.short.values())}
-    return {r.place.id for r in order.requests if r.short.get(line_id)}
+        return {r.place.id for r in ordinary(order) if any(r.short.values())}
+    return {r.place.id for r in ordinary(order) if r.short.get(line_id)}
 
 
 def fully_shipped(order: OrderView) -> bool:
@@ -164,7 +182,7 @@ def desired(order: OrderView) -> dict[int, dict[int, int]]:
     request first. An order that ships all together takes back whole requests that fell short."""
     asked = {r.id: dict(r.units) for r in order.requests if live(r)}
     for line in order.lines:
-        counted = [r for r in order.requests if r.purpose != "reship" and line.id in r.units]
+        counted = [r for r in ordinary(order) if line.id in r.units]
         routed = sum(
             max(r.units[line.id] - r.short[line.id], r.shipped[line.id]) for r in counted if r.answer != "rejected"
         )
@@ -178,7 +196,13 @@ def desired(order: OrderView) -> dict[int, dict[int, int]]:
             asked[request.id] = {line: request.shipped[line] for line in request.units}
     if order.policy.on_short == "ship_complete":
         for request in (
-            r for r in order.requests if r.id in asked and any(r.short.values()) and not any(r.shipped.values())
+            r for r in ordinary(order) if r.id in asked and any(r.short.values()) and not any(r.shipped.values())
         ):
             asked[request.id] = dict.fromkeys(request.units, 0)
-    return asked
+    return {r.id: _ended(r, asked[r.id]) for r in order.requests if r.id in asked}
+
+
+def _ended(request: RequestView, units: dict[int, int]) -> dict[int, int]:
+    """A request of which nothing more is wanted says what was shipped: units a warehouse is short of may turn up again."""
+    ended = all(n - request.short[line] <= request.shipped[line] for line, n in units.items())
+    return dict(request.shipped) if ended else units

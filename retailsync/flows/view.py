@@ -34,8 +34,8 @@ class LineView(NamedTuple):
     routed: int
     shipped: int
     refunded: int
-    abandoned: int
-    abandoned_for: Sequence[str]
+    abandoned: int  # given up, and not given back yet
+    abandoned_for: dict[str, int]  # why → units, of all that was given up
     given_back: tuple[Decimal, Decimal]  # net and tax of refunds that name units
     subtotal: Decimal
     total: Decimal
@@ -145,6 +145,13 @@ class ShipmentView(NamedTuple):
     unknown: tuple[Units, ...]
 
 
+class RefundView(NamedTuple):
+    """Money given back in the shop, and units per line id."""
+
+    at: datetime
+    units: dict[int, int]
+
+
 class PostingView(NamedTuple):
     """What a system confirmed it holds."""
 
@@ -189,7 +196,7 @@ class OrderView:
     authorised: Decimal | None
     authorised_at: datetime | None
     tenders: Decimal  # gift cards and store credit
-    refunds: Sequence[datetime]  # when each was given back
+    refunds: Sequence[RefundView]  # by time; only of orders about which something new was said
     meta: dict[str, str]
     customer_id: int
     registered: bool

@@ -18,7 +18,7 @@ from canonical.commands import (
     RequestLine,
     UpsertCustomer,
 )  # fmt: skip
-from canonical.mappings import Shipping
+from canonical.mappings import Shipping, Unmapped
 from canonical.rules import money
 from canonical.types import Address, Charge, Line, Tax
 from retailsync.flows import reckoning
@@ -121,9 +121,17 @@ def fulfilment(order: OrderView, request: RequestView) -> RequestFulfilment:
     )  # fmt: skip
 
 
+_SAYS_WORDS = ("amend",)
+
+
 def change(order: OrderView, request: RequestView, asked: ChangeView) -> ChangeRequest:
-    """One change of a request, as it was raised. Raises Unmapped."""
-    code, method = shipping(order)
+    """One change of a request, as it was raised. An amendment raises Unmapped; what stops a request does not wait for words."""
+    try:
+        code, method = shipping(order)
+    except Unmapped:
+        if asked.kind in _SAYS_WORDS:
+            raise
+        code, method = "", Shipping()
     units = asked.lines if asked.kind in ("amend", "cancel") else request.units
     return ChangeRequest(
         change_id=asked.id, request_id=request.id, order_id=order.id, reference=request.reference, number=asked.number,

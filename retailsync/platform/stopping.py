@@ -5,13 +5,12 @@ they share since the fork; where processes are spawned instead they see nothing 
 """
 
 import mmap
-from typing import Any
 
 _asked = mmap.mmap(-1, 1)
 
 
-def ask(**signal: Any) -> None:
-    """Finish the step at hand, begin no other. Takes what Celery sends along and needs none of it."""
+def ask() -> None:
+    """Finish the step at hand, begin no other."""
     _asked[0] = 1
 
 

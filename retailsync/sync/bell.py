@@ -9,12 +9,14 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from retailsync.celery import app
+from retailsync.platform import addresses
 
 _PENDING = 30  # seconds after which a bell that nobody answered may ring again
 _QUIET = 2.0  # seconds not to try again after Redis did not answer: a door must not wait for it
 _log = logging.getLogger(__name__)
 _state: dict[str, float] = {"silent_until": 0.0}
-_client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+# Once: by itself the client tries for seconds, and whoever commits waits for it.
+_client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5, retry=addresses.ONCE)
 
 
 def ring(task: str, system_id: int) -> None:

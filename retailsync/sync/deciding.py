@@ -8,6 +8,7 @@ from canonical.facts import AlarmSet, CustomersMerged, Decision, HoldPlaced, Req
 from canonical.ledger import Cause
 from canonical.models import Customer, FulfilmentRequest, Hold, Location, Order, OrderLine
 from canonical.record import Stated
+from canonical.rules.orders import stance
 from canonical.types import ShopStatus
 from retailsync.sync import clock, corridor, transient
 from retailsync.sync.models import Action
@@ -51,6 +52,8 @@ def reship(order_id: int, location_id: int, lines: Mapping[int, int], who: str, 
     """Ask a location to ship these units (line id → units) once more, because what was shipped was lost or broken. Raises NotPossible."""
 
     def decide(order: Order) -> list[Decision]:
+        if stance(order.shop_status, order.gone_at is not None, released=True) == "stop":
+            raise NotPossible("the shop does not want it any more, so that it would be taken back at once.")
         chosen = _chosen(order, lines, lambda line: line.shipped, "shipped")
         place = Location.objects.filter(pk=location_id, active=True).first()
         if place is None:

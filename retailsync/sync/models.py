@@ -226,6 +226,7 @@ class Case(models.Model):
         COMMAND = "command", "command"
         SYSTEM = "system", "system"
         CURSOR = "cursor", "feed"
+        WEBHOOKS = "webhooks", "webhooks"
 
     class Who(models.TextChoices):
         BACK_OFFICE = "back_office", "back office"

@@ -76,6 +76,10 @@ _UNSENT = """SELECT c.id, v.n FROM sync_command c JOIN unnest(%s::bigint[], %s::
   ON c.system_id = v.system AND c.purpose = v.purpose AND NOT c.level
   WHERE c.state IN ('waiting', 'parked') AND NOT c.doubtful ORDER BY c.id FOR UPDATE OF c"""
 
+#: A create that was never put out, because a hold came before it. Its order's lock keeps others from putting it out meanwhile.
+_NEVER_PUT = """SELECT v.n FROM unnest(%s::bigint[], %s::text[], %s::integer[]) v(system, purpose, n)
+  WHERE NOT EXISTS (SELECT 1 FROM sync_command c WHERE c.system_id = v.system AND c.purpose = v.purpose AND NOT c.level)"""
+
 
 def _undo(orders: Sequence[Order]) -> list[Order]:
     """Of commands that undo or change a create, those whose create never left. One that ends it supersedes it, and what else of its
@@ -83,7 +87,8 @@ def _undo(orders: Sequence[Order]) -> list[Order]:
     if not orders:
         return []
     purposes = [o.command.undoes.format(o.command) for o in orders]
-    rows = sql.fetch(_UNSENT, ([o.system_id for o in orders], purposes, list(range(len(orders)))))
+    named = [o.system_id for o in orders], purposes, list(range(len(orders)))
+    rows = sql.fetch(_UNSENT, named)
     ended = [id for id, n in rows if orders[n].command.ends]
     sql.fetch(
         "UPDATE sync_command SET state = 'superseded', settled_at = clock_timestamp(), waits_for = '' WHERE id = ANY(%s)",
@@ -91,7 +96,7 @@ def _undo(orders: Sequence[Order]) -> list[Order]:
     )
     cases.close("command", ended)
     _end_unsent([o for o in orders if o.command.ends])
-    return [orders[n] for _, n in rows]
+    return [orders[n] for n in sorted({n for _, n in rows} | {n for (n,) in sql.fetch(_NEVER_PUT, named)})]
 
 
 def _end_unsent(orders: Sequence[Order]) -> None:

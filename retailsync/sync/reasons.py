@@ -241,6 +241,16 @@ REASONS: dict[str, Reason] = {
         "developer",
         "Read the words on the feed; correct its cursor or the connector. Release to read it again now.",
     ),
+    "webhook_disabled": Reason(
+        "Webhooks were switched off",
+        "administrator",
+        "The shop had switched our webhook off; it was created anew. Find out why deliveries failed.",
+    ),
+    "silent": Reason(
+        "Webhooks do not arrive",
+        "administrator",
+        "Polls find what no webhook told. Check that the shop's tasks (cron) run and that it reaches our public address.",
+    ),
     "unreachable": Reason(
         "System unreachable",
         "administrator",

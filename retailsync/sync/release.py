@@ -133,4 +133,11 @@ def _cursors(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> No
     cases.close("cursor", ids, who)
 
 
-_RELEASERS = {"message": _messages, "hold": _holds, "command": _commands, "system": _systems, "cursor": _cursors}
+def _webhooks(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
+    """Taken note of; what is still wrong opens again at the next look."""
+    cases.close("webhooks", [c.target_id for c in chosen], who)
+
+
+_RELEASERS = {
+    "message": _messages, "hold": _holds, "command": _commands, "system": _systems, "cursor": _cursors, "webhooks": _webhooks,
+}  # fmt: skip

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
+from django.conf import settings
+
 from canonical import sql
 from retailsync.celery import app
-from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending
+from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending, watching
 from retailsync.sync.models import Cursor
 
 LOOKING = timedelta(seconds=5)  # one sweep looks at orders whose time has come for so long; the next one goes on
@@ -34,6 +36,19 @@ def poll_feed(cursor_id: int) -> None:
     """Poll one feed."""
     for system, feed in Cursor.objects.filter(pk=cursor_id).values_list("system_id", "feed"):
         polling.poll(system, feed)
+
+
+@app.task(name="sync.watch")
+def watch() -> None:
+    """Ask for a look at the webhooks of every system that keeps some for us, each by itself."""
+    for system in watching.watched():
+        watch_system.delay(system)
+
+
+@app.task(name="sync.watch_system", expires=300)
+def watch_system(system_id: int) -> None:
+    """Look after one system's webhooks."""
+    watching.watch(system_id, settings.PUBLIC_URL)
 
 
 @app.task(name="sync.sweep")

@@ -114,6 +114,10 @@ class Scene:
         )
         return self.case("cursor", cursor.pk, self.shop, None, "intake", "receive", "feed_failed", feed, words)
 
+    def unheard(self, words: str = "Polls found 3 new orders of the last hour that no webhook told of.") -> Case:
+        """A shop whose webhooks do not arrive."""
+        return self.case("webhooks", self.shop.pk, self.shop, None, "intake", "receive", "silent", "webhooks", words)
+
     def down(self) -> Case:
         """The warehouse's system does not answer."""
         gates.failed(self.warehouse.pk, clock.now(), "Connection refused.", "unreachable", whole=True)

@@ -262,7 +262,7 @@ def test_every_kind_of_exception_has_a_page(
     kind: str, scene: Scene, viewer: Client, operator: Client, boss: Client
 ) -> None:
     scene.order(1, sku="CAP-RED")
-    scene.malformed(), scene.unread(), scene.down(), scene.confirming(scene.order(2))
+    scene.malformed(), scene.unread(), scene.down(), scene.unheard(), scene.confirming(scene.order(2))
     case = Case.objects.get(target_kind=kind)
     url = reverse("admin:sync_case_change", args=[case.pk])
     assert [c.get(url).status_code for c in (viewer, operator, boss)] == [200] * 3

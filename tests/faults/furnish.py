@@ -15,12 +15,9 @@ def main(folder: str, urls: str) -> None:
     from retailsync.partners.models import PartnerKey  # imported late: they need Django
     from retailsync.platform import preparation
     from retailsync.platform.demo import world
-    from retailsync.sync.models import Cursor
 
     preparation.prepare()
     here = world.ensure(Path(folder), json.loads(urls))
-    # What no webhook told is found soon: tests cannot wait as long as a shop can.
-    Cursor._default_manager.filter(system=here.shop, feed="orders").update(every=3)
     keys = {code: PartnerKey.issue(system, "the house")[1] for code, system in here.warehouses.items()}
     secrets = {
         "consumer_key": world.secret(here.shop, "consumer_key"),

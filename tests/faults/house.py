@@ -128,7 +128,7 @@ class House:
                 bells.conf.broker_pool_limit = 0  # a kept connection may be to a Redis that was killed
                 wait_until(lambda: len(bells.control.ping(nodes, timeout=0.3)) == len(nodes), 60, 0.05)
         if "web" in names:
-            wait_until(self.ready, 60, 0.05)
+            wait_until(lambda: listens(self.programs["web"].pid) and self.ready(), 60, 0.05)
 
     def runs(self, name: str) -> bool:
         """Whether this program was started and has not ended."""
@@ -226,6 +226,14 @@ class House:
     def pauses_end(self) -> None:
         """The moment has come that every waiting command was put off to."""
         self.sql("UPDATE sync_command SET not_before = clock_timestamp() WHERE state = 'waiting'")
+
+    def polls_every(self, seconds: int) -> None:
+        """How often feeds are read from now on, as staff may set it."""
+        self.sql("UPDATE sync_cursor SET every = %s, polled_at = clock_timestamp()", seconds)
+
+    def set_mode(self, slug: str, mode: str) -> None:
+        """Staff pause a system, or let it go on."""
+        self.sql("UPDATE canonical_system SET mode = %s WHERE slug = %s", mode, slug)
 
     # -- the shop
     def buy(self, count: int, *, shape: str = "", seed: int = 7) -> list[int]:
@@ -334,6 +342,12 @@ def family(pid: int) -> list[psutil.Process]:
     """A process and everything it started, children first stopped last."""
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
+
+
+def listens(pid: int) -> bool:
+    """Whether every worker of a web server listens, also beside another server on the same port."""
+    sockets = [process.net_connections("tcp") for process in psutil.Process(pid).children()]
+    return sum(any(socket.status == psutil.CONN_LISTEN for socket in each) for each in sockets) >= 2
 
 
 def _signal(process: psutil.Process, number: int) -> None:

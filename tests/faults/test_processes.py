@@ -6,7 +6,7 @@ database's records of it, as a test of the corridor would turn a clock.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from connectors.odoo.simulator import Odoo
 from connectors.simulation import Simulator
 from connectors.woocommerce.simulator.views import visible
+from retailsync.platform.demo import world
 from tests.faults.house import CALM, House, eventually
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.slow
 def told(simulator: Simulator, path: str) -> int:
     """How many POST requests to such a path a system has seen."""
     return sum(request.method == "POST" and path in request.path for request in list(simulator.seen))
+
+
+def visits(shop: Simulator, ids: Sequence[int]) -> int:
+    """How often the shop was asked or told of these orders' shipments."""
+    paths = {f"/orders/{id}/fulfillments" for id in ids}
+    return sum(any(request.path.endswith(path) for path in paths) for request in list(shop.seen))
 
 
 def created(erp: Odoo) -> Counter[str]:
@@ -59,7 +66,8 @@ def test_a_deploy_under_load_loses_and_doubles_nothing(house: House) -> None:
         for services in (("sweep", "polls", "inbox", "send"), ("web", "beat")):
             house.replace(*services)
             assert house.sql("SELECT kind, state FROM sync_command WHERE doubtful") == []
-    print(f"{len(house.placed)} orders, quiet {house.settle():.1f} s after the deploy")
+    failed = house.shop.webhooks.counts["failed"]
+    print(f"{len(house.placed)} orders, {failed} webhooks not answered, quiet {house.settle():.1f} s after the deploy")
     assert house.trouble() == CALM
 
 
@@ -131,6 +139,7 @@ def test_beat_killed_and_then_two_of_them(house: House) -> None:
 # ---- servers killed ---------------------------------------------------------------------------------------------------------
 def test_redis_killed_and_restarted_empty(house: House) -> None:
     """Webhooks are accepted all the same; the sweep drains what no bell rang for."""
+    house.polls_every(3600)
     failed = house.shop.webhooks.counts["failed"]
     house.kill_redis()
     house.buy(6)
@@ -172,8 +181,13 @@ def test_postgres_killed_under_load(house: House) -> None:
 # ---- frozen -----------------------------------------------------------------------------------------------------------------
 def test_a_worker_frozen_past_its_lease(house: House) -> None:
     """Somebody else does its work meanwhile; when it wakes, what it holds is no longer its own."""
+    house.set_mode(world.SHOP, "paused")
+    ids = house.buy(6, shape="plain")
+    eventually(
+        lambda: house.sql("SELECT 1 FROM sync_command WHERE kind = 'SendTracking' AND state = 'waiting' OFFSET 4")
+    )
     with house.slow(house.shop, "/fulfillments", 0.5):
-        house.buy(6)
+        house.set_mode(world.SHOP, "live")
         eventually(lambda: told(house.shop, "/fulfillments"))
         house.freeze("send")
     eventually(lambda: any(house.shop.fulfillments_of(id) for id in house.placed))
@@ -183,6 +197,10 @@ def test_a_worker_frozen_past_its_lease(house: House) -> None:
     eventually(lambda: not house.sql("SELECT 1 FROM sync_command WHERE state = 'sending'"))
     house.pauses_end()
     house.settle()
+    asked = visits(house.shop, ids)
     house.thaw("send-frozen")
+    house.buy(3)  # both are at work now
+    house.settle()
     assert house.ask_to_stop("send-frozen") == 0
+    assert visits(house.shop, ids) == asked
     assert house.trouble() == CALM

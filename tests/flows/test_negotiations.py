@@ -309,6 +309,19 @@ def test_an_erp_that_cannot_amend_gets_a_new_order(known: World) -> None:
     assert rows("SELECT attempt, ended_at IS NULL FROM canonical_booking ORDER BY attempt") == [(1, False), (2, True)]
 
 
+@pytest.mark.parametrize("fewer", [(line(units=1, total="10.33", tax="2.17"),), (line(ref="2", sku="CUP"),)])
+def test_an_edit_of_what_has_left_is_one_question_and_all_of_it_is_booked(known: World, fewer: tuple[Any, ...]) -> None:
+    """The ERP keeps an order for the units that left, with the shop's new total."""
+    ship(known, 2)
+    known.tell(order(version=2, lines=fewer))
+    carry_out(known)
+    (amended,) = told("AmendOrder")
+    assert amended["lines"][0]["stated"]["units"] == 2
+    assert float(amended["total"]) == float(rows("SELECT total FROM canonical_order")[0][0])
+    assert told("PostGoodsIssue")[0]["lines"][0]["units"] == 2
+    assert holds() == ["over_shipped"]
+
+
 # ---- refunds before shipping ------------------------------------------------------------------------------------------------
 def test_refunded_units_are_taken_back_before_they_ship(known: World) -> None:
     refund(known, 1)

@@ -207,3 +207,25 @@ def test_more_shipped_than_ordered_is_recorded_and_asked_about(s: Stage) -> None
     s.settle()
     assert [t[1:3] for t in s.whole()] == [("completed", "completed")]
     assert s.cases() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "decided", "units"),
+    [("honest", "accepted", 0), ("refuse_cancel", "rejected", 2), ("late_answer", "asked", 2)],
+)
+def test_what_a_warehouse_answers_to_a_change_is_what_we_hold(s: Stage, answer: str, decided: str, units: int) -> None:
+    """Raised by the shop's cancellation, told by webhook, answered through the API, recorded."""
+    s.behave(W1="picks")
+    s.warehouses["W1"].answers = lambda data: answer
+    order = s.order()
+    s.settle()
+    s.shop.edit(order, status="cancelled")
+    s.settle()
+    assert rows("SELECT number, kind, answer FROM canonical_requestchange") == [(1, "cancel", decided)]
+    s.go_on()
+    s.settle()
+    (held,) = s.warehouses["W1"].state()["requests"].values()
+    final = "rejected" if decided == "asked" else decided  # a late answer comes once it has shipped
+    assert (held["changes"], sum(held["shipped"].values())) == ({"1": ["cancel", final]}, units)
+    assert rows("SELECT answer FROM canonical_requestchange") == [(final,)]
+    assert [w.state()["refused"] for w in s.warehouses.values()] == [[], []]

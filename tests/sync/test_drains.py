@@ -2,6 +2,8 @@
 
 import pytest
 
+from connectors.registry import CONNECTORS
+from retailsync.platform import stopping
 from retailsync.sync import inbox, outbox, sending
 from retailsync.sync.leases import lease
 from tests.facts import order
@@ -46,6 +48,24 @@ def test_two_drains_of_one_outbox_send_each_command_once(scene: Scene, bells: li
     assert (sending.TASK, partner) in bells
     assert set(scene.partner.holds.values()) == {1}
     assert len(scene.partner.requests) == 3
+
+
+def test_a_worker_that_shall_stop_gives_back_what_has_not_left(
+    scene: Scene, bells: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without stopping.asked in sending._work all three requests were made before the worker could stop."""
+    scene.patch.setitem(CONNECTORS, "partner", scene.partner.connector("partner", batch=1))
+    partner = scene.world.partners["W1"].pk
+    scene.world.tell(order("1"), order("2"), order("3"))
+    scene.partner.before = lambda jobs: monkeypatch.setattr(stopping, "asked", lambda: True)
+    bells.clear()
+    sending.drain(partner)
+    assert len(scene.partner.requests) == 1
+    assert rows("SELECT state, attempts, lease_until FROM sync_command WHERE system_id = %s AND state <> 'confirmed'", partner) == [
+        ("waiting", 0, None)
+    ] * 2  # fmt: skip
+    assert rows("SELECT until FROM sync_lease") == [(None,)]
+    assert bells[-1] == (sending.TASK, partner)
 
 
 def test_a_lease_is_had_by_one_of_many() -> None:

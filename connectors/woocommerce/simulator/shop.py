@@ -252,6 +252,7 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
             "total": order["total"],
             "lines": {line["sku"]: line["quantity"] for line in order["line_items"]},
             "refunds": [refund["amount"] for refund in self.refunds_of(order["id"])],
+            "refunded_units": -sum(line["quantity"] for r in self.refunds_of(order["id"]) for line in r["line_items"]),
             "paid": order["date_paid"] is not None,
             "shape": hidden.get("shape", ""),
             "date_created": hidden["placed_at"],

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from retailsync.platform.demo import shopping, table, watching
 from retailsync.platform.demo.screen import Screen
@@ -12,6 +13,8 @@ from retailsync.platform.demo.watching import Seen
 from retailsync.platform.demo.world import World
 
 GENTLE = 8  # looking may take one part in so many of our time: the simulated systems share the machine
+MEDDLE_SECONDS = 8.0  # after which something has happened to an unclean order
+LEFT_ALONE = 3  # the last orders nothing happens to: a sweep sees what was deleted before the youngest order
 QUIET_SECONDS = 5.0  # how long to keep looking, when all has arrived, for what arrives twice
 
 
@@ -23,6 +26,7 @@ class Wishes:
     rate: float
     seed: int | None
     deadline: float
+    unclean: float  # the part of the orders (0 to 1) that is not bought cleanly and left alone
 
 
 class Play:
@@ -33,13 +37,17 @@ class Play:
         self._dice = random.Random(wishes.seed)
         self._since = watching.last_case()
         self._ids: list[int] = []
+        self._unclean: set[int] = set()
+        self._deeds: list[tuple[float, int]] = []  # when something happens to which order
         self._baskets: dict[int, Basket] = {}
         self._next_order = self._next_look = time.monotonic()
 
     def run(self) -> bool:
         """Place the orders and wait for them; True when all arrived in time. Without end where no number was asked for."""
-        while self._wants_more():
-            self._order_when_due()
+        while self._wants_more() or self._deeds:
+            if self._wants_more():
+                self._order_when_due()
+            self._meddle_when_due()
             self._look_when_due()
             self._pause()
         return self._converge()
@@ -62,13 +70,26 @@ class Play:
     def _order_when_due(self) -> None:
         """People do not buy in step: each pause is between half and one and a half of the mean."""
         if time.monotonic() >= self._next_order:
-            self._ids.append(shopping.buy(self._here, self._dice))
+            unclean = self._dice.random() < self._wishes.unclean
+            id = shopping.buy(self._here, self._dice, unclean=unclean and self._dice.random() < 0.5)
+            self._ids.append(id)
             self._next_order += self._dice.uniform(0.5, 1.5) / self._wishes.rate
+            if unclean:
+                self._unclean.add(id)
+                self._deeds.append((time.monotonic() + self._dice.uniform(0, MEDDLE_SECONDS), id))
+
+    def _meddle_when_due(self) -> None:
+        """Something happens to orders that were placed a while ago; not to the last ones of all."""
+        now = time.monotonic()
+        for due, id in [deed for deed in self._deeds if deed[0] <= now]:
+            self._deeds.remove((due, id))
+            if self._wishes.orders is None or id in self._ids[: self._wishes.orders - LEFT_ALONE]:
+                shopping.meddle(self._here, id, self._dice)
 
     def _pause(self) -> None:
         self._check()
-        due = min(self._next_order, self._next_look) if self._wants_more() else self._next_look
-        time.sleep(min(1.0, max(0.0, due - time.monotonic())))
+        due = [self._next_look, *(at for at, _ in self._deeds), *([self._next_order] if self._wants_more() else [])]
+        time.sleep(min(1.0, max(0.0, min(due) - time.monotonic())))
 
     # -- watching
     def _look_when_due(self) -> list[Seen]:
@@ -84,7 +105,10 @@ class Play:
     def _look(self) -> list[Seen]:
         new = [id for id in self._ids if id not in self._baskets]
         self._baskets |= {basket.id: basket for basket in shopping.baskets(self._here, new)}
-        return watching.look(self._here, self._baskets.values())
+        for id in self._unclean - self._baskets.keys():  # trashed or deleted before we looked
+            self._baskets[id] = Basket(id, str(id), Decimal(0), [])
+        asked = watching.complaints(self._since).keys()
+        return watching.look(self._here, self._baskets.values(), self._unclean, asked)
 
     def _converge(self) -> bool:
         ends = time.monotonic() + self._wishes.deadline

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import quantiles
 from typing import NamedTuple
 
+from retailsync.platform.demo import unclean
 from retailsync.platform.demo.watching import Seen
 
 NAMED = 10  # orders named when something is wrong
@@ -72,6 +73,10 @@ CHECKS = (
 
 def doubles(seen: Seen) -> Iterator[str]:
     """Whatever exists twice in a target, in words."""
+    yield from unclean.doubles(seen) if seen.unclean else _doubles(seen)
+
+
+def _doubles(seen: Seen) -> Iterator[str]:
     if len(seen.erp) > 1:
         yield f"{len(seen.erp)} orders in the ERP"
     if seen.issued > seen.shipments:
@@ -89,7 +94,9 @@ def doubles(seen: Seen) -> Iterator[str]:
 
 
 def lacks(seen: Seen) -> list[str]:
-    """The checks this order fails."""
+    """The checks this order fails. One to which something happened only has to end, and everybody to agree on it."""
+    if seen.unclean:
+        return [] if unclean.end(seen) else [f"ended ({unclean.said(seen)})"]
     return [check.name for check in CHECKS if check.concerns(seen) and not check.holds(seen)]
 
 
@@ -112,19 +119,24 @@ def progress(orders: Sequence[Seen], exceptions: int, waiting: int) -> str:
 # ---- at the end -------------------------------------------------------------------------------------------------------------
 def result(orders: Sequence[Seen], complaints: Mapping[str, Sequence[str]]) -> tuple[str, bool]:
     """The table with what is wrong below it, and whether nothing is."""
+    odd = [seen for seen in orders if seen.unclean]
     rows = [("placed", str(len(orders)), "")]
     for check in CHECKS:
-        concerned = [seen for seen in orders if check.concerns(seen)]
+        concerned = [seen for seen in orders if check.concerns(seen) and not seen.unclean]
         held = sum(check.holds(seen) for seen in concerned)
         rows.append((check.name, f"{held} of {len(concerned)}", "" if held == len(concerned) else "MISSING"))
+    if odd:
+        rows.append(("edited, cancelled, refunded …", str(len(odd)), ""))
+        rows += [(f"  {name or 'not ended'}", str(n), "" if name else "MISSING") for name, n in unclean.counted(odd)]
     doubled = sum(any(doubles(seen)) for seen in orders)
-    open_exceptions = sum(map(len, complaints.values()))
+    questions = {seen.basket.reference for seen in odd}
+    unexpected = sum(len(said) for reference, said in complaints.items() if reference not in questions)
     rows.append(("doubled anywhere", str(doubled), "DOUBLED" if doubled else ""))
-    rows.append(("open exceptions", str(open_exceptions), "LOOK" if open_exceptions else ""))
+    rows.append(("open exceptions", str(sum(map(len, complaints.values()))), "LOOK" if unexpected else ""))
     rows += _times(orders)
     wrong = [seen for seen in orders if lacks(seen) or any(doubles(seen))]
     lines = [f"  {name:<38} {value:>16} {mark}".rstrip() for name, value, mark in rows]
-    return "\n".join([*lines, *_troubles(wrong, complaints)]), not wrong and not open_exceptions and bool(orders)
+    return "\n".join([*lines, *_troubles(wrong, complaints)]), not wrong and not unexpected and bool(orders)
 
 
 def _troubles(wrong: Sequence[Seen], complaints: Mapping[str, Sequence[str]]) -> Iterator[str]:

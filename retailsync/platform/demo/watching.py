@@ -1,6 +1,7 @@
 """What became of the orders, read from the simulated systems' own stores. Our database is asked only what it still has to do."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
@@ -12,6 +13,7 @@ from retailsync.platform.demo.shopping import Basket, fetch
 from retailsync.platform.demo.world import WAREHOUSES, World
 
 T = TypeVar("T")
+SUFFIX = re.compile(r"(?<=\d)(/\d+|-[BRX]?\d+)$")
 
 
 # ---- what the systems say they hold -----------------------------------------------------------------------------------------
@@ -20,6 +22,11 @@ class ShopOrder(msgspec.Struct):
 
     id: int
     status: str
+    total: str
+    shape: str
+    lines: dict[str, int]
+    refunds: list[str]
+    refunded_units: int
     date_created: float
     tracking: list[str]
     fulfillments: int
@@ -81,6 +88,8 @@ class Seen:
     """One order of this run as every system holds it. Nothing here comes from our database."""
 
     basket: Basket
+    unclean: bool = False  # something happened to it, or it was bought in an unusual way
+    excepted: bool = False  # a person was asked about it
     shop: ShopOrder | None = None
     erp: list[ErpOrder] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -101,23 +110,31 @@ class Seen:
         return sum(p.type == "outgoing" and p.state == "done" for order in self.erp for p in order.pickings)
 
 
-def look(here: World, baskets: Iterable[Basket]) -> list[Seen]:
-    """These orders, as the four systems hold them at this moment."""
-    by_reference = {basket.reference: Seen(basket) for basket in baskets}
+def look(here: World, baskets: Iterable[Basket], unclean: Container[int], asked: Container[str]) -> list[Seen]:
+    """These orders, as the four systems hold them at this moment. `unclean`: ids of those that are; `asked`: references of those with
+    an open exception."""
+    by_reference = {
+        basket.reference: Seen(basket, basket.id in unclean, basket.reference in asked) for basket in baskets
+    }
     by_id = {seen.basket.id: seen for seen in by_reference.values()}
     for order in _state(here, "shop", ShopState).orders:
         if order.id in by_id:
             by_id[order.id].shop = order
     for booked in _state(here, "erp", ErpState).orders:
-        if seen := by_reference.get(str(booked.reference)):
+        if seen := _about(by_reference, str(booked.reference)):
             seen.erp.append(booked)
     for code in WAREHOUSES:
         held = _state(here, code.lower(), WarehouseState)
         for reference, request in held.requests.items():
-            if seen := by_reference.get(request.order_reference):
+            if seen := _about(by_reference, request.order_reference):
                 request.doubled = reference in held.doubles
                 seen.requests.append(request)
     return list(by_reference.values())
+
+
+def _about(orders: Mapping[str, Seen], reference: str) -> Seen | None:
+    """The order a document is about: further ones carry its reference with a suffix (WEB-17/2, WEB-17-R1)."""
+    return orders.get(reference) or orders.get(SUFFIX.sub("", reference))
 
 
 def _state(here: World, name: str, shape: type[T]) -> T:

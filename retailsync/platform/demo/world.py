@@ -27,12 +27,14 @@ WAREHOUSES = {"W1": "demo-w1", "W2": "demo-w2"}
 PREFIX = "WEB-"
 DATABASE = "demo"  # of the simulated ERP
 #: Feed → seconds between two polls. Webhooks are faster; polls find what a webhook lost.
-FEEDS = {SHOP: {"orders": 30, "products": 300}, ERP: {"products": 300}}
+FEEDS = {SHOP: {"orders": 30, "products": 300, "refunds": 60, "customers": 300, "sweep": 5}, ERP: {"products": 300}}
+SWEEP_HOURS = 0.002  # an order deleted for good is found within seconds, so that people see it
 #: How the warehouses behave, as shares of their orders. Only one of them ever rejects, so that the other can take over.
 MANNERS = {
     "W1": ("normal=12", "two_parcels=2", "two_shipments=2", "ship_first=1", "repeat=1", "sku_only=1", "reject=1"),
     "W2": ("normal=12", "two_parcels=2", "two_shipments=2", "ship_first=1", "repeat=1", "sku_only=1", "slow=1"),
 }
+PRICELISTS = ("JPY=1", "KWD=0.001")  # other currencies some of the shop's customers pay in
 STEP_SECONDS = 0.3  # between two steps of a warehouse with one order
 LEARNING_SECONDS = 60.0
 
@@ -55,8 +57,9 @@ def ensure(folder: Path, urls: Mapping[str, str]) -> World:
     with transaction.atomic():
         erp = _system(ERP, "Demo ERP", "odoo", ["erp"], {"url": urls["erp"], "database": DATABASE}, _erp_secrets)
         shop = _system(
-            SHOP, "Demo shop", "woocommerce", ["channel"], {"url": urls["shop"]}, _shop_secrets, prefix=PREFIX, erp=erp
-        )
+            SHOP, "Demo shop", "woocommerce", ["channel"], {"url": urls["shop"], "sweep_hours": SWEEP_HOURS}, _shop_secrets,
+            prefix=PREFIX, erp=erp,
+        )  # fmt: skip
         warehouses = {code: _warehouse(code, slug, urls[code.lower()]) for code, slug in WAREHOUSES.items()}
         for system in (shop, erp):
             for feed, every in FEEDS[system.slug].items():
@@ -85,7 +88,7 @@ def _system(
     name: str,
     connector: str,
     roles: Sequence[str],
-    address: Mapping[str, str],
+    address: Mapping[str, str | float],
     new_secrets: Any,
     **more: Any,
 ) -> System:
@@ -134,6 +137,7 @@ def simulators(world: World, api: str) -> list[Program]:
     """The four simulated systems as programs; `api` is where ours serves its partners."""
     shop = ["--key", secret(world.shop, "consumer_key"), "--secret", secret(world.shop, "consumer_secret")]
     erp = ["--api-key", secret(world.erp, "api_key"), "--database", DATABASE]
+    erp += [word for pricelist in PRICELISTS for word in ("--pricelist", pricelist)]
     return [
         _simulator(world, "shop", "woocommerce", shop),
         _simulator(world, "erp", "odoo", erp),

@@ -33,8 +33,9 @@ class Command(up.Command):
 
     help = (
         "Run the product with a simulated shop, ERP and two warehouses, and let people buy until Ctrl-C.\n\n"
-        "With --orders N --exit: place N varied orders, wait until they have arrived everywhere, print what the simulated\n"
-        "systems hold, and fail when anything is missing or doubled.\n\n"
+        "With --orders N --exit: place N varied orders, a part of them unclean, wait until they have arrived everywhere (or are\n"
+        "cancelled, wait for payment, or a person was asked), print what the simulated systems hold, and fail when anything is missing\n"
+        "or doubled.\n\n"
         "Ports: RETAILSYNC_BIND (web, host:port) and RETAILSYNC_DEMO_PORT (simulated systems, four in a row); free ones where unset."
     )
 
@@ -54,7 +55,7 @@ class Command(up.Command):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.formatter_class = RawDescriptionHelpFormatter
-        parser.usage = 'make demo ARGS="[--orders N [--exit]] [--rate R] [--deadline S] [--seed K]"'
+        parser.usage = 'make demo ARGS="[--orders N [--exit]] [--rate R] [--deadline S] [--seed K] [--unclean U]"'
         parser.add_argument(
             "--orders", type=_count, metavar="N", help="place so many and no more (without it: until Ctrl-C)"
         )
@@ -63,6 +64,10 @@ class Command(up.Command):
         parser.add_argument(
             "--deadline", type=_positive, default=300.0, help="seconds to wait after the last order (300)"
         )
+        parser.add_argument(
+            "--unclean", type=_share, default=0.2, metavar="U",
+            help="the part of the orders that are edited, cancelled, refunded, paid late or bought in an unusual way (0.2)",
+        )  # fmt: skip
         parser.add_argument(
             "--seed", type=int, metavar="K", help="the same seed, the same baskets; without it, always others"
         )
@@ -110,7 +115,7 @@ class Command(up.Command):
             runs.check()
 
         rate = options["rate"] or RATE[options["orders"] is None]
-        wishes = Wishes(options["orders"], rate, options["seed"], options["deadline"])
+        wishes = Wishes(options["orders"], rate, options["seed"], options["deadline"], options["unclean"])
         return Play(here, wishes, screen, check)
 
     def _play(self, play: Play, screen: Screen, options: dict[str, Any]) -> int:
@@ -171,6 +176,16 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise ArgumentTypeError("must be a number of orders, at least 1")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise ArgumentTypeError("must be a number from 0 to 1")
+    return number
 
 
 def _positive(text: str) -> float:

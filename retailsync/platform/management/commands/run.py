@@ -2,6 +2,7 @@
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -26,14 +27,15 @@ class Command(BaseCommand):
         worker.add_argument("--processes", type=int, default=2, metavar="N")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        program = _program(options)
+        program = program_of(options, os.environ)
         os.execvpe(program.command[0], list(program.command), {**os.environ, **program.environ})  # noqa: S606
 
 
-def _program(options: dict[str, Any]) -> Program:
+def program_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Program:
+    """The program that is asked for."""
     match options["program"]:
         case "web":
-            return processes.web(*processes.bind_address(os.environ), settings.STATIC_ROOT)
+            return processes.web(*processes.bind_address(environ), settings.STATIC_ROOT)
         case "beat":
             return processes.beat()
         case _:
