@@ -32,8 +32,9 @@ def raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
 
 
 def answered(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
-    """Apply ChangeAnswered: the first answer stands, its repetition is no news, another one contradicts it. One that names an unknown
-    change of a known request is a contradiction too; an unknown request is waited for."""
+    """Apply ChangeAnswered: the first answer stands, its repetition is no news, another one contradicts it. A change that was overtaken
+    may be answered all the same: whatever came first, the warehouse's own word stands. One that names an unknown change of a known
+    request is a contradiction too; an unknown request is waited for."""
     rows = sql.fetch(
         """SELECT r.reference, c.number, c.id, c.answer, c.order_id FROM canonical_fulfilmentrequest r
            LEFT JOIN canonical_requestchange c ON c.request_id = r.id WHERE r.system_id = %s AND r.reference = ANY(%s)""",
@@ -51,9 +52,9 @@ def answered(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
         else:
             id, before, _ = known[fact.request, fact.number]
             before = news[id].fact.answer if id in news else before
-            if before == "asked":
+            if before in ("asked", "moot"):
                 news[id] = s
-            elif before not in ("moot", fact.answer):
+            elif before != fact.answer:
                 recorded.conflicts[s.cause] = (
                     f"The warehouse {before} change {fact.number} of request {fact.request} before, and now says {fact.answer}."
                 )
@@ -73,7 +74,7 @@ def answer(source: int, news: Mapping[int, Stated], recorded: Recorded, *, accep
     rows = sql.fetch(
         """UPDATE canonical_requestchange t SET answer = v.answer, reason = v.reason, answered_at = v.at
            FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[]) v(id, answer, reason, at)
-           WHERE t.id = v.id AND t.answer = 'asked' RETURNING t.id, t.request_id, t.answer""",
+           WHERE t.id = v.id AND t.answer IN ('asked', 'moot') RETURNING t.id, t.request_id, t.answer""",
         (ids, [said[i] for i in ids], [getattr(news[i].fact, "reason", "") for i in ids],
          [news[i].fact.occurred_at for i in ids]),
     )  # fmt: skip

@@ -13,8 +13,18 @@ from canonical.recording.work import Recorded, Stated, ours
 from canonical.types import Parcel, Units
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-#: How far work can be. Units a warehouse is short of are counted beside it; "short" as a stage follows when nothing else is left.
-_STAGES = {"open": 0, "picking": 1, "picked": 2, "packed": 3, "short": 4, "part_shipped": 5, "shipped": 6}
+#: How far work can be. Units a warehouse is short of are counted beside it; "short" as a stage follows when nothing else is left. What
+#: a warehouse that agreed to cancel still says of its work is no news; only a shipment is (derived.py).
+_STAGES = {
+    "open": 0,
+    "picking": 1,
+    "picked": 2,
+    "packed": 3,
+    "short": 4,
+    "part_shipped": 5,
+    "shipped": 6,
+    "cancelled": 7,
+}
 
 
 class Request(NamedTuple):
@@ -55,7 +65,8 @@ def requests(source: int, stated: Iterable[Stated], recorded: Recorded) -> dict[
 
 
 def answers(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
-    """Apply RequestAnswered: the latest answer by the partner's clock stands; at one instant a rejection does (it is the safer)."""
+    """Apply RequestAnswered: the latest answer by the partner's clock stands; at one instant a rejection does (it is the safer). A
+    request that was closed by an agreed change stays closed, whenever the answer comes."""
     known = requests(source, stated, recorded)
     best: dict[str, Stated] = {}
     for s in sorted(stated, key=lambda s: (s.fact.occurred_at, s.fact.answer)):
@@ -64,7 +75,16 @@ def answers(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[i
     sql.update(
         "canonical_fulfilmentrequest",
         {"id": "bigint", "answer": "text", "reason": "text", "partner_ref": "text", "answered_at": "timestamptz"},
-        [(r.id, s.fact.answer, s.fact.reason, s.fact.partner_ref, s.fact.occurred_at) for r, s in news],
+        [
+            (
+                r.id,
+                "closed" if r.answer == "closed" else s.fact.answer,
+                s.fact.reason,
+                s.fact.partner_ref,
+                s.fact.occurred_at,
+            )
+            for r, s in news
+        ],
     )
     recorded.entries += ledger.changed("fulfilment_request", [ours(source, s, r.id, s.fact.answer) for r, s in news])
     return [r.order_id for r, _ in news]
@@ -76,6 +96,8 @@ def _newer(request: Request, stated: Stated) -> bool:
         return False  # both sides ended it: an answer that comes late says nothing new
     if request.answered_at is None:
         return True
+    if request.answer == "closed":
+        return bool(fact.occurred_at > request.answered_at)
     now, then = (fact.occurred_at, fact.answer), (request.answered_at, request.answer)
     return now > then
 

@@ -79,13 +79,16 @@ def _waits(order: OrderView, live: BookingView) -> bool:
 
 
 def edited(order: OrderView, live: BookingView) -> bool:
-    """Whether the order says something else than the ERP was told last. Known only of orders about which something new was said; one
-    that is shipped whole is left to its invoice."""
+    """Whether the order says something else than the ERP was told last. Known only of orders about which something new was said. Of one
+    that is shipped whole, words are left to its invoice; money counts."""
     told = _told(order, live)
-    untouched = not any(line.cancelled or line.shipped > line.ordered for line in order.lines)
-    if told is None or (untouched and reckoning.fully_shipped(order)):
+    if told is None:
         return False
-    return wishes.material(wishes.encoded(wishes.sales_order(order, live))) != wishes.material(told)
+    wish = wishes.encoded(wishes.sales_order(order, live))
+    untouched = not any(line.cancelled or line.shipped > line.ordered for line in order.lines)
+    if untouched and reckoning.fully_shipped(order):
+        return any(wish.get(part) != told.get(part) for part in ("lines", "charges"))
+    return wishes.material(wish) != wishes.material(told)
 
 
 def _told(order: OrderView, live: BookingView) -> dict[str, object] | None:

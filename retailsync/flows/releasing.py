@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from canonical.mappings import Payment
-from canonical.rules import orders
+from canonical.rules import money, orders
 from retailsync.flows import reckoning
 from retailsync.flows.view import OrderView
 
@@ -62,17 +62,21 @@ def _unpaid(order: OrderView, method: Payment, now: datetime) -> Waiting | None:
     if reserved and ended:
         return Waiting(
             "payment_ended",
-            f"The reservation of {reserved:f} {order.currency} by {title} ended before it was used.",
+            f"The reservation of {_shown(order, reserved)} by {title} ended before it was used.",
             "ended",
         )
     if order.captured is not None:
-        words = f"Only {reckoning.paid(order):f} of {order.total:f} {order.currency} was paid by {title}."
+        words = f"Only {money.rounded(reckoning.paid(order), order.currency):f} of {_shown(order, order.total)} was paid by {title}."
         return Waiting("payment", words, "partly paid")
     if order.shop_status in orders.RELEASING:
-        words = f"The shop says {order.shop_status}, but no payment of {due:f} {order.currency} by {title} is recorded."
+        words = f"The shop says {order.shop_status}, but no payment of {_shown(order, due)} by {title} is recorded."
         return Waiting("payment", words, "not recorded")
     what = "the reserved money to be captured" if reserved else "payment"
-    return Waiting("payment", f"Waits for {what} of {due:f} {order.currency} by {title}.")
+    return Waiting("payment", f"Waits for {what} of {_shown(order, due)} by {title}.")
+
+
+def _shown(order: OrderView, amount: Decimal) -> str:
+    return f"{money.rounded(amount, order.currency):f} {order.currency}"
 
 
 def _authorised_until(order: OrderView, method: Payment) -> datetime:

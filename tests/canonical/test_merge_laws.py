@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from django.db import transaction
 
 from canonical import ledger
-from canonical.facts import ExecutionReported, Fact, Gone, RequestAnswered, ShipmentStated, Vanished
+from canonical.facts import ChangeAnswered, ExecutionReported, Fact, Gone, RequestAnswered, ShipmentStated, Vanished
 from canonical.ledger import Cause
 from canonical.models import Order
 from canonical.recording.work import Known, Stated, digest, latest
@@ -261,3 +262,49 @@ def test_an_order_is_complete_when_every_unit_shipped_or_was_cancelled(
     lines: list[tuple[int, int, int]], complete: bool
 ) -> None:
     assert orders.complete(lines) is complete
+
+
+# ---- changes of requests ----------------------------------------------------------------------------------------------------
+REQUEST = "SELECT answer, execution, (SELECT sum(shipped) FROM canonical_requestline l WHERE l.request_id = r.id) FROM canonical_fulfilmentrequest r"
+
+
+def agreed(request: str, answer: Any = "accepted") -> ChangeAnswered:
+    return ChangeAnswered(occurred_at=at(2), request=request, number=1, answer=answer)
+
+
+def test_work_that_is_reported_after_a_cancellation_is_no_news() -> None:
+    """Without `cancelled` in _STAGES such a report was our own fault."""
+    facts = [agreed("R2"), ExecutionReported(occurred_at=at(1), request="R2", stage="picking")]
+    assert same_whatever_comes_first("W1", facts, f"{REQUEST} WHERE reference = 'R2'") == [("closed", "cancelled", 0)]
+
+
+def test_a_shipment_and_an_agreed_cancellation_are_both_known() -> None:
+    """Without the warehouse's own word over "overtaken" the units agreed to depended on what was heard first."""
+    facts = [agreed("R2"), whole("R2")]
+    assert same_whatever_comes_first("W1", facts, f"{REQUEST} WHERE reference = 'R2'") == [("closed", "shipped", 9)]
+
+
+def test_an_agreed_amendment_closes_a_request_of_which_all_that_is_left_has_shipped() -> None:
+    parcel = Parcel(tracking="T", lines=tuple(Units(sku=code, units=2) for code in ("MUG", "JAR", "PEN")))
+    facts = [agreed("R1"), ShipmentStated(occurred_at=at(1), ref="S", request="R1", parcels=(parcel,))]
+    assert same_whatever_comes_first("W1", facts, f"{REQUEST} WHERE reference = 'R1'") == [("closed", "shipped", 6)]
+
+
+def test_a_request_that_was_closed_stays_closed() -> None:
+    facts = [agreed("R2"), RequestAnswered(occurred_at=at(1), request="R2", answer="accepted")]
+    assert same_whatever_comes_first("W1", facts, f"{REQUEST} WHERE reference = 'R2'") == [("closed", "cancelled", 0)]
+
+
+def whole(request: str) -> ShipmentStated:
+    parcel = Parcel(tracking="T", lines=tuple(Units(sku=code, units=3) for code in ("MUG", "JAR", "PEN")))
+    return ShipmentStated(occurred_at=at(1), ref="S", request=request, parcels=(parcel,))
+
+
+def test_of_two_answers_that_contradict_each_other_the_first_stands() -> None:
+    """The one exception to "in any order": whichever comes second is a question for a person."""
+    start = base()
+    tell(start.source("W1"), [agreed("R2")])
+    assert list(tell(start.source("W1"), [agreed("R2", "rejected")]).conflicts.values()) == [
+        "The warehouse accepted change 1 of request R2 before, and now says rejected."
+    ]
+    assert rows("SELECT answer FROM canonical_requestchange WHERE answer <> 'asked'") == [("accepted",)]

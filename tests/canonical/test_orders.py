@@ -1,8 +1,11 @@
 """Orders become true: snapshots in any order, any number of times."""
 
+from decimal import Decimal
+
 import pytest
 
 from canonical.models import Entry, Order
+from canonical.types import PaymentStatement, Tender
 from tests.facts import line, order, sku
 from tests.world import commands, make_world, rows
 
@@ -77,3 +80,16 @@ def test_ledger_versions_run_from_one_without_gaps() -> None:
         "SELECT subject_kind, subject_id FROM canonical_entry GROUP BY 1, 2 HAVING max(version) <> count(*) OR min(version) <> 1"
     )
     assert gaps == []
+
+
+def test_a_gift_card_that_was_taken_off_pays_no_more() -> None:
+    """Without it an order was released with the card's part of the money missing."""
+    world = make_world()
+    world.stock("MUG")
+    card = (Tender(kind="gift_card", ref="card", amount=Decimal(5)),)
+    world.tell(order(version=1, status="pending", tenders=card, payment=PaymentStatement(method="ideal")))
+    world.tell(order(version=2, payment=PaymentStatement(method="ideal")))
+    assert rows("SELECT kind, amount FROM canonical_payment") == [("gift_card", Decimal(0))]
+    assert rows("SELECT words FROM canonical_hold") == [
+        ("The shop says processing, but no payment of 30.99 EUR by ideal is recorded.",)
+    ]

@@ -12,7 +12,7 @@ from canonical.models import Mapping, ShopPolicy, Sourcing, System
 from canonical.types import Address, Parcel, RefundedLine, RefundMention, Units
 from retailsync.sync import release
 from retailsync.sync.models import Case
-from tests.facts import NOON, line, order
+from tests.facts import NOON, line, order, shipping
 from tests.flows.outside import carry_out
 from tests.world import World, make_world, rows
 
@@ -495,3 +495,23 @@ def test_an_address_a_warehouse_cannot_print_is_found_before_it_is_told(world: W
     ]
     let_go("address")
     assert "RequestFulfilment" in carry_out(world)
+
+
+# ---- edits of what has shipped already --------------------------------------------------------------------------------------
+def test_a_price_that_changed_while_the_parcel_left_is_changed_in_the_erp(known: World) -> None:
+    """An order on hold in the shop ships whole, and is edited before it goes on: the ERP kept the old total, and nobody was told."""
+    known.tell(order(version=2, status="on_hold"))
+    carry_out(known)
+    ship(known, 2)
+    carry_out(known)
+    known.tell(order(version=3, charges=(shipping("9.95", "2.09"),)))
+    assert sorted(carry_out(known)) == ["AmendOrder", "CompleteOrder"]
+    assert [float(a["total"]) for a in told("AmendOrder")] == [37.04]
+    assert holds() == []
+
+
+def test_words_that_changed_after_all_was_shipped_are_left_to_the_invoice(known: World) -> None:
+    ship(known, 2)
+    carry_out(known)
+    known.tell(order(version=2, note="Ring twice."))
+    assert carry_out(known) == []
