@@ -29,12 +29,13 @@ from connectors.woocommerce.simulator import Shop
 from connectors.woocommerce.simulator.views import visible
 from retailsync.platform import addresses, embedded, ports, processes
 from retailsync.platform.demo import table, watching, world
-from retailsync.platform.demo.shopping import TOPICS, Basket
+from retailsync.platform.demo.shopping import Basket
 from retailsync.platform.launcher import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0  # seconds until all must have arrived everywhere; a healthy machine needs few
-STOPPING = 30.0  # seconds a program may take to stop when asked; its targets answer at once
+TOPICS = ("order.created", "order.updated", "order.deleted")
+STOPPING = 60.0  # seconds a program may take to stop when asked; its targets answer at once
 #: A transaction in which nothing happens ends after so long: the settings' own half a minute, shortened.
 FROZEN = "options=-c%20idle_in_transaction_session_timeout%3D2s"
 WAITING = """SELECT 'message ' || topic || ' ' || state || ' ' || words FROM sync_message WHERE state IN ('received', 'waiting')
@@ -234,6 +235,16 @@ class House:
     def set_mode(self, slug: str, mode: str) -> None:
         """Staff pause a system, or let it go on."""
         self.sql("UPDATE canonical_system SET mode = %s WHERE slug = %s", mode, slug)
+
+    def waits_only_for(self, slug: str, commands: int) -> bool:
+        """Whether so many commands wait for this system and nothing else is on its way anywhere."""
+        theirs = self.shop.webhooks.waiting() or any(w.state()["open"] for w in self.warehouses.values())
+        left = self.sql(
+            "SELECT s.slug, c.state FROM sync_command c JOIN canonical_system s ON s.id = c.system_id"
+            " WHERE c.state IN ('waiting', 'sending')"
+        )
+        unread = self.sql("SELECT 1 FROM sync_message WHERE state IN ('received', 'waiting')")
+        return not theirs and not unread and left == [(slug, "waiting")] * commands
 
     # -- the shop
     def buy(self, count: int, *, shape: str = "", seed: int = 7) -> list[int]:
