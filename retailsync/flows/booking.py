@@ -140,7 +140,8 @@ def open_difference(order: OrderView) -> Decimal | None:
 
 # ---- the end of it ----------------------------------------------------------------------------------------------------------
 def ending(order: OrderView) -> Iterator[Command]:
-    """An order the shop stopped: once no warehouse has anything open, it is cancelled in the ERP, or cut down to what was shipped."""
+    """An order the shop stopped: once no warehouse has anything open, it is cancelled in the ERP, or cut down to what was shipped and
+    confirmed, so that this can be booked out."""
     live = order.booking
     if live is None or not negotiating.at_rest(order):
         return
@@ -148,10 +149,9 @@ def ending(order: OrderView) -> Iterator[Command]:
         if _delivered_at_once(order):
             return  # nothing to ship: delivered when it was confirmed, and given back by a credit memo
         yield from _once(order, live.system_id, _cancel(order, live))
-    elif not _waits(order, live) and not refused(order) and order.booked("sales_order"):
+    elif not refused(order) and (posting := order.booked("sales_order")):
         try:
-            if edited(order, live):
-                yield from _once(order, live.system_id, wishes.amendment(order, live, amendments(order, live) + 1))
+            yield from _carried(order, live, posting)
         except Unmapped:
             return  # a hold says so; cut down once the word has a meaning
 

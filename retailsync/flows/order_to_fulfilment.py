@@ -43,12 +43,17 @@ def _plan(order: OrderView, now: datetime) -> Iterator[Step]:
         yield from (Step(order.cause, order.erp_id or 0, command) for command in booking.ending(order))
     elif order.released_at is None:
         yield from _release(order, held.blocked, now)
-    elif order.stance == "go" and not held.blocked:
+    elif (order.stance == "go" or _left_whole(order)) and not held.blocked:
         for what in booking.steps(order, now):
             yield Step(order.cause, order.channel_id if isinstance(what, Decision) else order.erp_id or 0, what)
         if releasing.warehouse_may_know(order, now):
             yield from _raise(order, now)
             yield from _request(order)
+
+
+def _left_whole(order: OrderView) -> bool:
+    """Paused in the shop after all of it left: nothing is to be kept back any more, and the ERP has to know."""
+    return order.stance == "pause" and reckoning.fully_shipped(order) and any(line.shipped for line in order.lines)
 
 
 def _hold(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step]:

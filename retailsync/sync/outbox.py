@@ -160,7 +160,9 @@ WITH ready AS (
     AND (c.notice_at IS NULL OR c.cleared OR c.notice_at > %(now)s - interval '1 hour'
         * coalesce((SELECT notice_hours FROM canonical_shoppolicy p WHERE p.channel_id = c.system_id), 24))
     AND (NOT c.stoppable OR (SELECT true FROM canonical_hold h WHERE h.order_id = c.order_id AND h.lifted_at IS NULL
-        AND h.blocks LIMIT 1) IS NOT TRUE)
+        AND h.blocks LIMIT 1) IS NOT TRUE OR (c.doubtful AND (SELECT true FROM sync_command n WHERE n.system_id = c.system_id
+        AND n.subject_kind = c.subject_kind AND n.subject_key = c.subject_key AND n.state = 'waiting' AND n.id > c.id
+        AND NOT n.level AND NOT n.stoppable LIMIT 1) IS TRUE))
   ORDER BY c.system_id, {order} c.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
 heads AS (SELECT DISTINCT ON (subject_kind, subject_key) id FROM ready ORDER BY subject_kind, subject_key, id)
 UPDATE sync_command c SET state = 'sending', lease_token = %(token)s, sent_at = NULL,
@@ -171,7 +173,8 @@ RETURNING c.id, c.kind, c.purpose, c.payload, c.attempts, c.doubtful, coalesce(c
 
 
 def claim(system_id: int, limit: int, seconds: float, now: datetime) -> tuple[uuid.UUID, list[Claimed]]:
-    """Claim up to `limit` commands that may go out now, oldest first, one per subject; committed before anything is sent.
+    """Claim up to `limit` commands that may go out now, oldest first, one per subject; committed before anything is sent. A hold keeps
+    back what moves an order on, but for what may have left before and has to be taken back: that is finished first.
 
     A single one is a probe of a system in trouble: the one tried least goes, lest one bad command is all the system ever sees.
     """

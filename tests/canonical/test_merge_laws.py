@@ -265,7 +265,10 @@ def test_an_order_is_complete_when_every_unit_shipped_or_was_cancelled(
 
 
 # ---- changes of requests ----------------------------------------------------------------------------------------------------
-REQUEST = "SELECT answer, execution, (SELECT sum(shipped) FROM canonical_requestline l WHERE l.request_id = r.id) FROM canonical_fulfilmentrequest r"
+REQUEST = (
+    "SELECT answer, execution, (SELECT sum(shipped) FROM canonical_requestline l WHERE l.request_id = r.id)"
+    " FROM canonical_fulfilmentrequest r"
+)
 
 
 def agreed(request: str, answer: Any = "accepted") -> ChangeAnswered:

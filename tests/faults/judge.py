@@ -36,7 +36,8 @@ _COMMANDS = """SELECT c.id, kind, order_id, state, reason, doubtful, waits_for, 
     WHERE state NOT IN ('confirmed', 'superseded')
       AND NOT EXISTS (SELECT 1 FROM sync_case x WHERE x.closed_at IS NULL AND (x.order_id = c.order_id
                       OR (x.target_kind = 'command' AND x.target_id = c.id)))
-      AND NOT (c.stoppable AND EXISTS (SELECT 1 FROM canonical_hold h WHERE h.order_id = c.order_id AND h.lifted_at IS NULL AND h.blocks))"""
+      AND NOT (c.stoppable AND EXISTS (SELECT 1 FROM canonical_hold h WHERE h.order_id = c.order_id AND h.lifted_at IS NULL
+      AND h.blocks))"""
 
 
 def _live(life: Life) -> Counter[str]:
@@ -63,9 +64,8 @@ def _order(life: Life, number: int) -> list[Any]:
         and not (stage == "received" and shop and shop["status"] in ("pending", "failed"))
     ):
         found.append(("does not end", stage, shop and shop["status"]))
-    if against := _against(life, number, shop, shipped):
-        if not told & AGAINST:
-            found.append(("shipped against the wish", against, cases))
+    if (against := _against(life, number, shop, shipped)) and not told & AGAINST:
+        found.append(("shipped against the wish", against, cases))
     if stage in ENDED and not waits:
         found += _booked(life, number, shop, reference, stage, shipped)
     return found
@@ -144,9 +144,8 @@ def _booked(life: Life, number: int, shop: Any, reference: str, stage: str, ship
         and not shop["refunds"]
         and stage == "completed"
         and shop["status"] in ("completed", "processing")
-    ):
-        if Decimal(sale["amount_total"]) != Decimal(shop["total"]):
-            found.append(("total", sale["amount_total"], shop["total"]))
+    ) and Decimal(sale["amount_total"]) != Decimal(shop["total"]):
+        found.append(("total", sale["amount_total"], shop["total"]))
     if shop is not None and shop["refunds"] and stage == "completed":
         early = [r for r in life.s.shop.refunds.values() if r["parent_id"] == number and life.early[r["id"]]]
         back = sum((_back(r) for r in early), Decimal(0))

@@ -1,5 +1,6 @@
 """The outside world of a plan, by its receipts alone: whatever may leave is carried out, and the receipts are told."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 
 from canonical.commands import KINDS
 from canonical.facts import Posted
+from canonical.models import System
 from retailsync.sync import clock, outbox
 from retailsync.sync.models import Command
 from tests.world import World
@@ -16,10 +18,11 @@ STATES = {"CreateOrder": "created", "RequestFulfilment": "sent", "ConfirmOrder":
 TOTALS = ("CreateOrder", "AmendOrder")
 
 
-def carry_out(world: World, **states: str) -> list[str]:
-    """Carry out what may leave until nothing more does; the kinds, in order. `states` are other answers, e.g. AmendOrder="refused"."""
+def carry_out(world: World, to: Sequence[System] = (), **states: str) -> list[str]:
+    """Carry out what may leave until nothing more does; the kinds, in order. `to`: these systems only; `states` are other answers,
+    e.g. AmendOrder="refused"."""
     done: list[str] = []
-    while claimed := [(s, c) for s in _systems(world) for c in outbox.claim(s.pk, 100, 60, clock.now())[1]]:
+    while claimed := [(s, c) for s in to or _systems(world) for c in outbox.claim(s.pk, 100, 60, clock.now())[1]]:
         for system, claim in claimed:
             row = Command.objects.get(pk=claim.id)
             Command.objects.filter(pk=row.pk).update(state="confirmed")

@@ -10,8 +10,8 @@ import pytest
 from canonical.facts import ChangeAnswered, ExecutionReported, RefundStated, RequestAnswered, ShipmentStated
 from canonical.models import Mapping, ShopPolicy, Sourcing, System
 from canonical.types import Address, Parcel, RefundedLine, RefundMention, Units
-from retailsync.sync import release
-from retailsync.sync.models import Case
+from retailsync.sync import deciding, release
+from retailsync.sync.models import Case, Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows.outside import carry_out
 from tests.world import World, make_world, rows
@@ -515,3 +515,38 @@ def test_words_that_changed_after_all_was_shipped_are_left_to_the_invoice(known:
     carry_out(known)
     known.tell(order(version=2, note="Ring twice."))
     assert carry_out(known) == []
+
+
+@pytest.fixture
+def unbooked(world: World) -> World:
+    """An order of two mugs that the warehouse knows; the ERP is down."""
+    world.tell(order())
+    carry_out(world, to=[world.partners["W1"]])
+    return world
+
+
+def test_what_left_while_the_shop_paused_is_booked(unbooked: World) -> None:
+    """The ERP kept a draft, the goods were never issued, and no hold said why."""
+    unbooked.tell(order(version=2, status="on_hold"))
+    ship(unbooked, 2)
+    assert [kind for kind in carry_out(unbooked) if kind != "ChangeRequest"] == [
+        "SendTracking", "UpsertCustomer", "CreateOrder", "ConfirmOrder", "PostGoodsIssue",
+    ]  # fmt: skip
+    assert (stage(), holds()) == ("completed", [])
+
+
+def test_what_left_before_the_cancellation_is_booked(unbooked: World) -> None:
+    ship(unbooked, 2)
+    unbooked.tell(order(version=2, status="cancelled"))
+    assert carry_out(unbooked) == ["SendTracking", "UpsertCustomer", "CreateOrder", "ConfirmOrder", "PostGoodsIssue"]
+    assert (stage(), holds()) == ("completed", ["cancel_refused"])
+
+
+def test_what_may_have_left_is_finished_before_the_warehouse_is_told_to_wait(world: World) -> None:
+    """An answer was lost, and the shop paused: the question to wait stood behind a request that was held back itself."""
+    world.tell(order())
+    Command.objects.filter(kind="RequestFulfilment").update(doubtful=True)
+    deciding.hold(rows("SELECT id FROM canonical_order")[0][0], "fraud", "Looks odd.", "ann")
+    assert carry_out(world) == ["UpsertCustomer"]
+    world.tell(order(version=2, status="on_hold"))
+    assert carry_out(world) == ["RequestFulfilment", "ChangeRequest"]

@@ -233,6 +233,7 @@ def test_the_state_tells_what_an_oracle_wants(shop: Shop) -> None:
         "total": shop.orders[number]["total"],
         "lines": {line["sku"]: line["quantity"]},
         "refunds": [],
+        "refunded_units": 0,
         "paid": True,
         "shape": "plain",
         "tracking": ["3S1"],
