@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal, NamedTuple
 
-from canonical.types import Address, ChangeKind, Charge, Entity, Line, Parcel, Units, Value
+from canonical.types import Address, Backorders, ChangeKind, Charge, Entity, Line, Parcel, Units, Value
 
 
 class Ref(NamedTuple):
@@ -335,6 +335,51 @@ class CancelShopOrder(Command):
     status_text: str  # the shop's own word when we decided
     reason: str
     attempt: int = 1
+
+
+class PublishStock(Command):
+    """A shop's stock of one listing must equal ours. A level: only `listing_id` is put out, the rest is filled in when it is sent.
+
+    `ref` is the shop's address of what holds the stock ("12", of a variation "10:12"). The receipt carries what the shop answered
+    about this item as `heard`, so that it is read like everything a shop says.
+    """
+
+    level: ClassVar[bool] = True
+    subject_of: ClassVar[tuple[Entity, str]] = ("listing", "listing_id")
+    purpose_of: ClassVar[str] = "stock:{0.listing_id}"
+    listing_id: int
+    ref: str = ""
+    sku: str = ""  # for words
+    quantity: int = 0
+    backorders: Backorders = "no"
+
+
+class PostMovement(Command):
+    """Book units that came or left (`units` signed) in an ERP that is told of a location. Base of the two commands that do."""
+
+    subject_of: ClassVar[tuple[Entity, str]] = ("stock_movement", "movement_id")
+    movement_id: int
+    sku_id: int
+    location_id: int
+    units: int
+    happened_at: datetime
+    reference: str  # ours, unique for ever: what the ERP's document is found by
+    reason: str = ""
+
+
+class PostReceipt(PostMovement):
+    """Goods a warehouse received. `document` is what they came with."""
+
+    purpose_of: ClassVar[str] = "receipt:{0.movement_id}"
+    posting: ClassVar[str] = "receipt"
+    document: str = ""
+
+
+class PostStockAdjustment(PostMovement):
+    """A correction a warehouse made: found, lost, damaged beyond sale."""
+
+    purpose_of: ClassVar[str] = "stock_adjustment:{0.movement_id}"
+    posting: ClassVar[str] = "stock_adjustment"
 
 
 def _concrete(base: type[Command]) -> list[type[Command]]:

@@ -3,6 +3,7 @@
 Merge laws (docs/architecture.md, promise 3):
   latest    the greatest (version, read_at) wins; an equal version with other content that was only pushed asks for a Refresh
   set       union by the source's id
+  count     per thing and location the latest by `occurred_at`; at one instant a count includes what moved then
   decision  what we decided or were answered, in the order of `occurred_at`
 """
 
@@ -12,13 +13,17 @@ from typing import ClassVar, Literal
 
 from canonical.types import (
     Address,
+    Backorders,
+    Bucket,
     ChangeKind,
     Charge,
+    Counted,
     Coupon,
     Entity,
     Line,
     Listed,
     Meta,
+    MovementKind,
     Parcel,
     PaymentStatement,
     RefundedLine,
@@ -29,7 +34,7 @@ from canonical.types import (
     Value,
 )
 
-Merge = Literal["latest", "set", "decision"]
+Merge = Literal["latest", "set", "count", "decision"]
 
 
 class Fact(Value, tag=True):
@@ -115,6 +120,7 @@ class SkuStated(Snapshot):
     gtin: str = ""
     requires_shipping: bool = True
     active: bool = True
+    category: str = ""  # the first one where a source knows several
 
 
 class CustomerStated(Snapshot):
@@ -177,6 +183,60 @@ class ShipmentStated(Fact):
     carrier: str = ""
     service: str = ""
     parcels: tuple[Parcel, ...] = ()
+
+
+class CountsStated(Fact):
+    """Figures of many things at one location, as they were at `occurred_at`. `location` is the source's own reference of it.
+
+    With a `run` they are one part of a snapshot (parts count from 1) and become true with it, once CountsCompleted says it is whole.
+    """
+
+    merge: ClassVar[Merge] = "count"
+    location: str
+    rows: tuple[Counted, ...]
+    run: str = ""
+    part: int = 0
+
+
+class CountsCompleted(Fact):
+    """A snapshot is whole: so many parts with so many rows. `full`: what it does not list is not there (0); else it says nothing of it."""
+
+    merge: ClassVar[Merge] = "count"
+    location: str
+    run: str
+    parts: int
+    rows: int
+    full: bool = True
+
+
+class StockMoved(Fact):
+    """Units came to or left a location (`units` signed), for a reason other than our own orders. `ref` is the source's id of the movement."""
+
+    merge: ClassVar[Merge] = "set"
+    ref: str
+    location: str
+    units: int
+    kind: MovementKind
+    item: str = ""  # the source's id of the thing
+    sku: str = ""
+    bucket: Bucket = "on_hand"
+    reason: str = ""
+    document: str = ""  # e.g. the number of the delivery that was received
+
+
+class ListingStated(Snapshot):
+    """What a shop shows of its own stock for one thing it sells. `ref` is the id its order lines and SkuStated name.
+
+    `holder` is the shop's address of what holds the stock: "12", of a variation "10:12" (parent first); several variations that share
+    their parent's stock name the parent. `shop_at` is the shop's clock when it answered, to tell which of its sales it contains.
+    """
+
+    holder: str
+    managed: bool
+    quantity: int = 0
+    backorders: Backorders = "no"
+    in_stock: bool = True
+    shop_at: datetime | None = None
 
 
 class Posted(Fact):

@@ -14,8 +14,17 @@ ShopStatus = Literal[
 #: Entities that may be linked to an external id. One word per entity, everywhere.
 Entity = Literal[
     "order", "customer", "address", "product", "sku", "location", "fulfilment_request", "request_change", "booking", "shipment",
-    "refund", "posting",
+    "refund", "posting", "listing", "stock_movement",
 ]  # fmt: skip
+
+#: What a shop does when something is sold out: refuse, sell and say so, sell without a word.
+Backorders = Literal["no", "notify", "yes"]
+
+#: Where units of a location are counted. `on_hand` holds all of them, damaged and held ones among them.
+Bucket = Literal["on_hand", "damaged", "quality_hold"]
+
+#: Why units came or went.
+MovementKind = Literal["receipt", "adjustment", "return", "transfer", "shipment"]
 
 #: What a warehouse is asked to do with a request it was told of already.
 ChangeKind = Literal["amend", "cancel", "hold", "resume"]
@@ -74,6 +83,7 @@ class Line(Value):
     product_ref: str = ""
     variant_ref: str = ""  # the id of what is sold: variation, or the product itself when it has none
     taxes: tuple[Tax, ...] = ()
+    reduced: int = 0  # units the shop has taken off its own stock for this line, and not given back
 
     @property
     def tax(self) -> Decimal:
@@ -172,3 +182,20 @@ class Parcel(Value):
     tracking: str = ""
     tracking_url: str = ""
     lines: tuple[Units, ...] = ()
+
+
+class Counted(Value):
+    """One thing's figures at one location, named by the source's own id (`ref`), its SKU code, or both. Whole units.
+
+    `on_hand` is what lies there, with damaged units and those on quality hold; `allocated` is what the source promised somebody of it.
+    A source whose figure is net (its StockSource says so) states that figure as `on_hand`.
+    """
+
+    on_hand: int
+    ref: str = ""
+    sku: str = ""
+    allocated: int = 0
+    damaged: int = 0
+    quality_hold: int = 0
+    incoming: int = 0
+    in_transit: int = 0

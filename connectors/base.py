@@ -190,6 +190,11 @@ class Page:
 Poll = Callable[[Session, str], Page]
 
 
+#: look up(session, external ids) -> what the system says of them now, in as few requests as it takes. An id it does not know is answered
+#: for too (`<word>.missing`); one trouble fails the whole look.
+LookUp = Callable[[Session, Sequence[str]], Sequence[Heard]]
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What became of the webhooks a system keeps for us: topics `created` that were missing, topics `recreated` that were dead.
@@ -218,5 +223,6 @@ class Connector:
     reads: Mapping[str, Read] = field(default_factory=dict)  # topic → reader
     sends: Mapping[type[Command], Send] = field(default_factory=dict)
     polls: Mapping[str, Poll] = field(default_factory=dict)  # feed → poll
+    looks_up: Mapping[Entity, LookUp] = field(default_factory=dict)  # many subjects read at once, by their external ids
     watch: Watch | None = None  # sees that the system's webhooks are there and on; none where nothing is pushed
     probe: Callable[[Session], str] | None = None  # one round trip; returns a sentence, raises one of the four
