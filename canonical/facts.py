@@ -210,7 +210,7 @@ class CountsCompleted(Fact):
 
 
 class StockMoved(Fact):
-    """Units came to or left a location (`units` signed), for a reason other than our own orders. `ref` is the source's id of the movement."""
+    """Units came to or left a location (`units` signed), for a reason other than our own orders. `ref`: the source's id of it."""
 
     merge: ClassVar[Merge] = "set"
     ref: str

@@ -99,6 +99,27 @@ SUBJECTS: Mapping[str, Subject] = {
         ("system_id", "kind", "subject_kind", "subject_id", "state", "external_id", "amount"),
         "t.order_id",
     ),
+    "stock_level": Subject(
+        "canonical_stocklevel",
+        ("sku_id", "location_id", "on_hand", "allocated", "damaged", "quality_hold", "incoming", "in_transit", "counted", "counted_at",
+         "counted_by_id", "doubted"),
+        "NULL::bigint",
+    ),
+    "stock_movement": Subject(
+        "canonical_stockmovement",
+        ("source_id", "external_id", "sku_id", "location_id", "bucket", "units", "kind", "reason", "document", "occurred_at", "applies",
+         "shipment_id"),
+        "NULL::bigint",
+    ),
+    "offer": Subject(
+        "canonical_offer", ("channel_id", "sku_id", "listing_id", "sellable", "backorders", "terms", "rules"), "NULL::bigint",
+    ),
+    "listing": Subject(
+        "canonical_listing",
+        ("channel_id", "external_id", "target", "target_backorders", "expected", "quantity", "read_at", "backorders", "managed",
+         "confirmed", "confirmed_at", "gone_at"),
+        "NULL::bigint",
+    ),
     "sku": Subject("canonical_sku", ("code", "gtin", "product_id", "requires_shipping", "active", "authority_id"), "NULL::bigint"),
 }  # fmt: skip
 

@@ -5,7 +5,20 @@ from datetime import datetime
 
 from canonical import facts, sql
 from canonical.facts import Fact
-from canonical.recording import bookings, catalog, changes, decisions, derived, fulfilment, orders, parties, refunds
+from canonical.ledger import Cause
+from canonical.recording import (
+    bookings,
+    catalog,
+    changes,
+    decisions,
+    derived,
+    fulfilment,
+    listings,
+    orders,
+    parties,
+    refunds,
+    stock,
+)
 from canonical.recording.work import Recorded, Stated
 
 __all__ = ["Recorded", "Stated", "record"]
@@ -18,6 +31,7 @@ def _ours(recorder: Callable[[Sequence[Stated], Recorded], Sequence[int]]) -> _R
 
 
 def _gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    listings.gone(source, stated, recorded)
     return orders.gone(source, stated, recorded) + refunds.gone(source, stated, recorded)
 
 
@@ -25,6 +39,7 @@ def _gone(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int
 #: this order.
 _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.SkuStated: catalog.record,
+    facts.ListingStated: listings.stated,
     facts.CustomerStated: parties.record,
     facts.CustomersMerged: _ours(parties.merged),
     facts.OrderStated: orders.record,
@@ -43,6 +58,9 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.ChangeAnswered: changes.answered,
     facts.ExecutionReported: fulfilment.execution,
     facts.ShipmentStated: fulfilment.shipments,
+    facts.CountsStated: stock.counted,
+    facts.CountsCompleted: stock.completed,
+    facts.StockMoved: stock.moved,
     facts.HoldPlaced: _ours(decisions.holds_placed),
     facts.HoldLifted: _ours(decisions.holds_lifted),
     facts.AlarmSet: _ours(decisions.alarms_set),
@@ -64,7 +82,7 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     A fact already true yields no entry. A fact whose references are unknown is in `missing`, one that contradicts what is recorded
     in `conflicts`; both by cause, and neither disturbs the others. `source` is the system's id (for our own decisions: any).
     """
-    recorded = Recorded()
+    recorded = Recorded(now=now)
     groups: dict[type[Fact], list[Stated]] = {}
     for item in stated:
         groups.setdefault(type(item.fact), []).append(item)
@@ -74,6 +92,7 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
         if kind in groups:
             touched += recorder(source, groups[kind], recorded) or ()
     _derive(touched, groups, now, recorded)
+    _touch(recorded)
     return recorded
 
 
@@ -101,3 +120,17 @@ def _derive(touched: Sequence[int], groups: dict[type[Fact], list[Stated]], now:
     ids = [id for id in {*touched, *causes} if id in causes]
     counted = ids if any(kind in groups for kind in _COUNTED) else [id for id in ids if id in recorded.recount]
     derived.refresh(ids, causes, now, recorded, counted)
+
+
+#: Entries after which what an order takes from stock may be another.
+_TAKING = frozenset({"order", "order_line", "fulfilment_request", "request_change"})
+
+
+def _touch(recorded: Recorded) -> None:
+    """Have the sellable figures reckoned again of what was counted, moved, ordered or taken back. Last, and it locks nothing."""
+    orders_ = {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind in _TAKING}
+    if orders_:
+        listings.touch_orders(orders_)
+    if recorded.touched:
+        cause = next((e.cause for e in recorded.entries if e.subject_kind.startswith("stock_")), Cause("", 0))
+        listings.touch([(sku, False) for sku in sorted(recorded.touched)], cause)

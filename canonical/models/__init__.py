@@ -7,10 +7,29 @@ from canonical.models.money import Booking, Payment, Posting, Refund, RefundLine
 from canonical.models.orders import Abandonment, Charge, Hold, Order, OrderLine
 from canonical.models.parties import Address, Customer
 from canonical.models.policies import Mapping, ShopPolicy
+from canonical.models.stock import (
+    AvailabilityRule,
+    Eligibility,
+    KitComponent,
+    LineComponent,
+    Listing,
+    Offer,
+    Oversell,
+    Publication,
+    SnapshotPart,
+    StockCount,
+    StockLevel,
+    StockMovement,
+    StockSnapshot,
+    StockSource,
+    StockTouch,
+)
 from canonical.models.systems import Link, Location, Secret, System
 
 __all__ = [
-    "Abandonment", "Address", "Booking", "Charge", "Customer", "Entry", "FulfilmentRequest", "Hold", "Link", "Location", "Mapping",
-    "Order", "OrderLine", "Package", "PackageLine", "Payment", "Posting", "Product", "Refund", "RefundLine", "RequestChange",
-    "RequestLine", "Secret", "Shipment", "ShopPolicy", "Sku", "Sourcing", "System",
+    "Abandonment", "Address", "AvailabilityRule", "Booking", "Charge", "Customer", "Eligibility", "Entry", "FulfilmentRequest",
+    "Hold", "KitComponent", "LineComponent", "Link", "Listing", "Location", "Mapping", "Offer", "Order", "OrderLine", "Oversell",
+    "Package", "PackageLine", "Payment", "Posting", "Product", "Publication", "Refund", "RefundLine", "RequestChange",
+    "RequestLine", "Secret", "Shipment", "ShopPolicy", "Sku", "SnapshotPart", "Sourcing", "StockCount", "StockLevel",
+    "StockMovement", "StockSnapshot", "StockSource", "StockTouch", "System",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ class Sku(models.Model):
     product = models.ForeignKey(Product, models.SET_NULL, null=True, blank=True, related_name="skus")
     requires_shipping = models.BooleanField(default=True, db_default=True)
     active = models.BooleanField(default=True, db_default=True)
+    category = models.CharField(max_length=100, blank=True, db_default="", db_index=True)
     authority = models.ForeignKey(
         "canonical.System",
         models.PROTECT,

@@ -96,6 +96,7 @@ class OrderLine(models.Model):
     abandoned = models.IntegerField(
         default=0, db_default=0, help_text="Units a policy or a person decided not to ship, and not given back yet."
     )
+    reduced = models.IntegerField(default=0, db_default=0, help_text="Units the shop took off its own stock.")
     subtotal = models.DecimalField(**MONEY)
     total = models.DecimalField(**MONEY)
     taxes = models.JSONField(default=list)
@@ -104,6 +105,11 @@ class OrderLine(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["order", "external_id"], name="line_once_per_order")]
         indexes = [
+            models.Index(
+                fields=["sku"],
+                name="line_open",
+                condition=models.Q(requires_shipping=True, ordered__gt=models.F("cancelled") + models.F("shipped")),
+            ),
             models.Index(fields=["sku_text"], name="line_waiting_for_sku", condition=models.Q(sku=None)),
             models.Index(fields=["variant_ref"], name="line_waiting_for_variant", condition=models.Q(sku=None)),
         ]

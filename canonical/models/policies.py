@@ -70,6 +70,11 @@ class ShopPolicy(models.Model):
         PER_ORDER = "per_order", "one contact per order"
         COLLECTIVE = "collective", "one collective account"
 
+    class Split(models.TextChoices):
+        NEVER = "never", "no: one location ships all, or waits"
+        LINES = "lines", "line by line"
+        UNITS = "units", "also the units of one line"
+
     channel = models.OneToOneField("canonical.System", models.CASCADE, related_name="policy")
     on_short = models.CharField(max_length=20, choices=Short, default=Short.ASK)
     on_amendment_refused = models.CharField(max_length=10, choices=Refused, default=Refused.RECREATE)
@@ -80,6 +85,16 @@ class ShopPolicy(models.Model):
         default=24,
         help_text="News for customers older than this waits for a person.",
     )
+    split = models.CharField(
+        max_length=8, choices=Split, default=Split.LINES, help_text="Whether several locations may ship one order."
+    )
+    publish_stock = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Write our figures into the shop. Off: they are only reckoned and shown.",
+    )
+    quiet_from = models.TimeField(null=True, blank=True, help_text="No scheduled run begins from here (UTC) …")
+    quiet_until = models.TimeField(null=True, blank=True, help_text="… until here.")
     history = HistoricalRecords()
 
     class Meta:

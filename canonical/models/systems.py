@@ -81,6 +81,21 @@ class Location(models.Model):
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.THIRD_PARTY)
     executor = models.ForeignKey(System, models.PROTECT, related_name="locations")
+    told = models.ForeignKey(
+        System,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="told_locations",
+        help_text="The ERP that is told of receipts and corrections the warehouse reports.",
+    )
+    timezone = models.CharField(max_length=40, default="UTC", db_default="UTC")
+    working_days = models.CharField(
+        max_length=7, default="12345", db_default="12345", help_text="Days goods leave: 1 is Monday, 7 is Sunday."
+    )
+    cut_off = models.TimeField(
+        null=True, blank=True, help_text="Orders routed before this leave the same day. Empty: always."
+    )
     active = models.BooleanField(default=True)
     history = HistoricalRecords()
 

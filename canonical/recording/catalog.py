@@ -10,8 +10,8 @@ from canonical.recording import links
 from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
 
 _SKU = {
-    "code": "text", "name": "text", "gtin": "text", "requires_shipping": "boolean", "active": "boolean", "authority_id": "bigint",
-    "ledger_version": "integer",
+    "code": "text", "name": "text", "gtin": "text", "requires_shipping": "boolean", "active": "boolean", "category": "text",
+    "authority_id": "bigint", "ledger_version": "integer",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
 def _create(source: int, winners: list[_Winner], recorded: Recorded) -> None:
     first = {w.fact.sku: w for w in reversed(winners) if w.our_id is None}
     rows = [
-        (code, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active, source, 1)
+        (code, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active, w.fact.category[:100], source, 1)
         for code, w in sorted(first.items())
     ]
     made = sql.insert("canonical_sku", _SKU, rows, "ON CONFLICT (code) DO NOTHING RETURNING id, code")
@@ -95,12 +95,12 @@ def codes(wanted: Sequence[str]) -> dict[str, int]:
 
 
 _DESCRIBE = """UPDATE canonical_sku t SET name = v.name, gtin = v.gtin, requires_shipping = v.requires_shipping, active = v.active,
-      authority_id = me.id, code = v.code
+      category = v.category, authority_id = me.id, code = v.code
     FROM (SELECT v.*, CASE WHEN o.id IS NULL THEN v.stated ELSE c.code END AS code FROM {rows}
           JOIN canonical_sku c ON c.id = v.id LEFT JOIN canonical_sku o ON o.code = v.stated AND o.id <> v.id) v, canonical_system me
     WHERE t.id = v.id AND me.id = %s
-      AND (t.code, t.name, t.gtin, t.requires_shipping, t.active, t.authority_id)
-        IS DISTINCT FROM (v.code, v.name, v.gtin, v.requires_shipping, v.active, me.id)
+      AND (t.code, t.name, t.gtin, t.requires_shipping, t.active, t.category, t.authority_id)
+        IS DISTINCT FROM (v.code, v.name, v.gtin, v.requires_shipping, v.active, v.category, me.id)
       AND NOT EXISTS (SELECT 1 FROM canonical_system a WHERE a.id = t.authority_id AND a.id <> me.id
                       AND (NOT 'channel' = ANY(a.roles), a.id) < (NOT 'channel' = ANY(me.roles), me.id))
     RETURNING t.id"""
@@ -116,9 +116,11 @@ def _describe(source: int, winners: list[_Winner], recorded: Recorded) -> None:
         "gtin": "text",
         "requires_shipping": "boolean",
         "active": "boolean",
+        "category": "text",
     }
     rows = sorted(
-        (w.our_id or 0, w.fact.sku, w.fact.name, w.fact.gtin, w.fact.requires_shipping, w.fact.active) for w in winners
+        (w.our_id or 0, f.sku, f.name, f.gtin, f.requires_shipping, f.active, f.category[:100])
+        for w, f in ((w, w.fact) for w in winners)
     )
     if not rows:
         return
@@ -168,5 +170,17 @@ def _adopt_lines(source: int, winners: list[_Winner], recorded: Recorded) -> Non
         " WHERE t.id = w.id RETURNING t.id, t.sku_id",
         {"ids": ids},
     )
+    explode([id for id, _ in adopted])
     changes = [Change(id, "sku known", by_id[sku].cause, by_id[sku].fact.occurred_at, source) for id, sku in adopted]
     recorded.entries += ledger.changed("order_line", changes)
+
+
+def explode(line_ids: Sequence[int]) -> None:
+    """Note what lines of kits take from stock, as the kits are now: a kit that is made of something else tomorrow changes no order."""
+    if line_ids:
+        sql.fetch(
+            """INSERT INTO canonical_linecomponent (line_id, sku_id, units) SELECT l.id, k.component_id, k.units
+               FROM canonical_orderline l JOIN canonical_kitcomponent k ON k.kit_id = l.sku_id WHERE l.id = ANY(%s)
+               ORDER BY 1, 2 ON CONFLICT (line_id, sku_id) DO NOTHING""",
+            (sorted(line_ids),),
+        )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from canonical import ledger, sql
 from canonical.ledger import Change
-from canonical.recording import bookings, changes, derived, links
+from canonical.recording import bookings, changes, derived, links, stock
 from canonical.recording.fulfilment import waiting_key
 from canonical.recording.work import Recorded, Stated, ours
 
@@ -64,6 +64,9 @@ def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     unsent = {s.fact.subject_id: s for s in stated if s.fact.kind == "request_change" and s.fact.state == "done"}
     changes.done(source, unsent, recorded)
     recorded.recount.update(s.fact.order_id for s in unsent.values())
+    issued = [s for s in stated if s.fact.kind == "goods_issue" and s.fact.state == "done"]
+    if issued:
+        stock.booked(source, {s.fact.subject_id: s.fact.occurred_at for s in issued}, issued[0].cause, recorded)
     ended = {s.fact.subject_id: s for s in stated if s.fact.kind == "sales_order" and s.fact.state == "cancelled"}
     bookings.ended(source, ended, recorded)
 

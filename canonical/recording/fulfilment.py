@@ -9,6 +9,7 @@ import msgspec
 
 from canonical import ledger, sql
 from canonical.facts import ShipmentStated
+from canonical.recording import stock
 from canonical.recording.work import Recorded, Stated, ours
 from canonical.types import Parcel, Units
 
@@ -330,3 +331,4 @@ def _insert(source: int, placed: Sequence[_Placed], known: Mapping[str, Request]
     )
     changes = [ours(source, p.stated, id, "shipped") for id, p in zip(ids, placed, strict=True)]
     recorded.entries += ledger.opened("shipment", changes)
+    stock.shipped({c.subject_id: (c.cause, c.occurred_at) for c in changes}, recorded)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from canonical import ledger, sql
 from canonical.facts import OrderStated
 from canonical.ledger import Cause, Change
 from canonical.mappings import Tables
-from canonical.recording import catalog, links, parties, refunds
+from canonical.recording import catalog, links, listings, parties, refunds
 from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
 from canonical.rules import money
 from canonical.rules.orders import STOPPED
@@ -30,8 +30,8 @@ _RESTATED = tuple(
 )
 _LINE = {
     "order_id": "bigint", "external_id": "text", "sku_id": "bigint", "sku_text": "text", "variant_ref": "text", "name": "text",
-    "requires_shipping": "boolean", "ordered": "integer", "subtotal": "numeric", "total": "numeric", "taxes": "jsonb",
-    "ledger_version": "integer",
+    "requires_shipping": "boolean", "ordered": "integer", "reduced": "integer", "subtotal": "numeric", "total": "numeric",
+    "taxes": "jsonb", "ledger_version": "integer",
 }  # fmt: skip
 _CHARGE = {
     "order_id": "bigint", "kind": "text", "external_id": "text", "code": "text", "title": "text", "total": "numeric", "taxes": "jsonb",
@@ -43,13 +43,15 @@ _PAYMENT = {
 
 
 class _Order(NamedTuple):
-    """One snapshot to apply: our id, whether the order is new, and the fact with its cause and digest."""
+    """One snapshot to apply: our id, whether the order is new, and the fact with its cause and digest. `since`: what it says anew
+    happened after this, by the shop's clock."""
 
     id: int
     new: bool
     cause: Cause
     fact: OrderStated
     digest: bytes
+    since: datetime
 
 
 class _Sku(NamedTuple):
@@ -77,7 +79,8 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
     known = links.known(source, "order", groups)
     digests = {id(s.fact): digest(s.fact) for s in stated}
     fresh = iter(sql.new_ids("canonical_order", sum(ref not in known for ref in groups)))
-    orders, seen = [], []
+    orders: list[_Order] = []
+    seen = []
     for ref, items in groups.items():
         before = known.get(ref)
         winner, ask = latest(before, items, digests)
@@ -89,9 +92,9 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
         if before and before.digest == mark:
             seen.append((source, "order", ref, before.our_id, winner.fact.version, winner.fact.read_at, mark))
         else:
-            orders.append(
-                _Order(before.our_id if before else next(fresh), before is None, winner.cause, winner.fact, mark)
-            )
+            since = datetime.fromtimestamp(before.version, UTC) if before else winner.fact.placed_at
+            our_id = before.our_id if before else next(fresh)
+            orders.append(_Order(our_id, before is None, winner.cause, winner.fact, mark, since))
     links.remember(seen, recorded)
     return orders
 
@@ -174,21 +177,46 @@ def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
         (_line_row(o.id, line, skus.get((line.variant_ref, line.sku))) for o in orders for line in o.fact.lines),
         key=lambda row: row[:2],
     )
+    _reductions(source, orders, skus)
     written = sql.insert(
         "canonical_orderline", _LINE, rows,
         """ON CONFLICT (order_id, external_id) DO UPDATE SET sku_id = excluded.sku_id, sku_text = excluded.sku_text,
              variant_ref = excluded.variant_ref, name = excluded.name, requires_shipping = excluded.requires_shipping,
-             ordered = excluded.ordered, subtotal = excluded.subtotal, total = excluded.total, taxes = excluded.taxes
-           WHERE (canonical_orderline.sku_id, canonical_orderline.sku_text, canonical_orderline.ordered, canonical_orderline.subtotal,
-                  canonical_orderline.total, canonical_orderline.taxes, canonical_orderline.name, canonical_orderline.requires_shipping)
-             IS DISTINCT FROM (excluded.sku_id, excluded.sku_text, excluded.ordered, excluded.subtotal, excluded.total,
+             ordered = excluded.ordered, reduced = excluded.reduced, subtotal = excluded.subtotal, total = excluded.total,
+             taxes = excluded.taxes
+           WHERE (canonical_orderline.sku_id, canonical_orderline.sku_text, canonical_orderline.ordered, canonical_orderline.reduced,
+                  canonical_orderline.subtotal, canonical_orderline.total, canonical_orderline.taxes, canonical_orderline.name,
+                  canonical_orderline.requires_shipping)
+             IS DISTINCT FROM (excluded.sku_id, excluded.sku_text, excluded.ordered, excluded.reduced, excluded.subtotal, excluded.total,
                   excluded.taxes, excluded.name, excluded.requires_shipping)
            RETURNING id, order_id, xmax = 0""",
     )  # fmt: skip
+    catalog.explode([id for id, _, new in written if new])
     fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
     known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
     recorded.entries += ledger.opened("order_line", fresh) + ledger.changed("order_line", known)
     _dropped_lines(source, [o for o in orders if not o.new], recorded)
+
+
+def _reductions(source: int, orders: Sequence[_Order], skus: Mapping[tuple[str, str], _Sku]) -> None:
+    """What the shop took off its own stock for these orders' lines, or gave back, since it spoke of them last."""
+    query = "SELECT order_id, external_id, sku_id, reduced FROM canonical_orderline WHERE order_id = ANY(%s) AND reduced <> 0"
+    known = [o.id for o in orders if not o.new]
+    before = {(order, ref): (sku, n) for order, ref, sku, n in (sql.fetch(query, (known,)) if known else ())}
+    moves: list[tuple[listings.Reduction, Cause]] = []
+    for o in orders:
+        now = {
+            (o.id, x.ref): (sku.id, x.reduced)
+            for x in o.fact.lines
+            if x.reduced and (sku := skus.get((x.variant_ref, x.sku)))
+        }
+        for key in {*now, *(key for key in before if key[0] == o.id)}:
+            sku, taken = now.get(key, before.get(key, (0, 0)))
+            taken = taken if key in now else 0
+            if sku and (more := taken - before.get(key, (0, 0))[1]):
+                moves.append(((sku, source, more, o.since, o.fact.occurred_at), o.cause))
+    if moves:
+        listings.sold(moves)
 
 
 def _dropped_lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
@@ -198,8 +226,8 @@ def _dropped_lines(source: int, orders: Sequence[_Order], recorded: Recorded) ->
     if not owner:
         return
     dropped = sql.fetch(
-        """UPDATE canonical_orderline t SET ordered = 0, subtotal = 0, total = 0, taxes = '[]'
-           WHERE order_id = ANY(%s) AND ordered <> 0
+        """UPDATE canonical_orderline t SET ordered = 0, reduced = 0, subtotal = 0, total = 0, taxes = '[]'
+           WHERE order_id = ANY(%s) AND (ordered, reduced) <> (0, 0)
              AND NOT EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::text[]) v(o, r) WHERE v.o = t.order_id AND v.r = t.external_id)
            RETURNING id, order_id""",
         (sorted(owner), [o for o, _ in stated], [r for _, r in stated]),
@@ -210,7 +238,7 @@ def _dropped_lines(source: int, orders: Sequence[_Order], recorded: Recorded) ->
 def _line_row(order_id: int, line: Line, sku: _Sku | None) -> tuple[Any, ...]:
     return (
         order_id, line.ref, sku.id if sku else None, line.sku, line.variant_ref, line.name, sku.requires_shipping if sku else True,
-        line.units, line.subtotal, line.total, _json(line.taxes), 1,
+        line.units, line.reduced, line.subtotal, line.total, _json(line.taxes), 1,
     )  # fmt: skip
 
 

@@ -22,6 +22,17 @@ class Stated(NamedTuple):
     fact: Any  # a Fact; Any because recorders get them sorted by type
 
 
+class Trouble(NamedTuple):
+    """Something recorded that a person has to look at: a snapshot, a level or a listing (`kind`), why, and in which words."""
+
+    kind: str
+    id: int
+    system_id: int | None
+    reason: str
+    detail: str
+    words: str
+
+
 class Question(NamedTuple):
     """A subject to be read again at its source, because what we were told cannot be ordered."""
 
@@ -35,11 +46,15 @@ class Question(NamedTuple):
 class Recorded:
     """What came of a batch of facts. `missing` and `conflicts` are keyed by the cause whose fact could not be recorded."""
 
+    now: datetime = _LONG_AGO  # our clock, for what must not be of the future
     entries: list[Written] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     missing: dict[Cause, str] = field(default_factory=dict)
     conflicts: dict[Cause, str] = field(default_factory=dict)
     appeared: set[str] = field(default_factory=set)  # keys somebody may be waiting for
+    troubles: list[Trouble] = field(default_factory=list)
+    settled: set[tuple[str, int]] = field(default_factory=set)  # (kind, id) whose trouble is over
+    touched: set[int] = field(default_factory=set)  # SKUs whose sellable figures have to be reckoned again
     recount: set[int] = field(default_factory=set)  # orders whose units per line have to be counted again
 
     def ask(self, system_id: int, entity: Entity, external_id: str, cause: Cause) -> None:

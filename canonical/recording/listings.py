@@ -1,0 +1,144 @@
+"""What shops show of their own stock, and what they took off it for their sales. Knows who reads and writes it, not when."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from canonical import ledger, sql
+from canonical.ledger import Cause, Change
+from canonical.recording import links
+from canonical.recording.work import Recorded, Stated, rank
+
+_NEW = {"channel_id": "bigint", "external_id": "text", "managed": "boolean", "ledger_version": "integer"}
+_SAID = {
+    "id": "bigint", "quantity": "integer", "backorders": "text", "managed": "boolean", "read_at": "timestamptz", "shop_at": "timestamptz",
+}  # fmt: skip
+#: A reading says what the shop shows. Where one of its sales may have come after the reading and was counted already, or came in the very
+#: second of it, nobody can tell whether the figure contains it: then what to expect is not known for sure.
+_READ = """UPDATE canonical_listing t SET quantity = v.quantity, backorders = v.backorders, managed = v.managed, read_at = v.read_at,
+      shop_at = v.shop_at, hint = NULL, hint_at = NULL, gone_at = NULL,
+      expected = CASE WHEN NOT v.managed OR t.sold_at >= date_trunc('second', v.shop_at) THEN NULL ELSE v.quantity END,
+      tries = CASE WHEN t.sold_at >= date_trunc('second', v.shop_at) THEN t.tries + 1 ELSE 0 END
+    FROM (SELECT v.*, (SELECT ROW(o.quantity, o.backorders, o.managed, o.gone_at, o.expected) FROM canonical_listing o WHERE o.id = v.id)
+        AS old FROM {rows}) v
+    WHERE t.id = v.id AND (t.read_at IS NULL OR t.read_at < v.read_at)
+    RETURNING t.id, ROW(t.quantity, t.backorders, t.managed, t.gone_at, t.expected) IS DISTINCT FROM v.old"""
+_HINT = """UPDATE canonical_listing t SET hint = v.quantity, hint_at = clock_timestamp() FROM {rows}
+    WHERE t.id = v.id AND v.managed"""
+
+
+def stated(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
+    """Apply ListingStated: readings by when they were asked for; pushes, of unknown age, are hints only."""
+    best: dict[str, Stated] = {}
+    for s in sorted(said, key=lambda s: (rank(0, s.fact.read_at), s.fact.version)):
+        best[s.fact.holder] = s
+    if not best:
+        return
+    ids = _known(source, best, recorded)
+    _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.read_at}, recorded)
+    hints = [
+        (ids[h], s.fact.quantity, "", s.fact.managed, None, None) for h, s in sorted(best.items()) if not s.fact.read_at
+    ]
+    if hints:
+        sql.fetch(_HINT.format(rows=sql.values(_SAID)), sql.arrays(_SAID, sorted(hints)))
+    _offers(source, said, ids, recorded)
+
+
+def _known(source: int, best: Mapping[str, Stated], recorded: Recorded) -> dict[str, int]:
+    """Address → listing, locked; a new one is opened."""
+    rows = [(source, holder, s.fact.managed, 1) for holder, s in sorted(best.items())]
+    made = sql.insert(
+        "canonical_listing", _NEW, rows, "ON CONFLICT (channel_id, external_id) DO NOTHING RETURNING id, external_id"
+    )
+    changes = [Change(id, "listed", best[h].cause, best[h].fact.occurred_at, source) for id, h in made]
+    recorded.entries += ledger.opened("listing", changes)
+    found = sql.fetch(
+        "SELECT external_id, id FROM canonical_listing WHERE channel_id = %s AND external_id = ANY(%s) ORDER BY id FOR UPDATE",
+        (source, sorted(best)),
+    )
+    return dict(found)
+
+
+def _read(source: int, readings: Mapping[int, Stated], recorded: Recorded) -> None:
+    rows = [
+        (id, s.fact.quantity, s.fact.backorders, s.fact.managed, s.fact.read_at, s.fact.shop_at)
+        for id, s in sorted(readings.items())
+    ]
+    if not rows:
+        return
+    changed = [id for id, news in sql.fetch(_READ.format(rows=sql.values(_SAID)), sql.arrays(_SAID, rows)) if news]
+    recorded.entries += ledger.changed(
+        "listing", [Change(id, "read", readings[id].cause, readings[id].fact.occurred_at, source) for id in changed]
+    )
+
+
+def _offers(source: int, said: Sequence[Stated], ids: Mapping[str, int], recorded: Recorded) -> None:
+    """Each SKU a listing is about is an offer of this shop; a new one, or one that moved to another listing, is reckoned anew."""
+    holders = {s.fact.ref: s for s in said}
+    skus = links.known(source, "sku", holders)
+    rows = sorted((source, skus[ref].our_id, ids[s.fact.holder]) for ref, s in holders.items() if ref in skus)
+    changed = sql.insert(
+        "canonical_offer", {"channel_id": "bigint", "sku_id": "bigint", "listing_id": "bigint"}, rows,
+        "ON CONFLICT (channel_id, sku_id) DO UPDATE SET listing_id = excluded.listing_id"
+        " WHERE canonical_offer.listing_id IS DISTINCT FROM excluded.listing_id RETURNING sku_id",
+    )  # fmt: skip
+    touch([(sku, True) for (sku,) in changed], next((s.cause for s in said), Cause("", 0)))
+
+
+def gone(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
+    """A reading found no such listing: nothing is written to it until one finds it again."""
+    facts = {s.fact.ref: s for s in said if s.fact.entity == "listing"}
+    rows = sql.fetch(
+        """UPDATE canonical_listing t SET gone_at = v.at, expected = NULL, read_at = v.at
+             FROM unnest(%s::text[], %s::timestamptz[]) v(ref, at)
+           WHERE t.channel_id = %s AND t.external_id = v.ref AND t.gone_at IS NULL AND (t.read_at IS NULL OR t.read_at < v.at)
+           RETURNING t.id, t.external_id""",
+        (list(facts), [s.fact.read_at or s.fact.occurred_at for s in facts.values()], source),
+    )
+    recorded.entries += ledger.changed(
+        "listing", [Change(id, "gone", facts[ref].cause, facts[ref].fact.occurred_at, source) for id, ref in rows]
+    )
+
+
+# ---- what has to be reckoned again --------------------------------------------------------------------------------------------
+Reduction = tuple[int, int, int, datetime, datetime]  # SKU, channel, units, after, until
+_TOUCH = {
+    "sku_id": "bigint", "terms": "boolean", "channel_id": "bigint", "reduced": "integer", "after": "timestamptz", "until": "timestamptz",
+    "cause_kind": "text", "cause_id": "bigint",
+}  # fmt: skip
+
+
+def touch(skus: Sequence[tuple[int, bool]], cause: Cause) -> None:
+    """Have the figures of these SKUs reckoned again; with their effective terms, where that is said."""
+    sql.insert("canonical_stocktouch", _TOUCH, [(sku, terms, None, 0, None, None, *cause) for sku, terms in skus])
+
+
+def sold(reductions: Sequence[tuple[Reduction, Cause]]) -> None:
+    """A shop took units off its own stock for a sale, or gave them back (negative). Only where it is known to show such a figure."""
+    known = {
+        (channel, sku)
+        for channel, sku in sql.fetch(
+            "SELECT channel_id, sku_id FROM canonical_offer WHERE sku_id = ANY(%s)",
+            (sorted({r[0] for r, _ in reductions}),),
+        )
+    }
+    rows = [
+        (sku, False, channel, units, after, until, *cause)
+        for (sku, channel, units, after, until), cause in reductions
+        if (channel, sku) in known
+    ]
+    sql.insert("canonical_stocktouch", _TOUCH, rows)
+
+
+_OF_ORDERS = """INSERT INTO canonical_stocktouch (sku_id, cause_kind, cause_id)
+    SELECT DISTINCT ON (x.sku) x.sku, x.kind, x.cause FROM (
+      SELECT coalesce(c.sku_id, l.sku_id) AS sku, v.kind, v.cause
+      FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) v(order_id, kind, cause)
+      JOIN canonical_orderline l ON l.order_id = v.order_id AND l.sku_id IS NOT NULL AND l.requires_shipping
+      LEFT JOIN canonical_linecomponent c ON c.line_id = l.id) x
+    WHERE EXISTS (SELECT 1 FROM canonical_eligibility e WHERE e.sku_id = x.sku) ORDER BY x.sku, x.cause DESC"""
+
+
+def touch_orders(causes: Mapping[int, Cause]) -> None:
+    """Have the figures of what is on these orders reckoned again."""
+    ids = sorted(causes)
+    sql.fetch(_OF_ORDERS, (ids, [causes[id].kind for id in ids], [causes[id].id for id in ids]))

@@ -1,0 +1,487 @@
+"""Counts, snapshots and movements become true. What a source says counts as far as its authority about the location goes; the rest is
+kept as information. Figures nobody can believe wait for a person."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from canonical import ledger, sql
+from canonical.facts import CountsCompleted, CountsStated
+from canonical.ledger import Cause
+from canonical.recording import catalog, levels
+from canonical.recording.levels import Place
+from canonical.recording.work import Recorded, Stated, Trouble, ours
+from canonical.types import Counted
+
+AHEAD = timedelta(minutes=5)  # a source's clock may be so far ahead of ours
+_ROWS = msgspec.json.Decoder(tuple[Counted, ...])
+
+
+class Source(NamedTuple):
+    """What one system's figures about one location are worth."""
+
+    id: int
+    location: int
+    authority: str
+    jump_percent: int
+    jump_units: int
+    shrink_percent: int
+    name: str
+
+
+def source_key(reference: str, system_id: int) -> str:
+    """What a message waits for that names a location of its source nobody told us about."""
+    return f"stock_source:{reference}@{system_id}"
+
+
+def _sources(system_id: int, stated: Sequence[Stated], recorded: Recorded) -> dict[str, Source]:
+    """Location reference → source, for those set up; facts naming another one are noted as missing, those of the future as wrong."""
+    wanted = sorted({s.fact.location for s in stated})
+    rows = sql.fetch(
+        """SELECT s.external_id, s.id, s.location_id, s.authority, s.jump_percent, s.jump_units, s.shrink_percent, l.code
+           FROM canonical_stocksource s JOIN canonical_location l ON l.id = s.location_id
+           WHERE s.system_id = %s AND s.external_id = ANY(%s)""",
+        (system_id, wanted),
+    )
+    known = {reference: Source(*rest) for reference, *rest in rows}
+    for s in stated:
+        if s.fact.location not in known:
+            recorded.missing[s.cause] = source_key(s.fact.location, system_id)
+        elif s.fact.occurred_at > recorded.now + AHEAD:
+            ahead = round((s.fact.occurred_at - recorded.now).total_seconds() / 60)
+            recorded.conflicts[s.cause] = (
+                f"This figure is of {s.fact.occurred_at:%Y-%m-%d %H:%M} UTC, {ahead} minutes from now: the clock of its sender is wrong."
+            )
+    return known
+
+
+def _usable(stated: Sequence[Stated], known: Mapping[str, Source], recorded: Recorded) -> list[Stated]:
+    return [s for s in stated if s.fact.location in known and s.cause not in recorded.conflicts]
+
+
+# ---- counts -----------------------------------------------------------------------------------------------------------------
+class _Row(NamedTuple):
+    """Figures of one SKU by one source at one instant."""
+
+    source: Source
+    sku: int
+    at: datetime
+    cause: Cause
+    figures: Counted
+
+
+def counted(system_id: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """Apply CountsStated: single figures at once, parts of a snapshot once it is whole."""
+    known = _sources(system_id, stated, recorded)
+    usable = _usable(stated, known, recorded)
+    _apply(system_id, _rows(system_id, [s for s in usable if not s.fact.run], known), "counted", recorded)
+    parts = [s for s in usable if s.fact.run]
+    _gather(system_id, parts, known, recorded)
+
+
+def completed(system_id: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """Apply CountsCompleted: what a snapshot consists of. It may come before its parts."""
+    known = _sources(system_id, stated, recorded)
+    _gather(system_id, _usable(stated, known, recorded), known, recorded)
+
+
+def _rows(system_id: int, stated: Iterable[Stated], known: Mapping[str, Source]) -> list[_Row]:
+    """The rows about things we know."""
+    stated = list(stated)
+    skus = _skus(system_id, [row for s in stated for row in s.fact.rows])
+    return [
+        _Row(known[s.fact.location], sku, s.fact.occurred_at, s.cause, row)
+        for s in stated
+        for row in s.fact.rows
+        if (sku := skus.get((row.ref, row.sku)))
+    ]
+
+
+def _skus(system_id: int, rows: Iterable[Counted]) -> dict[tuple[str, str], int]:
+    """(the source's id, code) → SKU: by the source's own id first, by code second."""
+    wanted = {(row.ref, row.sku) for row in rows}
+    refs, codes = sorted({ref for ref, _ in wanted if ref}), [code for _, code in wanted if code]
+    linked = dict(
+        sql.fetch(
+            "SELECT external_id, our_id FROM canonical_link WHERE system_id = %s AND entity = 'sku' AND external_id = ANY(%s)",
+            (system_id, refs),
+        )
+    )
+    coded = catalog.codes(codes)
+    found = {(ref, code): linked.get(ref) or coded.get(code) for ref, code in wanted}
+    return {key: sku for key, sku in found.items() if sku}
+
+
+_COUNT = {
+    "source_id": "bigint", "sku_id": "bigint", "accepted": "boolean", "on_hand": "integer", "allocated": "integer", "damaged": "integer",
+    "quality_hold": "integer", "incoming": "integer", "in_transit": "integer", "observed_at": "timestamptz", "cause_kind": "text",
+    "cause_id": "bigint", "doubt": "text",
+}  # fmt: skip
+#: The latest count of a SKU by one source stands; of two at one instant the lower one, whichever came first.
+_LATER = """ON CONFLICT (source_id, sku_id, accepted) DO UPDATE SET on_hand = excluded.on_hand, allocated = excluded.allocated,
+      damaged = excluded.damaged, quality_hold = excluded.quality_hold, incoming = excluded.incoming, in_transit = excluded.in_transit,
+      observed_at = excluded.observed_at, cause_kind = excluded.cause_kind, cause_id = excluded.cause_id, doubt = excluded.doubt
+    WHERE (excluded.observed_at, -excluded.on_hand) > (canonical_stockcount.observed_at, -canonical_stockcount.on_hand)
+    RETURNING source_id, sku_id, accepted"""
+
+
+def _apply(system_id: int, rows: Sequence[_Row], event: str, recorded: Recorded) -> None:
+    """Make counts true and fold the levels they are about."""
+    best: dict[tuple[int, int], _Row] = {}
+    for row in sorted(rows, key=lambda r: (r.at, -r.figures.on_hand)):
+        best[row.source.id, row.sku] = row
+    if not best:
+        return
+    levels.lock(Place(r.sku, r.source.location) for r in best.values())
+    doubts = _doubts(list(best.values()))
+    values = [_values(row, doubts.get(key, "")) for key, row in sorted(best.items())]
+    written = sql.insert("canonical_stockcount", _COUNT, values, _LATER)
+    _heard(best.values())
+    moved = [best[source, sku] for source, sku, accepted in written if accepted]
+    causes = {Place(r.sku, r.source.location): r.cause for r in moved}
+    if moved:
+        at = max(r.at for r in moved)
+        levels.refold(causes, event, at, recorded, system_id)
+    _tell_doubts(system_id, [best[source, sku] for source, sku, _ in written], doubts, recorded)
+
+
+def _values(row: _Row, doubt: str) -> tuple[object, ...]:
+    f = row.figures
+    return (
+        row.source.id, row.sku, row.source.authority == "levels", f.on_hand, f.allocated, f.damaged, f.quality_hold, f.incoming,
+        f.in_transit, row.at, *row.cause, doubt,
+    )  # fmt: skip
+
+
+def _heard(rows: Iterable[_Row]) -> None:
+    """The newest instant each source told us about: figures are fresh from here on."""
+    newest: dict[int, datetime] = {}
+    for row in rows:
+        newest[row.source.id] = max(row.at, newest.get(row.source.id, row.at))
+    heard(newest)
+
+
+def heard(newest: Mapping[int, datetime]) -> None:
+    """Note that sources (by id) told us how things are at these instants."""
+    ids = sorted(newest)
+    sql.fetch(
+        "UPDATE canonical_stocksource t SET heard_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at)"
+        " WHERE t.id = v.id AND (t.heard_at IS NULL OR t.heard_at < v.at)",
+        (ids, [newest[id] for id in ids]),
+    )
+
+
+_KNOWN = """SELECT v.source, l.sku_id, l.on_hand, array(SELECT k.units FROM canonical_kitcomponent k
+      WHERE k.component_id = l.sku_id AND k.units > 1)
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) v(source, sku, location)
+    JOIN canonical_stocklevel l ON l.sku_id = v.sku AND l.location_id = v.location WHERE l.counted IS NOT NULL"""
+
+
+def _doubts(rows: Sequence[_Row]) -> dict[tuple[int, int], str]:
+    """Which counts are not believed without a person, and why: a jump by a pack's units, or a far one. A first count is believed."""
+    judged = [r for r in rows if r.source.authority == "levels"]
+    given = [r.source.id for r in judged], [r.sku for r in judged], [r.source.location for r in judged]
+    known = {(source, sku): (is_, packs) for source, sku, is_, packs in sql.fetch(_KNOWN, given)}
+    found = {}
+    for row in judged:
+        key = row.source.id, row.sku
+        if key in known and (why := doubt(row.source, *known[key], row.figures.on_hand)):
+            found[key] = why
+    return found
+
+
+def doubt(source: Source, is_: int, packs: Sequence[int], says: int) -> str:
+    """Why a figure cannot be believed after the one we hold; empty: it can."""
+    for pack in packs:
+        if min(is_, says) > 1 and pack in (says / is_, is_ / says):
+            return f"{says} after {is_} is exactly a pack of {pack}: a unit of measure was mixed up."
+    far = abs(says - is_)
+    if far > source.jump_units and far * 100 > source.jump_percent * abs(is_):
+        return f"{says} after {is_} is a jump of {far} units."
+    return ""
+
+
+def _tell_doubts(
+    system_id: int, rows: Sequence[_Row], doubts: Mapping[tuple[int, int], str], recorded: Recorded
+) -> None:
+    """Open or close the trouble of each level a count was heard of."""
+    given = [r.sku for r in rows], [r.source.location for r in rows]
+    found = sql.fetch(
+        """SELECT l.id, l.sku_id, l.location_id, s.code FROM canonical_stocklevel l
+           JOIN unnest(%s::bigint[], %s::bigint[]) v(sku, location) ON v.sku = l.sku_id AND v.location = l.location_id
+           JOIN canonical_sku s ON s.id = l.sku_id""",
+        given,
+    )
+    ids = {(sku, location): (id, code) for id, sku, location, code in found}
+    for row in rows:
+        if (row.sku, row.source.location) not in ids:
+            continue
+        id, code = ids[row.sku, row.source.location]
+        if why := doubts.get((row.source.id, row.sku)):
+            words = f"{code} at {row.source.name}: {why} Until somebody accepts it, the lower figure is sold."
+            recorded.troubles.append(Trouble("stock_level", id, system_id, "implausible_count", row.source.name, words))
+        elif row.source.authority == "levels":
+            recorded.settled.add(("stock_level", id))
+
+
+# ---- snapshots --------------------------------------------------------------------------------------------------------------
+_SNAPSHOT = {
+    "source_id": "bigint", "run": "text", "observed_at": "timestamptz", "cause_kind": "text", "cause_id": "bigint",
+}  # fmt: skip
+
+
+def _gather(system_id: int, stated: Sequence[Stated], known: Mapping[str, Source], recorded: Recorded) -> None:
+    """Keep parts until their snapshot is whole, then apply it; a snapshot nobody can believe parks."""
+    if not stated:
+        return
+    ids = _open(stated, known)
+    _keep(ids, [s for s in stated if isinstance(s.fact, CountsStated)], known)
+    _note_completions(ids, [s for s in stated if isinstance(s.fact, CountsCompleted)], known)
+    by_id = {source.id: source for source in known.values()}
+    for snapshot, source, run, observed, full, parts, rows, got in sql.fetch(
+        """SELECT id, source_id, run, observed_at, full, parts, rows, rows_got FROM canonical_stocksnapshot
+           WHERE id = ANY(%s) AND state = 'open' AND parts_got >= parts ORDER BY observed_at, id""",
+        (sorted(ids.values()),),
+    ):
+        cause = max(s.cause for s in stated if (known[s.fact.location].id, s.fact.run) == (source, run))
+        whole = Whole(snapshot, by_id[source], run, observed, full, parts, rows, got)
+        if why := _wrong(whole):
+            _park(system_id, whole, why, recorded)
+        else:
+            apply_snapshot(system_id, whole, cause, recorded)
+
+
+def _open(stated: Sequence[Stated], known: Mapping[str, Source]) -> dict[tuple[int, str], int]:
+    """(source, run) → its snapshot's id, locked."""
+    first = {(known[s.fact.location].id, s.fact.run): s for s in reversed(stated)}
+    rows = [(source, run, s.fact.occurred_at, *s.cause) for (source, run), s in sorted(first.items())]
+    sql.insert("canonical_stocksnapshot", _SNAPSHOT, rows, "ON CONFLICT (source_id, run) DO NOTHING")
+    found = sql.fetch(
+        """SELECT t.id, t.source_id, t.run FROM canonical_stocksnapshot t JOIN unnest(%s::bigint[], %s::text[]) v(source, run)
+           ON t.source_id = v.source AND t.run = v.run ORDER BY t.id FOR UPDATE OF t""",
+        ([source for source, _ in first], [run for _, run in first]),
+    )
+    return {(source, run): id for id, source, run in found}
+
+
+def _keep(ids: Mapping[tuple[int, str], int], parts: Sequence[Stated], known: Mapping[str, Source]) -> None:
+    """Keep parts of snapshots that are still open; one that was kept before says nothing new."""
+    rows = sorted(
+        {(ids[known[s.fact.location].id, s.fact.run], s.fact.part): s for s in parts}.items(), key=lambda kept: kept[0]
+    )
+    columns = {"snapshot_id": "bigint", "part": "integer", "rows": "jsonb"}
+    sql.insert(
+        "canonical_snapshotpart", columns,
+        [(snapshot, part, msgspec.json.encode(s.fact.rows).decode()) for (snapshot, part), s in rows],
+        "ON CONFLICT (snapshot_id, part) DO NOTHING",
+    )  # fmt: skip
+    sql.fetch(
+        """UPDATE canonical_stocksnapshot t SET parts_got = p.parts, rows_got = p.rows FROM (SELECT snapshot_id, count(*) AS parts,
+             sum(jsonb_array_length(rows)) AS rows FROM canonical_snapshotpart WHERE snapshot_id = ANY(%s) GROUP BY 1) p
+           WHERE t.id = p.snapshot_id AND t.state = 'open'""",
+        (sorted(ids.values()),),
+    )
+
+
+def _note_completions(ids: Mapping[tuple[int, str], int], done: Sequence[Stated], known: Mapping[str, Source]) -> None:
+    columns = {"id": "bigint", "parts": "integer", "rows": "integer", "full": "boolean", "observed_at": "timestamptz"}
+    rows = {
+        ids[known[s.fact.location].id, s.fact.run]: (s.fact.parts, s.fact.rows, s.fact.full, s.fact.occurred_at)
+        for s in done
+    }
+    sql.update("canonical_stocksnapshot", columns, [(id, *rest) for id, rest in sorted(rows.items())])
+
+
+class Whole(NamedTuple):
+    """A snapshot all of whose parts are there."""
+
+    id: int
+    source: Source
+    run: str
+    observed_at: datetime
+    full: bool
+    parts: int
+    rows: int
+    rows_got: int
+
+
+def _wrong(whole: Whole) -> str:
+    """Why a snapshot is not believed without a person; empty: it is."""
+    if whole.rows != whole.rows_got:
+        return f"It says it has {whole.rows} rows, and {whole.rows_got} arrived: it was cut off or changed on the way."
+    before = sql.fetch(
+        "SELECT rows FROM canonical_stocksnapshot WHERE source_id = %s AND state = 'applied' AND full ORDER BY observed_at DESC LIMIT 1",
+        (whole.source.id,),
+    )
+    least = (before[0][0] if before else 0) * (100 - whole.source.shrink_percent) / 100
+    if whole.full and whole.rows < least:
+        return f"It lists {whole.rows} things, the one before listed {before[0][0]}: more than {whole.source.shrink_percent} % are missing."
+    return ""
+
+
+def _park(system_id: int, whole: Whole, why: str, recorded: Recorded) -> None:
+    sql.fetch("UPDATE canonical_stocksnapshot SET state = 'parked', words = %s WHERE id = %s", (why, whole.id))
+    words = f"The stock snapshot “{whole.run}” of {whole.source.name} was not applied. {why}"
+    recorded.troubles.append(Trouble("snapshot", whole.id, system_id, "implausible_snapshot", whole.source.name, words))
+
+
+def apply_snapshot(system_id: int, whole: Whole, cause: Cause, recorded: Recorded) -> None:
+    """Apply a whole snapshot, and end it. What a full one does not list is not there."""
+    parts = sql.fetch("SELECT rows::text FROM canonical_snapshotpart WHERE snapshot_id = %s ORDER BY part", (whole.id,))
+    rows = [row for (text,) in parts for row in _ROWS.decode(text)]
+    skus = _skus(system_id, rows)
+    applied = [
+        _Row(whole.source, skus[row.ref, row.sku], whole.observed_at, cause, row)
+        for row in rows
+        if (row.ref, row.sku) in skus
+    ]
+    if whole.full:
+        listed = sorted({row.sku for row in applied})
+        gone = sql.fetch(
+            """SELECT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at < %s
+                 AND NOT c.sku_id = ANY(%s) AND (c.on_hand, c.allocated, c.damaged, c.quality_hold) <> (0, 0, 0, 0)""",
+            (whole.source.id, whole.source.authority == "levels", whole.observed_at, listed),
+        )
+        nothing = Counted(on_hand=0)
+        applied += [_Row(whole.source, sku, whole.observed_at, cause, nothing) for (sku,) in gone]
+    _apply(system_id, applied, "counted", recorded)
+    heard({whole.source.id: whole.observed_at})
+    unknown = len(rows) - sum((row.ref, row.sku) in skus for row in rows)
+    sql.fetch(
+        "UPDATE canonical_stocksnapshot SET state = 'applied', unknown = %s, words = '', ended_at = clock_timestamp() WHERE id = %s",
+        (unknown, whole.id),
+    )
+    sql.fetch("DELETE FROM canonical_snapshotpart WHERE snapshot_id = %s", (whole.id,))
+    recorded.settled.add(("snapshot", whole.id))
+
+
+# ---- movements --------------------------------------------------------------------------------------------------------------
+_MOVEMENT = {
+    "source_id": "bigint", "external_id": "text", "sku_id": "bigint", "location_id": "bigint", "bucket": "text", "units": "integer",
+    "kind": "text", "reason": "text", "document": "text", "occurred_at": "timestamptz", "counted_since": "timestamptz",
+    "applies": "boolean", "cause_kind": "text", "cause_id": "bigint", "ledger_version": "integer",
+}  # fmt: skip
+
+
+def moved(system_id: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    """Apply StockMoved: one row per source and its id. One about a thing we do not know waits for a person."""
+    known = _sources(system_id, stated, recorded)
+    usable = _usable(stated, known, recorded)
+    skus = _skus(system_id, [Counted(on_hand=0, ref=s.fact.item, sku=s.fact.sku) for s in usable])
+    facts: dict[tuple[int, str], Stated] = {}
+    for s in usable:
+        if (s.fact.item, s.fact.sku) not in skus:
+            name = s.fact.sku or s.fact.item
+            recorded.conflicts[s.cause] = (
+                f"Stock of “{name}” moved, which is no SKU here. Create it, then release this."
+            )
+            continue
+        facts.setdefault((known[s.fact.location].id, s.fact.ref), s)
+    places = {key: Place(skus[s.fact.item, s.fact.sku], known[s.fact.location].location) for key, s in facts.items()}
+    levels.lock(places.values())
+    rows = [_movement(key, s, known[s.fact.location], places[key].sku) for key, s in sorted(facts.items())]
+    made = sql.insert(
+        "canonical_stockmovement", _MOVEMENT, rows,
+        "ON CONFLICT (source_id, external_id) DO NOTHING RETURNING id, source_id, external_id",
+    )  # fmt: skip
+    fresh = {(source, ref): id for id, source, ref in made}
+    changes = [ours(system_id, facts[key], id, facts[key].fact.kind) for key, id in sorted(fresh.items())]
+    recorded.entries += ledger.opened("stock_movement", changes)
+    if fresh:
+        causes = {places[key]: facts[key].cause for key in sorted(fresh)}
+        levels.refold(causes, "moved", max(facts[key].fact.occurred_at for key in fresh), recorded, system_id)
+
+
+def _movement(key: tuple[int, str], s: Stated, source: Source, sku: int) -> tuple[object, ...]:
+    f = s.fact
+    return (
+        *key, sku, source.location, f.bucket, f.units, f.kind, f.reason[:300], f.document[:200], f.occurred_at, f.occurred_at,
+        source.authority == "movements", *s.cause, 1,
+    )  # fmt: skip
+
+
+# ---- what our own orders ship -----------------------------------------------------------------------------------------------
+#: A shipment takes its units off the location it left. A count of the system that ships contains it from then on, one of an ERP once the
+#: goods issue is booked there, and a net figure contained it all the time the units were held for us.
+_SHIPPED = """INSERT INTO canonical_stockmovement (external_id, sku_id, location_id, bucket, units, kind, occurred_at, counted_since,
+      held_since, applies, shipment_id, line_id, cause_kind, cause_id, ledger_version, reason, document)
+    SELECT 'shipment:' || s.id || ':' || x.line_id || ':' || x.sku, x.sku, r.location_id, 'on_hand', -sum(x.units), 'shipment',
+      s.shipped_at,
+      CASE WHEN a.system_id IS DISTINCT FROM s.system_id AND a.id IS NOT NULL THEN b.booked_at
+           WHEN a.figure = 'net_orders' THEN coalesce(t.at, s.shipped_at)
+           WHEN a.figure = 'net_allocated' THEN coalesce(r.answered_at, s.shipped_at) ELSE s.shipped_at END,
+      CASE WHEN a.system_id IS DISTINCT FROM s.system_id AND a.id IS NOT NULL THEN h.at
+           WHEN a.figure = 'net_orders' THEN t.at WHEN r.answer <> 'rejected' THEN r.answered_at END,
+      true, s.id, x.line_id, %s, %s, 1, '', s.external_id
+    FROM canonical_shipment s JOIN canonical_fulfilmentrequest r ON r.id = s.request_id
+    JOIN canonical_package g ON g.shipment_id = s.id
+    CROSS JOIN LATERAL (SELECT p.line_id, coalesce(c.sku_id, l.sku_id) AS sku, p.units * coalesce(c.units, 1) AS units
+      FROM canonical_packageline p JOIN canonical_orderline l ON l.id = p.line_id LEFT JOIN canonical_linecomponent c ON c.line_id = l.id
+      WHERE p.package_id = g.id) x
+    LEFT JOIN canonical_stocksource a ON a.location_id = r.location_id AND a.authority = 'levels'
+    LEFT JOIN LATERAL (SELECT p.occurred_at AS at FROM canonical_posting p WHERE p.kind = 'fulfilment_request'
+      AND p.subject_kind = 'fulfilment_request' AND p.subject_id = r.id AND p.system_id = r.system_id) t ON true
+    LEFT JOIN LATERAL (SELECT min(p.occurred_at) AS at FROM canonical_posting p JOIN canonical_booking k ON k.id = p.subject_id
+      WHERE p.kind = 'sales_order' AND p.subject_kind = 'booking' AND p.system_id = a.system_id AND k.order_id = s.order_id
+        AND p.state = 'confirmed') h ON true
+    LEFT JOIN LATERAL (SELECT p.occurred_at AS booked_at FROM canonical_posting p WHERE p.kind = 'goods_issue'
+      AND p.subject_kind = 'shipment' AND p.subject_id = s.id AND p.system_id = a.system_id AND p.state = 'done') b ON true
+    WHERE s.id = ANY(%s) AND x.sku IS NOT NULL
+      AND EXISTS (SELECT 1 FROM canonical_stocksource o WHERE o.location_id = r.location_id)
+    GROUP BY s.id, x.line_id, x.sku, r.id, a.id, t.at, h.at, b.booked_at ORDER BY 1
+    ON CONFLICT (source_id, external_id) DO NOTHING RETURNING id, sku_id, location_id, shipment_id"""
+
+
+def shipped(causes: Mapping[int, tuple[Cause, datetime]], recorded: Recorded) -> None:
+    """Shipments (id → cause and when) just recorded take their units off the level."""
+    for cause in sorted({cause for cause, _ in causes.values()}):
+        mine = sorted(id for id, (its, _) in causes.items() if its == cause)
+        at = max(causes[id][1] for id in mine)
+        made = sql.fetch(_SHIPPED, (*cause, mine))
+        changes = [ledger.Change(id, "shipment", cause, causes[shipment][1], None) for id, _, _, shipment in made]
+        recorded.entries += ledger.opened("stock_movement", changes)
+        places = {Place(sku, location): cause for _, sku, location, _ in made}
+        if places:
+            levels.refold(places, "shipped", at, recorded, None)
+
+
+_BOOKED = """UPDATE canonical_stockmovement m SET counted_since = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(shipment, at)
+  WHERE m.shipment_id = v.shipment AND m.counted_since IS NULL AND EXISTS (SELECT 1 FROM canonical_stocksource a
+    WHERE a.location_id = m.location_id AND a.authority = 'levels' AND a.system_id = %s) RETURNING m.sku_id, m.location_id"""
+
+
+def booked(system_id: int, at: Mapping[int, datetime], cause: Cause, recorded: Recorded) -> None:
+    """An ERP booked these shipments (id → when) out: its counts contain them from now on. The level stays until it counts again."""
+    ids = sorted(at)
+    rows = sql.fetch(_BOOKED, (ids, [at[id] for id in ids], system_id))
+    if rows:
+        places = {Place(sku, location): cause for sku, location in rows}
+        levels.refold(places, "booked", max(at.values()), recorded, system_id)
+
+
+def accept(level_ids: Sequence[int], cause: Cause, by: str, recorded: Recorded) -> None:
+    """A person believes the doubted counts of these levels."""
+    rows = sql.fetch(
+        """UPDATE canonical_stockcount c SET doubt = '', cause_kind = %s, cause_id = %s FROM canonical_stocklevel l, canonical_stocksource s
+           WHERE l.id = ANY(%s) AND s.location_id = l.location_id AND c.source_id = s.id AND c.sku_id = l.sku_id AND c.doubt <> ''
+           RETURNING l.sku_id, l.location_id, l.id""",
+        (*cause, sorted(level_ids)),
+    )
+    places = {Place(sku, location): cause for sku, location, _ in rows}
+    levels.refold(places, f"accepted by {by}"[:60], recorded.now, recorded, None)
+    recorded.settled |= {("stock_level", id) for _, _, id in rows}
+
+
+def adopt(source_id: int, cause: Cause, recorded: Recorded) -> None:
+    """Take what a source counted last, of everything, as the count to go on from: how a location whose source only tells movements
+    begins, or begins anew."""
+    rows = sql.fetch(
+        f"""INSERT INTO canonical_stockcount ({", ".join(_COUNT)})
+            SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, ''
+            FROM canonical_stockcount WHERE source_id = %s AND NOT accepted ORDER BY source_id, sku_id {_LATER}""",
+        (*cause, source_id),
+    )
+    ((location,),) = sql.fetch("SELECT location_id FROM canonical_stocksource WHERE id = %s", (source_id,))
+    levels.refold({Place(sku, location): cause for _, sku, _ in rows}, "adopted", recorded.now, recorded, None)
