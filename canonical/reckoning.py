@@ -53,7 +53,11 @@ def _take() -> list[Touch]:
            RETURNING id, sku_id, terms, channel_id, reduced, after, until, cause_kind, cause_id""",
         (LIMIT,),
     )
-    return [Touch(*row, Cause(kind, cause)) for *row, kind, cause in sorted(rows, key=lambda row: row[0])]
+    touches = [
+        Touch(id, sku, dirty, channel, reduced, after, until, Cause(kind, cause))
+        for id, sku, dirty, channel, reduced, after, until, kind, cause in rows
+    ]
+    return sorted(touches, key=lambda touch: touch.id)
 
 
 def _affected(touches: Iterable[Touch]) -> list[int]:

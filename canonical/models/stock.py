@@ -160,8 +160,6 @@ class StockMovement(models.Model):
     applies = models.BooleanField(default=True, help_text="Whether its source may move the level.")
     shipment_id = models.BigIntegerField(null=True, blank=True, db_index=True)
     line_id = models.BigIntegerField(null=True, blank=True)
-    cause_kind = models.CharField(max_length=12)
-    cause_id = models.BigIntegerField()
     ledger_version = models.IntegerField(default=0, db_default=0)
     recorded_at = models.DateTimeField(db_default=Now())
 

@@ -25,8 +25,8 @@ _LOCK = """SELECT l.id FROM canonical_stocklevel l JOIN unnest(%s::bigint[], %s:
 
 #: The fold. A movement is later than the count unless the count's source had it counted by then (a tie belongs to the count).
 FOLD = """SELECT l.id, c.on_hand AS counted, c.observed_at AS counted_at, c.source_id AS counted_by,
-      coalesce(c.on_hand, 0) + m.on_hand AS on_hand, coalesce(c.damaged, 0) + m.damaged AS damaged,
-      coalesce(c.quality_hold, 0) + m.quality_hold AS quality_hold, coalesce(c.allocated, 0) AS allocated,
+      (coalesce(c.on_hand, 0) + m.on_hand)::int AS on_hand, (coalesce(c.damaged, 0) + m.damaged)::int AS damaged,
+      (coalesce(c.quality_hold, 0) + m.quality_hold)::int AS quality_hold, coalesce(c.allocated, 0) AS allocated,
       coalesce(c.incoming, 0) AS incoming, coalesce(c.in_transit, 0) AS in_transit, d.on_hand AS doubted
     FROM canonical_stocklevel l
     LEFT JOIN LATERAL (SELECT c.* FROM canonical_stockcount c JOIN canonical_stocksource s ON s.id = c.source_id

@@ -361,7 +361,7 @@ def apply_snapshot(system_id: int, whole: Whole, cause: Cause, recorded: Recorde
 _MOVEMENT = {
     "source_id": "bigint", "external_id": "text", "sku_id": "bigint", "location_id": "bigint", "bucket": "text", "units": "integer",
     "kind": "text", "reason": "text", "document": "text", "occurred_at": "timestamptz", "counted_since": "timestamptz",
-    "applies": "boolean", "cause_kind": "text", "cause_id": "bigint", "ledger_version": "integer",
+    "applies": "boolean", "ledger_version": "integer",
 }  # fmt: skip
 
 
@@ -398,7 +398,7 @@ def _movement(key: tuple[int, str], s: Stated, source: Source, sku: int) -> tupl
     f = s.fact
     return (
         *key, sku, source.location, f.bucket, f.units, f.kind, f.reason[:300], f.document[:200], f.occurred_at, f.occurred_at,
-        source.authority == "movements", *s.cause, 1,
+        source.authority == "movements", 1,
     )  # fmt: skip
 
 
@@ -406,7 +406,7 @@ def _movement(key: tuple[int, str], s: Stated, source: Source, sku: int) -> tupl
 #: A shipment takes its units off the location it left. A count of the system that ships contains it from then on, one of an ERP once the
 #: goods issue is booked there, and a net figure contained it all the time the units were held for us.
 _SHIPPED = """INSERT INTO canonical_stockmovement (external_id, sku_id, location_id, bucket, units, kind, occurred_at, counted_since,
-      held_since, applies, shipment_id, line_id, cause_kind, cause_id, ledger_version, reason, document)
+      held_since, applies, shipment_id, line_id, ledger_version, reason, document)
     SELECT 'shipment:' || s.id || ':' || x.line_id || ':' || x.sku, x.sku, r.location_id, 'on_hand', -sum(x.units), 'shipment',
       s.shipped_at,
       CASE WHEN a.system_id IS DISTINCT FROM s.system_id AND a.id IS NOT NULL THEN b.booked_at
@@ -414,7 +414,7 @@ _SHIPPED = """INSERT INTO canonical_stockmovement (external_id, sku_id, location
            WHEN a.figure = 'net_allocated' THEN coalesce(r.answered_at, s.shipped_at) ELSE s.shipped_at END,
       CASE WHEN a.system_id IS DISTINCT FROM s.system_id AND a.id IS NOT NULL THEN h.at
            WHEN a.figure = 'net_orders' THEN t.at WHEN r.answer <> 'rejected' THEN r.answered_at END,
-      true, s.id, x.line_id, %s, %s, 1, '', s.external_id
+      true, s.id, x.line_id, 1, '', s.external_id
     FROM canonical_shipment s JOIN canonical_fulfilmentrequest r ON r.id = s.request_id
     JOIN canonical_package g ON g.shipment_id = s.id
     CROSS JOIN LATERAL (SELECT p.line_id, coalesce(c.sku_id, l.sku_id) AS sku, p.units * coalesce(c.units, 1) AS units
@@ -436,15 +436,12 @@ _SHIPPED = """INSERT INTO canonical_stockmovement (external_id, sku_id, location
 
 def shipped(causes: Mapping[int, tuple[Cause, datetime]], recorded: Recorded) -> None:
     """Shipments (id → cause and when) just recorded take their units off the level."""
-    for cause in sorted({cause for cause, _ in causes.values()}):
-        mine = sorted(id for id, (its, _) in causes.items() if its == cause)
-        at = max(causes[id][1] for id in mine)
-        made = sql.fetch(_SHIPPED, (*cause, mine))
-        changes = [ledger.Change(id, "shipment", cause, causes[shipment][1], None) for id, _, _, shipment in made]
-        recorded.entries += ledger.opened("stock_movement", changes)
-        places = {Place(sku, location): cause for _, sku, location, _ in made}
-        if places:
-            levels.refold(places, "shipped", at, recorded, None)
+    made = sql.fetch(_SHIPPED, (sorted(causes),))
+    changes = [ledger.Change(id, "shipment", *causes[shipment], None) for id, _, _, shipment in made]
+    recorded.entries += ledger.opened("stock_movement", changes)
+    places = {Place(sku, location): causes[shipment][0] for _, sku, location, shipment in made}
+    if places:
+        levels.refold(places, "shipped", max(at for _, at in causes.values()), recorded, None)
 
 
 _BOOKED = """UPDATE canonical_stockmovement m SET counted_since = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(shipment, at)
