@@ -7,7 +7,8 @@ from typing import Any
 from canonical.facts import OrderStated, SkuStated
 from canonical.types import Address, Charge, Line, PaymentStatement, Tax
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+#: When things happen in tests: a full hour, not long ago. Of what happened days ago customers are not told any more (old news).
+NOON = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
 
 
 def line(
