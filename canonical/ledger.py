@@ -101,7 +101,7 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "stock_level": Subject(
         "canonical_stocklevel",
-        ("sku_id", "location_id", "on_hand", "allocated", "damaged", "quality_hold", "incoming", "in_transit", "counted", "counted_at",
+        ("sku_id", "location_id", "on_hand", "allocated", "damaged", "quality_hold", "incoming", "in_transit", "counted",
          "counted_by_id", "doubted"),
         "NULL::bigint",
     ),
@@ -112,12 +112,12 @@ SUBJECTS: Mapping[str, Subject] = {
         "NULL::bigint",
     ),
     "offer": Subject(
-        "canonical_offer", ("channel_id", "sku_id", "listing_id", "sellable", "backorders", "terms", "rules"), "NULL::bigint",
+        "canonical_offer", ("channel_id", "sku_id", "sellable", "terms"), "NULL::bigint",
     ),
     "listing": Subject(
         "canonical_listing",
-        ("channel_id", "external_id", "target", "target_backorders", "expected", "quantity", "read_at", "backorders", "managed",
-         "confirmed", "confirmed_at", "gone_at"),
+        ("channel_id", "external_id", "target", "target_backorders", "expected", "quantity", "backorders", "managed", "confirmed",
+         "gone_at"),
         "NULL::bigint",
     ),
     "sku": Subject("canonical_sku", ("code", "gtin", "product_id", "requires_shipping", "active", "authority_id"), "NULL::bigint"),

@@ -129,8 +129,9 @@ _TAKING = frozenset({"order", "order_line", "fulfilment_request", "request_chang
 def _touch(recorded: Recorded) -> None:
     """Have the sellable figures reckoned again of what was counted, moved, ordered or taken back. Last, and it locks nothing."""
     orders_ = {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind in _TAKING}
-    if orders_:
-        listings.touch_orders(orders_)
+    recorded.reckon = recorded.listed or bool(recorded.touched)
+    if orders_ and listings.touch_orders(orders_):
+        recorded.reckon = True
     if recorded.touched:
         cause = next((e.cause for e in recorded.entries if e.subject_kind.startswith("stock_")), Cause("", 0))
         listings.touch([(sku, False) for sku in sorted(recorded.touched)], cause)

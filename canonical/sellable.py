@@ -71,7 +71,7 @@ POOLS = """SELECT o.channel_id, o.sku_id, o.pool, greatest(0, o.pool - coalesce(
 # and what is owed or not routed of any part costs whole kits.
 _GIVES = """SELECT w.channel_id, w.sku_id, w.part, w.per, e.location_id, e.rank, f.level_id, f.on_hand, f.damaged, f.quality_hold,
     f.allocated, f.counted_at, f.doubted, f.stale, f.own, f.foreign_units, f.free, s.safety, greatest(0, f.free - s.safety) AS gives,
-    greatest(0, -f.free) AS owes
+    greatest(0, -f.free) AS owes, CASE WHEN w.part = w.sku_id THEN e.rules ELSE coalesce(p.rules, '{}') END AS rules
   FROM wanted w JOIN canonical_eligibility e ON e.channel_id = w.channel_id AND e.sku_id = w.sku_id
   LEFT JOIN free f ON f.sku_id = w.part AND f.location_id = e.location_id
   LEFT JOIN canonical_eligibility p ON w.part <> w.sku_id AND p.channel_id = w.channel_id AND p.sku_id = w.part
@@ -100,10 +100,10 @@ _NETWORK = """SELECT w.channel_id, w.sku_id, bool_or(w.part <> w.sku_id) AS kit,
 
 _PLACE = """jsonb_build_object('location', g.location_id, 'sku', g.part, 'per', g.per, 'level', g.level_id, 'on_hand', g.on_hand,
     'damaged', g.damaged, 'quality_hold', g.quality_hold, 'allocated', g.allocated, 'foreign', g.foreign_units, 'own', g.own,
-    'free', g.free, 'safety', g.safety, 'gives', g.gives, 'stale', g.stale, 'doubted', g.doubted)"""
+    'free', g.free, 'safety', g.safety, 'gives', g.gives, 'stale', g.stale, 'doubted', g.doubted, 'rules', g.rules)"""
 _TERMS = f"""jsonb_build_object('network', n.units, 'unrouted', n.unrouted, 'pools', n.pools, 'threshold', o.threshold, 'cap', o.cap,
     'pool', o.pool, 'pool_left', m.unsold, 'backorders', o.backorders, 'backorder_limit', o.backorder_limit,
-    'published', CASE WHEN x.backorders THEN o.backorders ELSE 'no' END, 'kit', n.kit, 'places',
+    'published', CASE WHEN x.backorders THEN o.backorders ELSE 'no' END, 'kit', n.kit, 'rules', o.rules, 'places',
     (SELECT jsonb_agg({_PLACE} ORDER BY g.rank, g.location_id, g.part) FROM gives g
       WHERE g.channel_id = o.channel_id AND g.sku_id = o.sku_id))"""
 

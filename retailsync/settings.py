@@ -164,7 +164,10 @@ CELERY_TASK_ROUTES = {
     "sync.drain_inbox": {"queue": "inbox"},
     "sync.sweep": {"queue": "sweep"},  # alone: retries of all systems depend on it
     "sync.drain_outbox": {"queue": "send"},
-    "sync.publish_*": {"queue": "stock"},
+    "sync.reckon_stock": {"queue": "stock"},
+    "sync.publish_stock": {"queue": "stock"},
+    "sync.publish_run": {"queue": "stock"},
+    "sync.prove_stock": {"queue": "stock"},
     "sync.poll": {"queue": "sweep"},
     "sync.poll_feed": {"queue": "polls"},
     "sync.watch": {"queue": "sweep"},
@@ -178,6 +181,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sync.sweep", "schedule": 2.0, "options": {"expire_seconds": 2}},
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "watch": {"task": "sync.watch", "schedule": 300.0, "options": {"expire_seconds": 300}},
+    "prove stock": {"task": "sync.prove_stock", "schedule": 86_400.0, "options": {"expire_seconds": 3600}},
 }
 
 

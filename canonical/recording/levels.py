@@ -47,8 +47,8 @@ _WRITE = f"""UPDATE canonical_stocklevel t SET on_hand = f.on_hand, damaged = f.
       counted_by_id = f.counted_by, doubted = f.doubted
     FROM (SELECT f.*, (SELECT ROW({_FIGURES}, counted_by_id) FROM canonical_stocklevel o WHERE o.id = f.id)
             IS DISTINCT FROM ROW({_FIGURES}, counted_by) AS news FROM ({FOLD} WHERE l.id = ANY(%s)) f) f
-    WHERE f.id = t.id AND (f.news OR t.counted_at IS DISTINCT FROM f.counted_at)
-    RETURNING t.id, t.sku_id, t.location_id, f.news"""
+    WHERE f.id = t.id AND (f.news OR t.counted_at IS DISTINCT FROM f.counted_at OR t.ledger_version = 0)
+    RETURNING t.id, t.sku_id, t.location_id, f.news OR t.ledger_version = 0"""
 
 
 def lock(places: Iterable[Place]) -> list[int]:

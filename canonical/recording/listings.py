@@ -17,11 +17,13 @@ _SAID = {
 _READ = """UPDATE canonical_listing t SET quantity = v.quantity, backorders = v.backorders, managed = v.managed, read_at = v.read_at,
       shop_at = v.shop_at, hint = NULL, hint_at = NULL, gone_at = NULL,
       expected = CASE WHEN NOT v.managed OR t.sold_at >= date_trunc('second', v.shop_at) THEN NULL ELSE v.quantity END,
-      tries = CASE WHEN t.sold_at >= date_trunc('second', v.shop_at) THEN t.tries + 1 ELSE 0 END
-    FROM (SELECT v.*, (SELECT ROW(o.quantity, o.backorders, o.managed, o.gone_at, o.expected) FROM canonical_listing o WHERE o.id = v.id)
-        AS old FROM {rows}) v
+      tries = CASE WHEN t.sold_at >= date_trunc('second', v.shop_at) THEN t.tries + 1 ELSE 0 END,
+      confirmed = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN t.told ELSE t.confirmed END,
+      confirmed_at = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN v.read_at ELSE t.confirmed_at END
+    FROM (SELECT v.*, (SELECT ROW(o.quantity, o.backorders, o.managed, o.gone_at, o.expected, o.confirmed)
+        FROM canonical_listing o WHERE o.id = v.id) AS old FROM {{rows}}) v
     WHERE t.id = v.id AND (t.read_at IS NULL OR t.read_at < v.read_at)
-    RETURNING t.id, ROW(t.quantity, t.backorders, t.managed, t.gone_at, t.expected) IS DISTINCT FROM v.old"""
+    RETURNING t.id, ROW(t.quantity, t.backorders, t.managed, t.gone_at, t.expected, t.confirmed) IS DISTINCT FROM v.old"""
 _HINT = """UPDATE canonical_listing t SET hint = v.quantity, hint_at = clock_timestamp() FROM {rows}
     WHERE t.id = v.id AND v.managed"""
 
@@ -34,6 +36,7 @@ def stated(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
     if not best:
         return
     ids = _known(source, best, recorded)
+    recorded.listed = True
     _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.read_at}, recorded)
     hints = [
         (ids[h], s.fact.quantity, "", s.fact.managed, None, None) for h, s in sorted(best.items()) if not s.fact.read_at
@@ -75,13 +78,19 @@ def _offers(source: int, said: Sequence[Stated], ids: Mapping[str, int], recorde
     """Each SKU a listing is about is an offer of this shop; a new one, or one that moved to another listing, is reckoned anew."""
     holders = {s.fact.ref: s for s in said}
     skus = links.known(source, "sku", holders)
-    rows = sorted((source, skus[ref].our_id, ids[s.fact.holder]) for ref, s in holders.items() if ref in skus)
+    rows = sorted((source, skus[ref].our_id, ids[s.fact.holder], 1) for ref, s in holders.items() if ref in skus)
+    by_sku = {skus[ref].our_id: s for ref, s in holders.items() if ref in skus}
     changed = sql.insert(
-        "canonical_offer", {"channel_id": "bigint", "sku_id": "bigint", "listing_id": "bigint"}, rows,
+        "canonical_offer",
+        {"channel_id": "bigint", "sku_id": "bigint", "listing_id": "bigint", "ledger_version": "integer"}, rows,
         "ON CONFLICT (channel_id, sku_id) DO UPDATE SET listing_id = excluded.listing_id"
-        " WHERE canonical_offer.listing_id IS DISTINCT FROM excluded.listing_id RETURNING sku_id",
+        " WHERE canonical_offer.listing_id IS DISTINCT FROM excluded.listing_id RETURNING id, sku_id, xmax = 0",
     )  # fmt: skip
-    touch([(sku, True) for (sku,) in changed], next((s.cause for s in said), Cause("", 0)))
+    fresh = [
+        Change(id, "offered", by_sku[x].cause, by_sku[x].fact.occurred_at, source) for id, x, new in changed if new
+    ]
+    recorded.entries += ledger.opened("offer", fresh)
+    touch([(sku, True) for _, sku, _ in changed], next((s.cause for s in said), Cause("", 0)))
 
 
 def gone(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
@@ -129,16 +138,18 @@ def sold(reductions: Sequence[tuple[Reduction, Cause]]) -> None:
     sql.insert("canonical_stocktouch", _TOUCH, rows)
 
 
-_OF_ORDERS = """INSERT INTO canonical_stocktouch (sku_id, cause_kind, cause_id)
+_OF_ORDERS = """WITH made AS (INSERT INTO canonical_stocktouch (sku_id, cause_kind, cause_id)
     SELECT DISTINCT ON (x.sku) x.sku, x.kind, x.cause FROM (
       SELECT coalesce(c.sku_id, l.sku_id) AS sku, v.kind, v.cause
       FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) v(order_id, kind, cause)
       JOIN canonical_orderline l ON l.order_id = v.order_id AND l.sku_id IS NOT NULL AND l.requires_shipping
       LEFT JOIN canonical_linecomponent c ON c.line_id = l.id) x
-    WHERE EXISTS (SELECT 1 FROM canonical_eligibility e WHERE e.sku_id = x.sku) ORDER BY x.sku, x.cause DESC"""
+    WHERE EXISTS (SELECT 1 FROM canonical_eligibility e WHERE e.sku_id = x.sku) ORDER BY x.sku, x.cause DESC RETURNING 1)
+  SELECT count(*) FROM made"""
 
 
-def touch_orders(causes: Mapping[int, Cause]) -> None:
-    """Have the figures of what is on these orders reckoned again."""
+def touch_orders(causes: Mapping[int, Cause]) -> bool:
+    """Have the figures of what is on these orders reckoned again; whether anything on them is offered with a figure."""
     ids = sorted(causes)
-    sql.fetch(_OF_ORDERS, (ids, [causes[id].kind for id in ids], [causes[id].id for id in ids]))
+    ((count,),) = sql.fetch(_OF_ORDERS, (ids, [causes[id].kind for id in ids], [causes[id].id for id in ids]))
+    return bool(count)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from canonical import sql
 from canonical.ledger import Written
+from canonical.record import Recorded
 from retailsync.sync.reasons import reason
 
 _NUMBERS = re.compile(r"\d+")
@@ -52,6 +53,16 @@ def _cause(o: Opening) -> str:
     """Equal for one workflow, system, stage, reason and detail; of a message not understood the numbers in it do not count."""
     detail = _NUMBERS.sub("#", o.detail) if o.reason == "malformed" else o.detail
     return hashlib.sha256("|".join((o.workflow, str(o.system_id), o.stage, o.reason, detail)).encode()).hexdigest()
+
+
+def follow_stock(recorded: Recorded) -> None:
+    """Open exceptions for figures nobody can believe; close those that were settled meanwhile."""
+    open_all(
+        Opening(t.kind, t.id, t.system_id, None, "inventory", "record", t.reason, t.detail, t.words)
+        for t in recorded.troubles
+    )
+    for kind in {kind for kind, _ in recorded.settled}:
+        close(kind, sorted(id for of, id in recorded.settled if of == kind))
 
 
 def close(target_kind: str, target_ids: Sequence[int], by: str = "") -> None:

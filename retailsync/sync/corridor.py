@@ -11,9 +11,11 @@ from canonical.commands import Refresh
 from canonical.facts import Decision
 from canonical.ledger import Cause, Written
 from canonical.record import Recorded, Stated, record
+from canonical.recording import levels, listings
 from retailsync import flows
 from retailsync.sync import bell, cases, outbox
 
+RECKON, PUBLISH = "sync.reckon_stock", "sync.publish_stock"  # tasks
 _ROUNDS = 8  # a decision plans the next step; more rounds than this mean that two rules undo each other
 
 
@@ -27,7 +29,9 @@ def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     entries = recorded.entries + _plan(source, recorded.entries, now, recorded)
     _ask(recorded, now)
     cases.follow_holds(entries)
+    cases.follow_stock(recorded)
     _wake(recorded.appeared, now)
+    _ring(source, recorded)
     return recorded
 
 
@@ -41,6 +45,22 @@ def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:
     _ask(recorded, now)
     cases.follow_holds(entries)
     _wake(recorded.appeared, now)
+
+
+def refold(places: Sequence[levels.Place], cause: Cause, now: datetime) -> None:
+    """Fold these levels anew from what is recorded, and have what follows reckoned. In the caller's transaction."""
+    recorded = Recorded(now=now)
+    levels.refold(dict.fromkeys(places, cause), "folded anew", now, recorded, None)
+    listings.touch([(place.sku, False) for place in places], cause)
+    _ring(0, Recorded(reckon=True))
+
+
+def _ring(source: int, recorded: Recorded) -> None:
+    """Sellable figures follow once this is committed, and so does what a shop that spoke of its stock should show."""
+    if recorded.reckon:
+        transaction.on_commit(partial(bell.ring, RECKON, 0))
+    if recorded.listed:
+        transaction.on_commit(partial(bell.ring, PUBLISH, source))
 
 
 def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Recorded) -> list[Written]:

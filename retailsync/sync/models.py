@@ -227,6 +227,10 @@ class Case(models.Model):
         SYSTEM = "system", "system"
         CURSOR = "cursor", "feed"
         WEBHOOKS = "webhooks", "webhooks"
+        LEVEL = "stock_level", "stock level"
+        SNAPSHOT = "snapshot", "stock snapshot"
+        SOURCE = "stock_source", "source of stock figures"
+        LISTING = "listing", "stock a shop shows"
 
     class Who(models.TextChoices):
         BACK_OFFICE = "back_office", "back office"
@@ -234,7 +238,7 @@ class Case(models.Model):
         ADMINISTRATOR = "administrator", "administrator"
         DEVELOPER = "developer", "developer"
 
-    target_kind = models.CharField(max_length=10, choices=Target)
+    target_kind = models.CharField(max_length=12, choices=Target)
     target_id = models.BigIntegerField()
     system = models.ForeignKey("canonical.System", models.CASCADE, null=True)
     order_id = models.BigIntegerField(null=True, db_index=True)

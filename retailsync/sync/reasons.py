@@ -43,6 +43,47 @@ REASONS: dict[str, Reason] = {
         "developer",
         "Nothing reads this kind of message. Switch it off at the sender, or teach the connector.",
     ),
+    # stock
+    "implausible_count": Reason(
+        "A count nobody can believe",
+        "back_office",
+        "Compare it with the warehouse. Accept the new figure, or have it counted again; until then the lower one is offered.",
+    ),
+    "implausible_snapshot": Reason(
+        "A stock snapshot nobody can believe",
+        "back_office",
+        "Look at what is missing from it. Apply it all the same, or discard it and wait for the next one.",
+    ),
+    "half_snapshot": Reason(
+        "A stock snapshot that never became whole",
+        "partner",
+        "Ask the sender to send it again, whole; then discard this one.",
+    ),
+    "stale_source": Reason(
+        "Nobody tells us about the stock",
+        "administrator",
+        "See whether the system is reachable and sends its stock; figures are believed again by themselves once it does.",
+    ),
+    "stock_not_managed": Reason(
+        "The shop keeps no stock of it",
+        "back_office",
+        "Switch on stock for the product in the shop; the figure is written by itself then.",
+    ),
+    "stock_not_taken": Reason(
+        "The shop did not take the figure",
+        "back_office",
+        "Look at the product in the shop (a plugin may set its stock); then release.",
+    ),
+    "product_gone": Reason(
+        "The shop does not have the product any more",
+        "back_office",
+        "Restore it in the shop and release, or close.",
+    ),
+    "oversold": Reason(
+        "Sold more than there is",
+        "back_office",
+        "Decide who waits or is refunded; the order's page says why it happened.",
+    ),
     # holds
     "sku_mapping": Reason(
         "Unknown SKU",

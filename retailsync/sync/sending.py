@@ -16,7 +16,7 @@ from connectors.base import Job, Send
 from connectors.errors import Misconfigured, Missing, Refused
 from connectors.http import Exchange
 from retailsync.platform import stopping
-from retailsync.sync import bell, calling, clock, confirming, gates, outbox, systems, transient
+from retailsync.sync import bell, calling, clock, confirming, filling, gates, outbox, systems, transient
 from retailsync.sync.calling import Outcome
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.outbox import TASK, Claimed
@@ -173,7 +173,9 @@ def _chunk(
         words = f"{visit.connector.title} cannot carry out this kind of command."
         confirming.settle(visit, token, [Outcome(c, error=Refused(words, reason="unsupported")) for c in chunk], [])
         return True
+    chunk, settled = filling.filled(visit.system.pk, chunk)
     jobs, outcomes = _resolve(visit.system.pk, chunk, send)
+    outcomes += settled
     ready = [c for c in chunk if c.id in jobs]
     since = time.monotonic()
     ours = outbox.hold_on([c.id for c in ready], token, send.deadline + MARGIN) if ready else set()

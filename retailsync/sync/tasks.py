@@ -6,7 +6,19 @@ from django.conf import settings
 
 from canonical import sql
 from retailsync.celery import app
-from retailsync.sync import alarms, bell, clock, inbox, notices, polling, release, sending, watching
+from retailsync.sync import (
+    alarms,
+    bell,
+    clock,
+    inbox,
+    notices,
+    polling,
+    publishing,
+    release,
+    sending,
+    stock,
+    watching,
+)
 from retailsync.sync.models import Cursor
 
 LOOKING = timedelta(seconds=5)  # one sweep looks at orders whose time has come for so long; the next one goes on
@@ -22,6 +34,30 @@ def drain_inbox(system_id: int) -> None:
 def drain_outbox(system_id: int) -> None:
     """Send what waits for one system."""
     sending.drain(system_id)
+
+
+@app.task(name=stock.TASK)
+def reckon_stock(_: int = 0) -> None:
+    """Reckon what may be sold of what was touched."""
+    stock.drain(linger=True)
+
+
+@app.task(name=publishing.TASK)
+def publish_stock(system_id: int) -> None:
+    """Bring one shop's stock figures in line with ours."""
+    publishing.publish(system_id)
+
+
+@app.task(name="sync.publish_run")
+def publish_run(system_id: int, kind: str = "full", by: str = "") -> None:
+    """One scheduled run over a shop's stock figures: `full` reads all of them, `delta` looks at what should have changed."""
+    publishing.run(system_id, kind, by)
+
+
+@app.task(name="sync.prove_stock")
+def prove_stock() -> None:
+    """Compare every stock level with its counts and movements."""
+    stock.prove(clock.now())
 
 
 @app.task(name="sync.poll")
@@ -58,6 +94,7 @@ def sweep() -> None:
     while alarms.ring(now) and clock.now() - now < LOOKING:
         pass
     notices.hold_back(now)
+    stock.watch(now)
     sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))
     for (system,) in sql.fetch("SELECT DISTINCT system_id FROM sync_message WHERE state = 'received'"):
         bell.ring(inbox.TASK, system)

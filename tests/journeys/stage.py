@@ -26,7 +26,7 @@ from retailsync.celery import app
 from retailsync.hooks import door
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import seal
-from retailsync.sync import bell, inbox, polling, release, sending, tasks
+from retailsync.sync import bell, inbox, polling, publishing, release, sending, stock, tasks
 from retailsync.sync.models import Case, Cursor
 from tests.world import make_world, rows
 
@@ -257,7 +257,8 @@ class Stage:
 
     def turn(self) -> int:
         """One turn of the corridor for each system; returns how much moved."""
-        return sum(inbox.drain(s.pk) + sending.drain(s.pk) for s in self.systems)
+        moved = sum(inbox.drain(s.pk) + sending.drain(s.pk) for s in self.systems)
+        return moved + stock.drain() + publishing.publish(self.world.shop.pk)
 
     def poll(self) -> None:
         """One poll of the shop's orders."""

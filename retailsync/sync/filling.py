@@ -1,0 +1,51 @@
+"""Level-commands say only what they are about. Right before they are sent, after their claim was committed, their values are read anew."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from canonical import sql
+from canonical.commands import Command, PublishStock
+from connectors.base import Receipt
+from retailsync.sync import stock
+from retailsync.sync.calling import Outcome
+from retailsync.sync.outbox import Claimed
+
+#: What a listing should show, where it does not show it already; and note that we are about to write it.
+_STOCK = """UPDATE canonical_listing l SET told = l.target, told_at = clock_timestamp(), verify = true
+  FROM (SELECT l.id, min(s.code) AS sku FROM canonical_listing l LEFT JOIN canonical_offer o ON o.listing_id = l.id
+      LEFT JOIN canonical_sku s ON s.id = o.sku_id WHERE l.id = ANY(%s) GROUP BY 1) n
+  WHERE n.id = l.id AND l.target IS NOT NULL AND l.gone_at IS NULL AND l.quantity IS NOT NULL
+    AND (l.expected IS NULL OR l.expected <> l.target OR l.backorders <> l.target_backorders)
+  RETURNING l.id, l.external_id, n.sku, l.target, l.target_backorders"""
+
+
+def _stock(commands: Sequence[PublishStock]) -> dict[int, Command]:
+    stock.drain()
+    rows = sql.fetch(_STOCK, ([c.listing_id for c in commands],))
+    filled = {
+        id: {"ref": ref, "sku": sku or "", "quantity": n, "backorders": backorders}
+        for id, ref, sku, n, backorders in rows
+    }
+    return {
+        c.listing_id: msgspec.structs.replace(c, **filled[c.listing_id]) for c in commands if c.listing_id in filled
+    }
+
+
+#: Kind → (commands → by subject's id the command with its values; one that is missing has nothing to do).
+FILLS: Mapping[str, Callable[[Sequence], dict[int, Command]]] = {"PublishStock": _stock}
+
+
+def filled(system_id: int, chunk: Sequence[Claimed]) -> tuple[list[Claimed], list[Outcome]]:
+    """The commands with their values, and outcomes of those for which nothing is left to do."""
+    fill = FILLS.get(chunk[0].kind)
+    if fill is None:
+        return list(chunk), []
+    values = fill([c.command for c in chunk])
+    ready = [c._replace(command=values[c.command.subject.id]) for c in chunk if c.command.subject.id in values]
+    over = [
+        Outcome(c, Receipt(c.id, evidence="nothing was left to do"))
+        for c in chunk
+        if c.command.subject.id not in values
+    ]
+    return ready, over
