@@ -25,6 +25,8 @@ class TestContract(ConnectorContract):
         **{f"{subject}.deleted": DELETED for subject in ("order", "product", "customer")},
         **{f"{subject}.missing": MISSING for subject in ("order", "product", "customer", "refund")},
         "refund.read": b'{"order":138,"refund":' + recorded("order_refund_partial_restock") + b"}",
+        "stock.read": b'{"holder":"10","at":1795407865,"row":' + recorded("product_put_stock_string") + b"}",
+        "stock.missing": b'{"id":"10:12","at":1795407865}',
         "order.listed": b'{"first":1,"last":9,"rows":[{"id":7,"status":"trash","total":"5.00"}]}',
         "action": b'{"action":"woocommerce_add_to_cart","arg":"x"}',
     }
