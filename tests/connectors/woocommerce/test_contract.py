@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from canonical.commands import CancelShopOrder, CompleteOrder, Refresh, RemindPayment, SendTracking
+from canonical.commands import CancelShopOrder, CompleteOrder, PublishStock, Refresh, RemindPayment, SendTracking
 from canonical.types import Parcel, Units
 from connectors.woocommerce import connector
 from tests.connectors.contract import ConnectorContract
@@ -43,5 +43,6 @@ class TestContract(ConnectorContract):
         ),
         CancelShopOrder(order_id=1, status_text="on-hold", reason="Not paid."),
         RemindPayment(order_id=1, text="Please pay.", due_at=datetime(2026, 1, 31, tzinfo=UTC)),
+        PublishStock(listing_id=1, ref="10:12", sku="A", quantity=5),
         CompleteOrder(order_id=1, happened_at=datetime(2026, 1, 31, tzinfo=UTC)),
     )
