@@ -11,6 +11,7 @@ from connectors.base import Connector, Delivery, Heard, Session
 from connectors.errors import Misconfigured
 from connectors.signing import check_base64
 from connectors.woocommerce.client import OPEN_LINE, Settings, ask
+from connectors.woocommerce.looking import look_up
 from connectors.woocommerce.polling import POLLS
 from connectors.woocommerce.reading import READS
 from connectors.woocommerce.sending import SENDS
@@ -74,6 +75,7 @@ connector = Connector(
     reads=READS,
     sends=SENDS,
     polls=POLLS,
+    looks_up={"listing": look_up},
     watch=watch,
     probe=probe,
 )

@@ -67,6 +67,7 @@ class WireLine(Wire):
     total_tax: Number = None
     taxes: list[WireTax] | dict[str, Any] | None = None
     sku: Text = None
+    meta_data: Any = None
 
 
 class WireShipping(Wire):
@@ -172,7 +173,8 @@ def refund_of(order: str, refund: bytes) -> bytes:
 
 
 class WireProduct(Wire):
-    """A product or a variation; or an error object."""
+    """A product or a variation; or an error object. `manage_stock` is true, false, or of a variation that sells from its parent's
+    stock “parent”; then the parent's quantity and backorders are shown."""
 
     id: Id | UnsetType = UNSET
     code: Text = None
@@ -185,6 +187,25 @@ class WireProduct(Wire):
     global_unique_id: Text = None
     date_created_gmt: str | None = None
     date_modified_gmt: str | None = None
+    manage_stock: Any = UNSET
+    stock_quantity: Any = None
+    backorders: Any = None
+    stock_status: Any = None
+    categories: Any = None  # [{id, name, slug}]; variations have none of their own
+
+
+class WireStock(Wire):
+    """Our own wrapping of a product's row that was looked at or written for its stock: what holds the stock as we asked for it (see
+    looking.py), and the shop's clock when it answered."""
+
+    holder: Text = ""
+    at: int = 0
+    row: WireProduct | UnsetType = UNSET
+
+
+def stock_of(holder: str, at: int, row: Any) -> bytes:
+    """A product's row with what we know of it: `{"holder": "10:12", "at": 1795407865, "row": {…}}`, as WireStock reads it."""
+    return msgspec.json.encode({"holder": holder, "at": at, "row": row})
 
 
 class WireCustomer(Wire):

@@ -13,6 +13,7 @@ read in full every `sweep_hours`, and orders are swept.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -98,10 +99,18 @@ def _variations(session: Session, at: Cursor, parent: int) -> list[Heard]:
         }
         answer = ask(session, "GET", f"/products/{parent}/variations", query)
         rows = [] if answer.status == 404 else items(answer)  # deleted since its parent was listed
-        told += [heard("product", at.run, item, answer) for item in rows]
+        told += [heard("product", at.run, item, answer, _variation(item, parent)) for item in rows]
         if len(rows) < MAX_PAGE and page >= answer.pages:
             return told
         page += 1
+
+
+def _variation(item: Item, parent: int) -> bytes:
+    """A row of variations as it is; in older shops it does not say what it is, nor of which product."""
+    if item.row.parent_id:
+        return item.raw
+    said: dict[str, Any] = msgspec.json.decode(item.raw)
+    return msgspec.json.encode({**said, "parent_id": parent, "type": "variation"})
 
 
 # ---- cursors ----------------------------------------------------------------------------------------------------------------

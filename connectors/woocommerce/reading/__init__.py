@@ -16,11 +16,12 @@ from connectors.woocommerce.reading.fields import decoded, ident, instant, money
 from connectors.woocommerce.reading.orders import STATUSES, order_stated, read_order
 from connectors.woocommerce.reading.products import read_product
 from connectors.woocommerce.reading.refunds import read_refund
+from connectors.woocommerce.reading.stock import read_stock, stock_missing
 from connectors.woocommerce.wire import WireDeleted, WireMissing, WireRange
 
 __all__ = [
     "READS", "STATUSES", "TOPICS", "deleted", "ident", "instant", "missing", "order_stated", "read_customer", "read_order",
-    "read_product", "read_refund",
+    "read_product", "read_refund", "read_stock",
 ]  # fmt: skip
 _DELETED = msgspec.json.Decoder(WireDeleted)
 _MISSING = msgspec.json.Decoder(WireMissing)
@@ -91,6 +92,8 @@ READS: Mapping[str, Read] = {
     "product.read": read_product,
     "product.deleted": deleted("sku"),
     "product.missing": missing("sku"),
+    "stock.read": read_stock,
+    "stock.missing": stock_missing,
     "customer.created": read_customer,
     "customer.updated": read_customer,
     "customer.read": read_customer,

@@ -15,6 +15,7 @@ from connectors.woocommerce.wire import Number, Postal, Text, WireAddress
 
 LARGEST = Decimal(10) ** 12  # no order is worth more; keeps 1e400 out of the arithmetic
 FINEST = -20  # decimals
+MOST_UNITS = 2**31 - 1  # nobody has more of anything
 BOM = b"\xef\xbb\xbf"
 
 W = TypeVar("W")
@@ -99,6 +100,19 @@ def units(value: Number, field: str) -> int:
     if amount != amount.to_integral_value():
         raise Malformed(f"{field} should be a whole number, but is {amount}.")
     return int(amount)
+
+
+def whole(value: Any) -> int | None:
+    """A whole number however it is written (12, "12", "12.0"); None for anything else."""
+    if type(value) is not int:
+        try:
+            amount = Decimal(str(value).strip()) if isinstance(value, str | float) else Decimal("NaN")
+        except InvalidOperation:
+            return None
+        if not amount.is_finite() or abs(amount) > MOST_UNITS or amount != amount.to_integral_value():
+            return None
+        value = int(amount)
+    return value if abs(value) <= MOST_UNITS else None
 
 
 def instant(value: str | None, field: str) -> datetime | None:

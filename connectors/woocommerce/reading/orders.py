@@ -23,8 +23,9 @@ from connectors.woocommerce.reading.fields import (
     stated,
     text,
     units,
+    whole,
 )
-from connectors.woocommerce.reading.metas import metas
+from connectors.woocommerce.reading.metas import entries, metas
 from connectors.woocommerce.wire import (
     Number,
     WireFee,
@@ -160,7 +161,14 @@ def _line(said: WireLine, rates: Rates, order: str) -> Line:
         product_ref=product,
         variant_ref=ident(said.variation_id, f"variation_id of {where}") or product,
         taxes=_taxes(said.taxes, said.total_tax, rates, where),
+        reduced=_reduced(said.meta_data),
     )
+
+
+def _reduced(said: Any) -> int:
+    """Units the shop has taken off its stock for a line. It notes them on the line, and nothing for what has no stock there."""
+    noted = (whole(value) for key, value in entries(said) if key == "_reduced_stock")
+    return max(0, next(noted, None) or 0)
 
 
 def _shipping(said: WireShipping, rates: Rates, order: str) -> Charge:

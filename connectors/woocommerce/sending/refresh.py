@@ -12,6 +12,7 @@ from canonical.types import Entity
 from connectors.base import Heard, Job, Receipt, Session
 from connectors.errors import Refused
 from connectors.woocommerce.client import Answer, ask
+from connectors.woocommerce.looking import look_up
 from connectors.woocommerce.reading import TOPICS
 from connectors.woocommerce.wire import refund_of
 
@@ -54,6 +55,9 @@ PLACES: Mapping[Entity, Callable[[str], Place | None]] = {
 def refresh(session: Session, job: Job) -> Receipt:
     """Read one subject."""
     command: Refresh = job.command
+    if command.entity == "listing":
+        heard = tuple(look_up(session, [command.external_id], about=(job,)))
+        return Receipt(job.id, external_id=command.external_id, heard=heard)
     place = PLACES[command.entity](command.external_id) if command.entity in PLACES else None
     if place is None:
         raise Refused(f"A shop has no {command.entity} “{command.external_id}”.", reason="not_readable")

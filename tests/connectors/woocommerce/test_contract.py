@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from canonical.commands import CancelShopOrder, CompleteOrder, Refresh, RemindPayment, SendTracking
+from canonical.commands import CancelShopOrder, CompleteOrder, PublishStock, Refresh, RemindPayment, SendTracking
 from canonical.types import Parcel, Units
 from connectors.woocommerce import connector
 from tests.connectors.contract import ConnectorContract
@@ -25,6 +25,8 @@ class TestContract(ConnectorContract):
         **{f"{subject}.deleted": DELETED for subject in ("order", "product", "customer")},
         **{f"{subject}.missing": MISSING for subject in ("order", "product", "customer", "refund")},
         "refund.read": b'{"order":138,"refund":' + recorded("order_refund_partial_restock") + b"}",
+        "stock.read": b'{"holder":"10","at":1795407865,"row":' + recorded("product_put_stock_string") + b"}",
+        "stock.missing": b'{"id":"10:12","at":1795407865}',
         "order.listed": b'{"first":1,"last":9,"rows":[{"id":7,"status":"trash","total":"5.00"}]}',
         "action": b'{"action":"woocommerce_add_to_cart","arg":"x"}',
     }
@@ -41,5 +43,6 @@ class TestContract(ConnectorContract):
         ),
         CancelShopOrder(order_id=1, status_text="on-hold", reason="Not paid."),
         RemindPayment(order_id=1, text="Please pay.", due_at=datetime(2026, 1, 31, tzinfo=UTC)),
+        PublishStock(listing_id=1, ref="10:12", sku="A", quantity=5),
         CompleteOrder(order_id=1, happened_at=datetime(2026, 1, 31, tzinfo=UTC)),
     )

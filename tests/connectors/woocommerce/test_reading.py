@@ -73,6 +73,7 @@ def test_a_storefront_order() -> None:
                 Line(
                     ref="52", sku="MUG-BLUE-350", name="Blue Stoneware Mug", units=2, product_ref="10", variant_ref="10",
                     subtotal=Decimal("20.66"), total=Decimal("20.66"), taxes=(Tax(code=BTW, rate=Decimal(21), amount=Decimal("4.34")),),
+                    reduced=2,
                 ),
             ),
             charges=(
@@ -113,8 +114,8 @@ def test_a_coupon_is_inside_the_lines() -> None:
 
 
 def test_a_simple_product_a_variation_and_a_frame() -> None:
-    (simple,) = read("product.updated", delivered("0024_product.updated")[0].body)
-    (variation,) = read("product.updated", delivered("0025_product.updated")[0].body)
+    simple, _ = read("product.updated", delivered("0024_product.updated")[0].body)
+    variation, _ = read("product.updated", delivered("0025_product.updated")[0].body)
     assert isinstance(simple, SkuStated) and isinstance(variation, SkuStated)
     assert (simple.ref, simple.product_ref, simple.sku, simple.gtin) == ("10", "10", "MUG-BLUE-350", "8712345000015")
     assert (variation.ref, variation.product_ref, variation.sku) == ("13", "12", "APRON-S-M")
