@@ -7,11 +7,14 @@ from tests.connectors.odoo.conftest import MUG, amendment, charge, customer, iss
 
 PRODUCT = b'{"id":2,"default_code":"T-A","name":"Sku A","barcode":false,"type":"consu","active":true,"write_date":"2026-01-23 05:53:04"}'
 
+STOCK = b'{"location":"WH","rows":[[2,"T-A","50.0","2.5","0"]],"run":"20260301T093000000000-WH","part":1}'
+DONE = b'{"location":"WH","run":"20260301T093000000000-WH","parts":1,"rows":1}'
+
 
 class TestContract(ConnectorContract):
     connector = connector
     settings = {"url": "https://odoo.example", "database": "shop"}
-    samples = {"product.read": PRODUCT, "product.gone": b'{"id":2}'}
+    samples = {"product.read": PRODUCT, "product.gone": b'{"id":2}', "stock.page": STOCK, "stock.done": DONE}
     commands = (
         customer(),
         order(1, line(11, MUG, 1, "1.00", ""), charges=(charge(1, "shipping", "1.00"),)),
