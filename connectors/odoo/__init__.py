@@ -1,4 +1,4 @@
-"""Odoo 14 and later as an ERP: customers, sales orders and goods issues go there, products and stock come from there."""
+"""Odoo 14 and later as an ERP: customers, sales orders, goods issues and movements go there, products and stock come from there."""
 
 from connectors.base import Connector
 from connectors.odoo.asking import poll_products, probe

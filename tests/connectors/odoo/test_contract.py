@@ -1,9 +1,9 @@
 from decimal import Decimal
 
-from canonical.commands import AddRounding, CancelOrder, ConfirmOrder, Refresh
+from canonical.commands import AddRounding, CancelOrder, ConfirmOrder, PostReceipt, PostStockAdjustment, Refresh
 from connectors.odoo import connector
 from tests.connectors.contract import ConnectorContract
-from tests.connectors.odoo.conftest import MUG, amendment, charge, customer, issue, line, order
+from tests.connectors.odoo.conftest import MUG, amendment, charge, customer, issue, line, movement, order
 
 PRODUCT = b'{"id":2,"default_code":"T-A","name":"Sku A","barcode":false,"type":"consu","active":true,"write_date":"2026-01-23 05:53:04"}'
 
@@ -23,6 +23,8 @@ class TestContract(ConnectorContract):
         AddRounding(order_id=1, booking_id=1, amount=Decimal("0.01")),
         ConfirmOrder(order_id=1, booking_id=1),
         issue(1, 1, (11, MUG, 1)),
+        movement(PostReceipt, 1, 5),
+        movement(PostStockAdjustment, 2, -3),
         Refresh(entity="sku", external_id="2"),
     )
 
