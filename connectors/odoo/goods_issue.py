@@ -17,6 +17,7 @@ from connectors.errors import Misconfigured, Missing, Refused, Retry, SyncError
 from connectors.odoo.orders import moment, theirs
 from connectors.odoo.transfers import CLOSED, Move, Picking, View, has_tracking, line_ids, read_moves, read_pickings
 from connectors.odoo.transport import call
+from connectors.odoo.warehouses import no_such_place, shelves
 
 ROUNDS = 5  # pick, pack, ship, one more for a step of the shop's own, and the look at the end
 
@@ -27,7 +28,7 @@ def issue_needs(command: PostGoodsIssue) -> Sequence[Ref]:
 
 
 def issue_optional(command: PostGoodsIssue) -> Sequence[Ref]:
-    """The location, as the id of an Odoo stock location: without a link the order's own warehouse delivers."""
+    """The location, as the code of a warehouse (or the id of a stock location): without a link the order's own warehouse delivers."""
     return [Ref("location", command.location_id)]
 
 
@@ -55,6 +56,7 @@ class Round:
 def post_goods_issues(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
     """Carry every job's goods through what is left of its chain."""
     lines, tracking = line_ids(session, jobs), has_tracking(session)
+    places = shelves(session, filter(None, map(_place, jobs)), jobs)
     so_far = Round()
     for _ in range(ROUNDS):
         pending = _one_per_order([job for job in jobs if job.id not in so_far.receipts])
@@ -62,7 +64,7 @@ def post_goods_issues(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt
             break
         pickings = read_pickings(session, pending)
         moves = read_moves(session, (p for order in pickings.values() for p in order), pending)
-        _advance(session, pending, View(pickings, moves, lines, tracking), so_far)
+        _advance(session, pending, View(pickings, moves, lines, tracking, places), so_far)
     return [so_far.receipts.get(job.id) or _unfinished(job, so_far) for job in jobs]
 
 
@@ -137,7 +139,7 @@ def _rank(picking: Picking, view: View) -> int:
 
 def _level(job: Job, view: View, pickings: Sequence[Picking], rank: int) -> Step | None:
     """The shipment's units laid on the moves of one level; None when a line has no move there."""
-    moves = [m for p in _nearest(job, pickings) for m in view.moves.get(p.id, ()) if m.state != "waiting"]
+    moves = [m for p in _nearest(job, view, pickings) for m in view.moves.get(p.id, ()) if m.state != "waiting"]
     units: dict[int, int] = {}
     for line in job.command.lines:
         product = int(job.resolved[Ref("sku", line.sku_id)])
@@ -151,10 +153,15 @@ def _level(job: Job, view: View, pickings: Sequence[Picking], rank: int) -> Step
     return Step(job, touched, units, [m for m in moves if m.picking_id[0] in ids], rank == 2)
 
 
-def _nearest(job: Job, pickings: Sequence[Picking]) -> list[Picking]:
+def _nearest(job: Job, view: View, pickings: Sequence[Picking]) -> list[Picking]:
     """Transfers from the location the goods left first."""
-    location = job.resolved.get(Ref("location", job.command.location_id))
-    return sorted(pickings, key=lambda p: str(p.location_id[0]) != location)
+    location = view.places.get(_place(job))
+    return sorted(pickings, key=lambda p: p.location_id[0] != location)
+
+
+def _place(job: Job) -> str:
+    """The link of the location the goods left; empty where there is none."""
+    return job.resolved.get(Ref("location", job.command.location_id), "")
 
 
 def _matching(moves: Sequence[Move], line: int | None, product: int) -> list[Move]:
@@ -194,22 +201,32 @@ def _nothing_open(session: Session, job: Job, pickings: Sequence[Picking]) -> Sy
 def _prepare(session: Session, step: Step, view: View) -> None:
     """Set quantities, place and mark; repeating it changes nothing."""
     for picking in step.pickings:
-        _relocate(session, step, picking)
+        _relocate(session, step, picking, view)
         values: dict[str, Any] = {"move_ids": _quantities(step, picking)}
         if step.last:
             values |= _marked(session, step.job, picking, tracking_field=view.tracking_field)
         call(session, "stock.picking", "write", object, about=[step.job], ids=[picking.id], vals=values)
 
 
-def _relocate(session: Session, step: Step, picking: Picking) -> None:
+def _relocate(session: Session, step: Step, picking: Picking, view: View) -> None:
     """Take the goods from where they really left, when this transfer takes them from the shelf. Reserved stock is let go first."""
-    link = step.job.resolved.get(Ref("location", step.job.command.location_id))
-    if not link or any(m.move_orig_ids for m in step.moves) or str(picking.location_id[0]) == link:
+    link = _place(step.job)
+    if not link or any(m.move_orig_ids for m in step.moves):
         return
-    if not link.isdecimal():
-        raise Misconfigured("The location's link must be the id of a stock location in Odoo.", detail=link)
+    if link not in view.places:
+        raise no_such_place(link)
+    if picking.location_id[0] == view.places[link]:
+        return
     call(session, "stock.picking", "do_unreserve", object, about=[step.job], ids=[picking.id])
-    call(session, "stock.picking", "write", object, about=[step.job], ids=[picking.id], vals={"location_id": int(link)})
+    call(
+        session,
+        "stock.picking",
+        "write",
+        object,
+        about=[step.job],
+        ids=[picking.id],
+        vals={"location_id": view.places[link]},
+    )
 
 
 def _quantities(step: Step, picking: Picking) -> list[Any]:

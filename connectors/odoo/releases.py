@@ -73,6 +73,11 @@ class Release:
         """Until 16 every order has a pricelist, also one in the company's own currency."""
         return self.number < 17
 
+    @property
+    def moves_named(self) -> bool:
+        """Until 18 every move has a description of its own."""
+        return self.number < 19
+
     # -- what we ask
     def told(self, model: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A call's arguments in this release's words."""

@@ -13,6 +13,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `taxes` maps a percentage ("19", "8.875") to an account.tax id where looking it up would be ambiguous. The three products are
     internal references (default_code) of service products; an empty one is created on demand under an external id of ours.
     `api`: /json/2 (Odoo 19 and later) or /jsonrpc (14 and later), or what is found there. /jsonrpc wants the user's `login` too.
+    `warehouses` are the codes of those whose stock is read; none named: all. All of it is read anew every `stock_full_minutes`,
+    between that what was written since, and `stock_overlap_minutes` before: as long as Odoo may work on one transaction.
     `guest_account` is the contact all guests are booked on where a shop wants that: its id, or its exact name or reference.
     """
 
@@ -27,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fee_product: str = ""
     rounding_product: str = ""
     guest_account: str = ""
+    warehouses: tuple[str, ...] = ()
+    stock_full_minutes: int = 60
+    stock_overlap_minutes: int = 5
     allow_loopback_http: bool = False
 
     @property

@@ -2,9 +2,10 @@
 
 Older releases speak /jsonrpc only, see simulated/rpc.py.
 `python -m connectors.odoo.simulator --port 9102 --store DIR --seed 1`; the API key and database are what --api-key and --database say.
-Keeps what Odoo keeps: external ids, contacts, orders, transfers. Does not do stock levels, invoices (but for how much of an order is
+Keeps what Odoo keeps: external ids, contacts, orders, transfers, stock. Does not do invoices (but for how much of an order is
 invoiced), rights or pricelist rules. Staff work at `POST /_sim/orders/<id>/<action>`: cancel, lock, unlock, delete, invoice, line
-{"line": 7, "price_unit": 9.5}, deliver {"picking": 3}.
+{"line": 7, "price_unit": 9.5}, deliver {"picking": 3}; storekeepers at `POST /_sim/stock/<action>`: set_stock {"sku": "W1-BOWL",
+"warehouse": "WH", "quantity": 5}, receive and reserve_for_somebody_else {…, "units": 2}, let_go {"promise": 3}.
 """
 
 import threading
@@ -17,9 +18,10 @@ from connectors.catalogue import catalogue
 from connectors.odoo.simulated.business import Business
 from connectors.odoo.simulated.loading import CONFLICT, Loader
 from connectors.odoo.simulated.oracle import Oracle
+from connectors.odoo.simulated.places import STOCK, furnish
 from connectors.odoo.simulated.records import MODELS, Record, Records, Trouble, model_of, value_error
 from connectors.odoo.simulated.rpc import Rpc, loads
-from connectors.odoo.simulated.stock import LOCATIONS
+from connectors.odoo.simulated.storekeeper import Storekeeper
 from connectors.simulation import Answer, Request, Simulator, Stop, arguments, serve
 
 NO_DATABASE = (
@@ -36,7 +38,8 @@ TERMS = ("Immediate Payment", "15 Days", "30 Days")
 
 
 class Odoo(Simulator):
-    """The simulated system. `pace` = seconds a load takes per record: what makes two loads of one external id overlap.
+    """The simulated system. `stock` = units of every article on the shelves of WH; WEST has none. `pace` = seconds a load takes per
+    record: what makes two loads of one external id overlap.
 
     `release` other than 19.0 speaks /jsonrpc only, in that release's words; `login` is the user the key belongs to there.
     """
@@ -56,6 +59,7 @@ class Odoo(Simulator):
         steps: str = "ship_only",
         currency: str = "EUR",
         pricelists: Sequence[str] = (),
+        stock: int = 100_000,
         pace: float = 0.0,
         release: str = "19.0",
         login: str = "engine@shop.example",
@@ -64,15 +68,17 @@ class Odoo(Simulator):
         self.api_key, self.database, self.pace = api_key, database, pace
         self.records = Records(self.store, self.now)
         self.business = Business(self.records, rounding=rounding, steps=steps, default_tax=1)
+        self.keeper = Storekeeper(self.records, self.business.stock)
         self._loading: set[str] = set()
         self._loading_lock = threading.Lock()
         self.routes.add("POST", "/json/2/<model>/<method>", self._json2)
         self.routes.add("GET", "/json/version", self._version)
         self.routes.add("POST", "/_sim/orders/<id>/<action>", self._by_hand)
+        self.routes.add("POST", "/_sim/stock/<action>", self._by_storekeeper)
         self.rpc = Rpc(self._call, release=release, database=database, login=login, api_key=api_key)
         self.routes.add("POST", "/jsonrpc", self.rpc.answer)
         if not self.store.table("res.company"):
-            self._seed(currency)
+            self._seed(currency, stock)
             for named in pricelists:
                 code, _, unit = named.partition("=")
                 money = self.records.create("res.currency", {"name": code, "rounding": float(unit or "0.01")})
@@ -171,8 +177,8 @@ class Odoo(Simulator):
         return True
 
     # -- content
-    def _seed(self, currency: str) -> None:
-        """A database as an accountant would leave it: a company, its taxes, countries, locations, the shared catalogue."""
+    def _seed(self, currency: str, stock: int) -> None:
+        """A database as an accountant would leave it: a company, its taxes, countries, warehouses, the shared catalogue."""
         create = self.records.create
         money = create("res.currency", {"name": currency})
         company = create("res.company", {"name": "My Company", "currency_id": money})
@@ -185,22 +191,54 @@ class Odoo(Simulator):
             })  # fmt: skip
         for name in TERMS:
             create("account.payment.term", {"name": name})
-        for name in LOCATIONS:  # ids are the order of creation
-            create("stock.location", {"name": name})
+        furnish(self.records, company)
         for code, (name, states) in COUNTRIES.items():
             country = create("res.country", {"code": code, "name": name})
             for state in states:
                 create("res.country.state", {"code": state, "name": state, "country_id": country})
         for item in catalogue():
-            create("product.product", {
-                "name": item.name, "default_code": item.sku, "barcode": item.gtin, "active": True,
+            id = self.business.create("product.product", {
+                "name": item.name, "default_code": item.sku, "barcode": item.gtin,
                 "type": "service" if item.virtual else "consu", "list_price": float(item.price),
             })  # fmt: skip
+            self.business.stock.quants.change(id, STOCK, quantity=0.0 if item.virtual else float(stock))
 
     # -- what people do and see
     def state(self) -> Any:
         """Everything an oracle compares."""
         return Oracle(self.records, self.business.stock).state()
+
+    def set_stock(self, sku: str, warehouse: str, quantity: float) -> None:
+        """Somebody counts."""
+        with self.lock:
+            self.keeper.set_stock(sku, warehouse, quantity)
+
+    def receive(self, sku: str, warehouse: str, units: float) -> None:
+        """Goods come in."""
+        with self.lock:
+            self.keeper.receive(sku, warehouse, units)
+
+    def reserve_for_somebody_else(self, sku: str, warehouse: str, units: float) -> int:
+        """Units are promised to what is no order of ours; answers with the promise, for `let_go`."""
+        with self.lock:
+            return self.keeper.reserve_for_somebody_else(sku, warehouse, units)
+
+    def let_go(self, promise: int) -> None:
+        """Such a promise is taken back."""
+        with self.lock:
+            self.keeper.let_go(promise)
+
+    def _by_storekeeper(self, request: Request, action: str) -> Any:
+        """What people do with stock: by its name, 404 for another, 422 for an article or a warehouse that is not there."""
+        actions = {
+            do.__name__: do for do in (self.set_stock, self.receive, self.reserve_for_somebody_else, self.let_go)
+        }
+        if action not in actions:
+            raise Stop(404, {"error": f"storekeepers may {', '.join(actions)}"})
+        try:
+            return {"answer": actions[action](**request.json())}
+        except Trouble as trouble:
+            raise Stop(trouble.status, _error(trouble)) from trouble
 
     def _by_hand(self, request: Request, id: str, action: str) -> Any:
         """What staff do with an order: by its action, 404 for another, 422 where Odoo would not let them."""
@@ -263,6 +301,7 @@ def main() -> None:
     options.add_argument("--rounding", choices=("round_globally", "round_per_line"), default="round_globally")
     options.add_argument("--steps", choices=("ship_only", "pick_pack_ship"), default="ship_only")
     options.add_argument("--currency", default="EUR")
+    options.add_argument("--stock", type=int, default=100_000, help="units of every article in the warehouse WH")
     options.add_argument(
         "--pricelist",
         dest="pricelists",

@@ -51,6 +51,7 @@ class View:
     moves: Mapping[int, Sequence[Move]]  # open ones, by stock.picking id
     lines: Mapping[OurLine, int]  # sale.order.line id
     tracking_field: bool  # only with the module stock_delivery
+    places: Mapping[str, int]  # stock.location id by the link of a location of ours
 
 
 def read_pickings(session: Session, jobs: Sequence[Job]) -> dict[int, list[Picking]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from connectors.odoo.simulated.places import LOSS
 from connectors.odoo.simulated.records import Record, Records, Trouble, user_error
 from connectors.odoo.simulated.stock import CLOSED, Stock
 
@@ -41,17 +42,19 @@ class Business:
         self._unsettled: dict[int, None] = {}
         self._creates: Mapping[str, Callable[[Values], int]] = {
             "sale.order": self._create_order, "sale.order.line": self._create_line,
+            "stock.picking": self.stock.create_picking, "stock.move": self.stock.create_move,
         }  # fmt: skip
         self._writes: Mapping[str, Callable[[int, Values, Values], None]] = {
             "sale.order": self._write_order, "sale.order.line": self._write_line,
             "stock.picking": lambda id, values, context: self.stock.write(id, values),
+            "stock.move": lambda id, values, context: self.stock.set_move(id, values),
         }  # fmt: skip
 
     # -- any record
     def create(self, model: str, values: Values) -> int:
         """Create a record with Odoo's defaults."""
         if model == "product.product":
-            values = {"active": True, "type": "consu", **values}
+            values = {"active": True, "type": "consu", "uom_id": 1, "property_stock_inventory": LOSS, **values}
         return self._creates[model](values) if model in self._creates else self.records.create(model, values)
 
     def write(self, model: str, id: int, values: Values, context: Values | None = None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from connectors.odoo.simulated.records import MODELS, Model, Records, Trouble, value_error
+from connectors.odoo.simulated.records import INVERSE, MODELS, Model, Records, Trouble, value_error
 
 Message = dict[str, Any]
 CONFLICT = "could not serialize access due to concurrent update\n"
@@ -134,8 +134,10 @@ class Loader:
             if xid:
                 self.records.store.put("xid", xid, {"model": model, "id": id, "noupdate": self.noupdate})
         for name, rows in lines.items():
+            inner = MODELS[model].relation(name)
+            back = next(field for (of, field), there in INVERSE.items() if (of, there) == (inner, (model, name)))
             for line in rows:
-                self._stored(MODELS[model].relation(name), {**line, "order_id": id})
+                self._stored(inner, {**line, back: id})
         return id
 
 

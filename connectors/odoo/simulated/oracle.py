@@ -1,10 +1,12 @@
-"""What an oracle sees of the simulated Odoo: every order with its lines and transfers, in a shape that can be compared whole."""
+"""What an oracle sees of the simulated Odoo: every order with its lines and transfers, other transfers, and what lies where, in a shape
+that can be compared whole."""
 
 from collections import Counter
 from typing import Any
 
 from connectors.odoo.simulated.records import Record, Records
 from connectors.odoo.simulated.stock import Stock
+from connectors.odoo.simulated.storekeeper import Storekeeper
 
 
 class Oracle:
@@ -26,6 +28,10 @@ class Oracle:
             "duplicates": {reference: count for reference, count in Counter(live).items() if count > 1},
             "contacts": len(table("res.partner")),
             "products": len(table("product.product")),
+            "transfers": [
+                self._transfer(picking, xids) for picking in table("stock.picking").values() if not picking["sale_id"]
+            ],
+            "stock": Storekeeper(self.records, self.stock).figures(),
         }
 
     def _order(self, order: Record, xids: dict[tuple[str, int], str]) -> dict[str, Any]:
@@ -55,6 +61,13 @@ class Oracle:
             "location": self._name("stock.location", picking["location_id"]),
             "ship_to": self._name("res.partner", picking["partner_id"]), "city": self._city(picking["partner_id"]),
             "moves": [self._move(move) for move in self.stock.moves(picking, opened=False)],
+        }  # fmt: skip
+
+    def _transfer(self, picking: Record, xids: dict[tuple[str, int], str]) -> dict[str, Any]:
+        """A transfer that delivers no order."""
+        return {
+            "xid": xids.get(("stock.picking", picking["id"]), ""), "origin": picking["origin"] or "", **self._picking(picking),
+            "to": self._name("stock.location", picking["location_dest_id"]),
         }  # fmt: skip
 
     def _move(self, move: Record) -> dict[str, Any]:

@@ -66,13 +66,16 @@ MODELS: Mapping[str, Model] = {
     "product.pricelist": Model("Pricelist", {
         "name": "char", "currency_id": "many2one:res.currency", "company_id": "many2one:res.company",
     }),
+    "uom.uom": Model("Unit", {"name": "char"}),
     "product.product": Model("Product Variant", {
         "name": "char", "default_code": "char", "barcode": "char", "type": "char", "active": "boolean", "list_price": "float",
+        "uom_id": "many2one:uom.uom", "property_stock_inventory": "many2one:stock.location",
+        "stock_quant_ids": "one2many:stock.quant", "stock_move_ids": "one2many:stock.move",
     }, ["name"], {"name": "Name"}),
     "res.partner": Model("Contact", {
         **_ADDRESS, "parent_id": "many2one:res.partner", "state_id": "many2one:res.country.state",
         "country_id": "many2one:res.country", "ref": "char", "vat": "char", "comment": "html", "is_company": "boolean",
-        "property_payment_term_id": "many2one:account.payment.term",
+        "property_payment_term_id": "many2one:account.payment.term", "ref_company_ids": "one2many:res.company",
     }, labels={"parent_id": "Related Company", "state_id": "State", "country_id": "Country"}),
     "sale.order": Model("Sales Order", {
         "name": "char", "partner_id": "many2one:res.partner", "partner_invoice_id": "many2one:res.partner",
@@ -94,19 +97,37 @@ MODELS: Mapping[str, Model] = {
         "order_id": "Order Reference", "product_id": "Product", "product_uom_qty": "Quantity", "price_unit": "Unit Price",
         "tax_ids": "Taxes", "discount": "Discount (%)",
     }),
-    "stock.location": Model("Inventory Locations", {"name": "char"}),
+    "stock.location": Model("Inventory Locations", {
+        "name": "char", "usage": "char", "location_id": "many2one:stock.location",
+    }),
+    "stock.picking.type": Model("Picking Type", {
+        "name": "char", "code": "char", "sequence_code": "char", "warehouse_id": "many2one:stock.warehouse",
+    }),
+    "stock.warehouse": Model("Warehouse", {
+        "name": "char", "code": "char", "company_id": "many2one:res.company", "view_location_id": "many2one:stock.location",
+        "lot_stock_id": "many2one:stock.location", "wh_qc_stock_loc_id": "many2one:stock.location",
+        "in_type_id": "many2one:stock.picking.type", "int_type_id": "many2one:stock.picking.type",
+    }),
+    "stock.quant": Model("Quants", {
+        "product_id": "many2one:product.product", "location_id": "many2one:stock.location", "quantity": "float",
+        "reserved_quantity": "float", "owner_id": "many2one:res.partner", "lot_id": "char",
+    }),
     "stock.picking": Model("Transfer", {
         "name": "char", "state": "char", "picking_type_code": "char", "sale_id": "many2one:sale.order", "origin": "char",
         "partner_id": "many2one:res.partner",
         "location_id": "many2one:stock.location", "location_dest_id": "many2one:stock.location", "note": "html",
         "date_done": "datetime", "carrier_tracking_ref": "char", "backorder_id": "many2one:stock.picking",
-        "move_ids": "one2many:stock.move", "step": "char",
+        "move_ids": "one2many:stock.move", "step": "char", "picking_type_id": "many2one:stock.picking.type",
+    }, ["picking_type_id"], {
+        "picking_type_id": "Operation Type", "location_id": "Source Location", "location_dest_id": "Destination Location",
+        "move_ids": "Stock Moves",
     }),
     "stock.move": Model("Stock Move", {
         "picking_id": "many2one:stock.picking", "product_id": "many2one:product.product",
         "sale_line_id": "many2one:sale.order.line", "product_uom_qty": "float", "quantity": "float", "picked": "boolean",
-        "state": "char", "location_id": "many2one:stock.location", "move_orig_ids": "many2many:stock.move",
-    }),
+        "state": "char", "location_id": "many2one:stock.location", "location_dest_id": "many2one:stock.location",
+        "product_uom": "many2one:uom.uom", "move_orig_ids": "many2many:stock.move",
+    }, labels={"product_id": "Product", "location_id": "Source Location", "location_dest_id": "Destination Location"}),
 }  # fmt: skip
 
 #: Where the ids behind a many-to-one condition are kept, so that a search need not read every record.
@@ -114,6 +135,11 @@ INVERSE = {
     ("sale.order.line", "order_id"): ("sale.order", "order_line"),
     ("stock.picking", "sale_id"): ("sale.order", "picking_ids"),
     ("stock.move", "picking_id"): ("stock.picking", "move_ids"),
+}
+#: Records that are only searched through: where the other side of the link is kept.
+BEHIND = {
+    ("product.product", "stock_quant_ids"): ("stock.quant", "product_id"),
+    ("product.product", "stock_move_ids"): ("stock.move", "product_id"),
 }
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -181,11 +207,28 @@ class Records:
         context: Mapping[str, Any],
     ) -> list[Record]:
         """Records a domain selects. Archived ones only when asked for (active_test)."""
+        domain = [self._through(model, term) for term in domain]
         rows = [r for r in self._candidates(model, domain) if self._holds(domain, model, r)]
         if "active" in MODELS[model].fields and context.get("active_test", True):
             rows = [r for r in rows if r["active"]]
         rows.sort(key=lambda r: r["id"], reverse="desc" in order)
         return rows[:limit] if limit else rows
+
+    def _through(self, model: str, term: Any) -> Any:
+        """A condition on records behind this one, as the ids of those that have one which fulfils it."""
+        name, _, rest = term[0].partition(".")
+        if isinstance(term, str) or (model, name) not in BEHIND:
+            return term
+        behind, link = BEHIND[model, name]
+        holds, wanted = _COMPARE[term[1]], term[2]
+        rows = self.store.table(behind).values()
+        return ["id", "in", {row[link] for row in rows if holds(self._value(behind, row, rest), wanted)}]
+
+    def _below(self, model: str, id: int, root: int) -> bool:
+        """Whether a record is, or lies below, another one of the tree its `location_id` makes."""
+        while id and id != root:
+            id = self.get(model, id)["location_id"]
+        return bool(id)
 
     def _holds(self, domain: Sequence[Any], model: str, row: Record) -> bool:
         """Whether a record fulfils a domain in Odoo's prefix notation; conditions side by side mean «and»."""
@@ -196,8 +239,10 @@ class Records:
             elif term in ("&", "|"):
                 first, second = stack.pop(), stack.pop()
                 stack.append(first and second if term == "&" else first or second)
+            elif term[1] == "child_of":
+                stack.append(self._below(MODELS[model].relation(term[0]), self._value(model, row, term[0]), term[2]))
             else:
-                stack.append(_COMPARE[term[1]](self._value(model, row, term[0]), term[2]))
+                stack.append(_fulfils(term[1], self._value(model, row, term[0]), term[2]))
         return all(stack)
 
     def _value(self, model: str, row: Record, path: str) -> Any:
@@ -236,6 +281,12 @@ class Records:
         if kind == "many2one" and row[name]:
             return [row[name], self.get(MODELS[model].relation(name), row[name]).get("name") or ""]
         return row[name]
+
+
+def _fulfils(how: str, value: Any, wanted: Any) -> bool:
+    """Whether a value fulfils a condition; of several linked records one is enough."""
+    values = value if isinstance(value, list) else [value]
+    return any(_COMPARE[how](one, wanted) for one in values)
 
 
 def _empty(kind: str) -> Any:

@@ -29,6 +29,7 @@ RENAMED = (
 )
 #: Fields of later releases: (first release that has it, model, field).
 LATER = ((17, "stock.move", "picked"),)
+MOVE_NAMES = ("move_ids/name", "move_lines/name")
 LINES = {("sale.order", "order_line"): "sale.order.line", ("stock.picking", "move_ids"): "stock.move"}
 
 
@@ -93,6 +94,8 @@ class Rpc:
         refused = _without_pricelist(given) if (model, method) == ("sale.order", "load") and self.number < 17 else None
         if refused:
             return refused
+        if (model, method) == ("stock.picking", "load") and self.number < 19 and (refused := _without_names(given)):
+            return refused
         return self._theirs(model, method, names, self.call(model, method, self._ours(model, given)))
 
     def _ours(self, model: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,6 +113,7 @@ class Rpc:
         if "data" in said and self.number < 19:
             prices = {i for i, path in enumerate(given["fields"]) if path.endswith("price_unit")}
             said["data"] = [[_cents(c) if i in prices else c for i, c in enumerate(row)] for row in said["data"]]
+            _drop_names(said)
         return said
 
     def _path(self, model: str, path: str, separator: str) -> str:
@@ -186,6 +190,24 @@ def _without_pricelist(given: Mapping[str, Any]) -> dict[str, Any] | None:
     words = "Missing required value for the field 'Pricelist' (pricelist_id)"
     messages = [{"type": "error", "rows": {"from": i, "to": i}, "message": words} for i in bad]
     return {"ids": False, "messages": messages, "nextrow": 0} if bad else None
+
+
+def _without_names(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Until 18 a move needs a description."""
+    if any(path in MOVE_NAMES for path in given["fields"]) or len(given["fields"]) == 1:
+        return None
+    info = {"type": "error", "rows": {"from": 0, "to": len(given["data"]) - 1}}
+    return {
+        "ids": False,
+        "messages": [{**info, "message": "Missing required value for the field 'Description' (name)"}],
+        "nextrow": 0,
+    }
+
+
+def _drop_names(said: dict[str, Any]) -> None:
+    """19 has no such field."""
+    kept = [i for i, path in enumerate(said["fields"]) if path not in MOVE_NAMES]
+    said["fields"], said["data"] = [said["fields"][i] for i in kept], [[row[i] for i in kept] for row in said["data"]]
 
 
 def _cents(cell: str) -> str:

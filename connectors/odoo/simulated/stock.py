@@ -1,16 +1,17 @@
 """What Odoo's warehouse does by itself: transfers step by step, backorders, deliveries that follow an order's quantities.
 
-Stock is plentiful. Quantities followed as seen on Odoo 19.0 with one and three steps.
+What an open move has got (`quantity`) is reserved where it comes from, also beyond what lies there; done, it lies where it went.
+Quantities followed as seen on Odoo 19.0 with one and three steps.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.odoo.simulated.places import CUSTOMERS, OUTPUT, PACKING, STOCK
+from connectors.odoo.simulated.quants import Quants
 from connectors.odoo.simulated.records import Record, Records, user_error
 
-LOCATIONS = ("WH/Stock", "WH/Packing", "WH/Output", "Customers", "WEST/Stock")
-STOCK, PACKING, OUTPUT, CUSTOMERS = 1, 2, 3, 4  # their ids
 #: Steps of a delivery: name, kind of transfer, from where, to where.
 CHAINS: Mapping[str, Sequence[tuple[str, str, int, int]]] = {
     "ship_only": [("OUT", "outgoing", STOCK, CUSTOMERS)],
@@ -37,6 +38,7 @@ class Stock:
 
     def __init__(self, records: Records, steps: str) -> None:
         self.records, self.chain = records, CHAINS[steps]
+        self.quants = Quants(records)
 
     # -- reading
     def moves(self, picking: Record, *, opened: bool = True) -> list[Record]:
@@ -94,12 +96,32 @@ class Stock:
 
     def _set(self, move: Record, quantity: float) -> None:
         """A demand that became nothing is a cancelled move, and a transfer of only such is cancelled."""
-        state = move["state"] if quantity else "cancel"
-        values = {"product_uom_qty": quantity, "quantity": quantity, "state": state}
-        self.records.write("stock.move", move["id"], values)
+        self.set_move(move["id"], {"product_uom_qty": quantity, **self._got(move, quantity)})
         picking = self.records.get("stock.picking", move["picking_id"])
         if all(m["state"] == "cancel" for m in self.moves(picking, opened=False)):
             self.records.write("stock.picking", picking["id"], {"state": "cancel"})
+        else:
+            self._ready(picking["id"])
+
+    def _got(self, move: Record, wanted: float) -> dict[str, Any]:
+        """How much of what it wants a move gets from where it takes it, and the state that follows. One that waits gets nothing yet."""
+        if not wanted:
+            return {"quantity": 0.0, "state": "cancel"}
+        if move["state"] == "waiting":
+            return {"quantity": 0.0}
+        got = min(wanted, move["quantity"] + self.quants.free(move["product_id"], move["location_id"]))
+        return {
+            "quantity": got,
+            "state": "assigned" if got == wanted else "partially_available" if got else "confirmed",
+        }
+
+    def _ready(self, picking: int) -> None:
+        """An open transfer is ready as soon as anything of it is reserved."""
+        row = self.records.get("stock.picking", picking)
+        states = {move["state"] for move in self.moves(row)}
+        if row["state"] in ("assigned", "confirmed") and states:
+            state = "assigned" if states & {"assigned", "partially_available"} else "confirmed"
+            self.records.write("stock.picking", picking, {"state": state})
 
     def _bring_back(self, order: int, need: Need, step: int) -> None:
         """Transfers from where a step would have taken the goods back to the shelf; each waits for the one before it."""
@@ -129,12 +151,51 @@ class Stock:
     def _move(self, picking: Record, need: Need) -> int:
         id = self.records.create("stock.move", {
             "picking_id": picking["id"], "product_id": need.product, "sale_line_id": need.line, "product_uom_qty": need.quantity,
-            "quantity": 0.0 if picking["state"] == "waiting" else need.quantity, "state": picking["state"],
-            "location_id": picking["location_id"], "move_orig_ids": list(need.origins),
+            "state": "waiting" if picking["state"] == "waiting" else "confirmed", "location_id": picking["location_id"],
+            "location_dest_id": picking["location_dest_id"], "move_orig_ids": list(need.origins),
         })  # fmt: skip
         held = self.records.get("stock.picking", picking["id"])["move_ids"]
         self.records.write("stock.picking", picking["id"], {"move_ids": [*held, id]})
+        self.set_move(id, self._got(self.records.get("stock.move", id), need.quantity))
+        self._ready(picking["id"])
         return id
+
+    def set_move(self, id: int, values: Mapping[str, Any]) -> None:
+        """Change a move, and what is reserved for it where it takes its goods from."""
+        move = self.records.get("stock.move", id)
+        self._reserve(move, -1)
+        self.records.write("stock.move", id, values)
+        self._reserve(move, +1)
+
+    def _reserve(self, move: Record, sign: int) -> None:
+        if move["state"] not in CLOSED:
+            self.quants.change(move["product_id"], move["location_id"], reserved=sign * move["quantity"])
+
+    # -- transfers that deliver no order
+    def create_picking(self, values: Mapping[str, Any]) -> int:
+        """A transfer as somebody makes it: a draft of its kind."""
+        kind = self.records.get("stock.picking.type", values["picking_type_id"])
+        warehouse, letters = self.records.get("stock.warehouse", kind["warehouse_id"])["code"], kind["sequence_code"]
+        name = f"{warehouse}/{letters}/{self.records.store.next(f'stock.picking.{warehouse}.{letters}'):05d}"
+        head = {"name": name, "state": "draft", "picking_type_code": kind["code"]}
+        return self.records.create("stock.picking", {**head, **values})
+
+    def create_move(self, values: Mapping[str, Any]) -> int:
+        """A move of such a transfer. One that is stated with its quantity has got it, whatever lies there."""
+        quantity = values.get("quantity", 0.0)
+        id = self.records.create("stock.move", {"state": "draft", **values, "quantity": 0.0})
+        picking = self.records.get("stock.picking", values["picking_id"])
+        self.records.write("stock.picking", picking["id"], {"move_ids": [*picking["move_ids"], id]})
+        if quantity:
+            self.set_move(id, {"quantity": quantity, "state": "assigned"})
+            self.records.write("stock.picking", picking["id"], {"state": "assigned"})
+        return id
+
+    def carry(self, move: Record) -> None:
+        """A move is done: its reservation ends, and its goods lie elsewhere."""
+        self.set_move(move["id"], {"state": "done", "product_uom_qty": move["quantity"]})
+        self.quants.change(move["product_id"], move["location_id"], quantity=-move["quantity"])
+        self.quants.change(move["product_id"], move["location_dest_id"], quantity=move["quantity"])
 
     def validate(self, ids: Sequence[int], context: Mapping[str, Any]) -> Any:
         """button_validate: true, or the question about a backorder when something is short and nobody answered it in advance."""
@@ -155,7 +216,7 @@ class Stock:
             raise user_error("Transfer trouble alert! Validating a zero quantity transfer?")
         if not any(m["picked"] for m in moves):
             for move in moves:
-                self.records.write("stock.move", move["id"], {"picked": True})
+                self.set_move(move["id"], {"picked": True})
 
     def _do(self, picking: Record, *, keep: bool) -> None:
         """Move what was picked; the rest goes on a backorder, or is cancelled."""
@@ -163,13 +224,14 @@ class Stock:
         rest = [m for m in self.moves(picking) if m not in done]
         over = [(m, m["product_uom_qty"] - m["quantity"]) for m in done if m["quantity"] < m["product_uom_qty"]]
         for move in done:
-            self.records.write("stock.move", move["id"], {"state": "done", "product_uom_qty": move["quantity"]})
+            self.carry(move)
         if keep and (rest or over):
             self._backorder(picking, rest, over)
         for move in () if keep else rest:
-            self.records.write("stock.move", move["id"], {"state": "cancel", "quantity": 0.0})
+            self.set_move(move["id"], {"state": "cancel", "quantity": 0.0})
         self.records.write("stock.picking", picking["id"], {"state": "done", "date_done": self.records.clock()})
         self._arrived(picking, done)
+        self.quants.tidy()
 
     def _backorder(self, picking: Record, rest: Sequence[Record], over: Sequence[tuple[Record, float]]) -> None:
         """A transfer for what is left. It inherits the note, not the tracking number."""
@@ -182,16 +244,17 @@ class Stock:
         backorder = self._picking(picking["sale_id"], leg, picking["step"], "assigned")
         kept = [m["id"] for m in self.moves(picking, opened=False) if m not in rest]
         for move in rest:
-            self.records.write("stock.move", move["id"], {"picking_id": backorder["id"], "picked": False})
+            self.set_move(move["id"], {"picking_id": backorder["id"], "picked": False})
         self.records.write("stock.picking", picking["id"], {"move_ids": kept})
         values = {"move_ids": [m["id"] for m in rest], "note": picking["note"], "backorder_id": picking["id"]}
         self.records.write("stock.picking", backorder["id"], values)
+        self._ready(backorder["id"])
         for move, quantity in over:
             self._move(backorder, Need(move["product_id"], move["sale_line_id"], quantity, move["move_orig_ids"]))
 
     def _arrived(self, picking: Record, done: Sequence[Record]) -> None:
         """Goods that reached the customer are delivered; others wait in the next transfer of the chain, or lie on the shelf again."""
-        if picking["step"] == BACK:
+        if picking["step"] == BACK or not picking["sale_id"]:
             return
         if picking["picking_type_code"] != "outgoing":
             needs = [Need(m["product_id"], m["sale_line_id"], m["quantity"], [m["id"]]) for m in done]
@@ -206,7 +269,7 @@ class Stock:
         """do_unreserve."""
         for id in ids:
             for move in self.moves(self.records.get("stock.picking", id)):
-                self.records.write("stock.move", move["id"], {"quantity": 0.0, "picked": False, "state": "confirmed"})
+                self.set_move(move["id"], {"quantity": 0.0, "picked": False, "state": "confirmed"})
 
     def cancel(self, ids: Sequence[int]) -> bool:
         """action_cancel on transfers: those that are done stay as they are."""
@@ -217,7 +280,7 @@ class Stock:
                     "You cannot cancel a stock move that has been set to 'Done'. Create a return in order to reverse it."
                 )
             for move in self.moves(picking):
-                self.records.write("stock.move", move["id"], {"state": "cancel", "quantity": 0.0})
+                self.set_move(move["id"], {"state": "cancel", "quantity": 0.0})
             self.records.write("stock.picking", id, {"state": "cancel"})
         return True
 
@@ -227,9 +290,9 @@ class Stock:
         for _, move, changes in values.pop("move_ids", ()):
             if self.records.get("stock.move", move)["state"] == "cancel" and "quantity" in changes:
                 raise user_error("You cannot change a cancelled stock move, create a new line instead.")
-            self.records.write("stock.move", move, changes)
+            self.set_move(move, changes)
         for move in self.records.get("stock.picking", id)["move_ids"] if "location_id" in values else ():
-            self.records.write("stock.move", move, {"location_id": values["location_id"]})
+            self.set_move(move, {"location_id": values["location_id"]})
         self.records.write("stock.picking", id, values)
 
 

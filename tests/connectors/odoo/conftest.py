@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +18,7 @@ from canonical.commands import (
     OrderCharge,
     OrderLine,
     PostGoodsIssue,
+    PostMovement,
     Ref,
     UpsertCustomer,
 )
@@ -155,6 +156,15 @@ def issue(shipment: int, order_id: int, *units: tuple[int, int, int], **changed:
     return PostGoodsIssue(
         **{"shipment_id": shipment, "order_id": order_id, "booking_id": order_id, "lines": lines, **said, **changed}
     )
+
+
+M = TypeVar("M", bound=PostMovement)
+
+
+def movement(kind: type[M], number: int, units: int, sku: int = MUG, **changed: Any) -> M:
+    """Units of an article that came to location 1, or left it."""
+    said = {"sku_id": sku, "location_id": 1, "happened_at": AT, "reference": f"MOVE-{number}", **changed}
+    return kind(movement_id=number, units=units, **said)
 
 
 def recorded(name: str) -> Any:

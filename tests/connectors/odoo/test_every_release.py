@@ -1,12 +1,16 @@
-"""The life of an order in every release and over both APIs: what Odoo holds at the end is the same."""
+"""The life of an order, and stock, in every release and over both APIs: what Odoo holds at the end is the same."""
 
 from typing import Any
 
 import pytest
 
-from canonical.commands import CancelOrder, ConfirmOrder
+from canonical.commands import CancelOrder, ConfirmOrder, PostReceipt, PostStockAdjustment, Ref
+from canonical.facts import CountsStated
+from canonical.types import Counted
+from connectors.base import Envelope
+from connectors.odoo import connector
 from connectors.odoo.simulator import Odoo
-from tests.connectors.odoo.conftest import MUG, TEA, Desk, amendment, charge, customer, issue, line, order
+from tests.connectors.odoo.conftest import AT, MUG, TEA, Desk, amendment, charge, customer, issue, line, movement, order
 
 LOGIN = "engine@shop.example"
 TIMES = ("created_at",)
@@ -63,6 +67,25 @@ def test_in_14_notes_are_plain(as_in_19: Any) -> None:
     marks = [f"retailsync.shipment_{n}: PostNL, TRK{n}, 2026-03-01 09:30:00 UTC" for n in (1, 2)]
     assert ([o["note"] for o in held], notes) == (["a\nb", "c\nd", ""], [*marks, "", ""])
     assert without_notes(held) == without_notes(as_in_19)
+
+
+@pytest.mark.parametrize("release", ["14.0", "15.0", "16.0", "17.0", "18.0", "19.0"])
+def test_stock_is_read_and_booked_alike(release: str) -> None:
+    with Odoo(release=release, stock=0) as odoo:
+        desk = Desk(odoo, login=LOGIN, api="jsonrpc")
+        desk.links[Ref("location", 1)] = "WH"
+        receipt = movement(PostReceipt, 1, 9, document="DN 1", reason="late")
+        booked = desk.send(receipt) + desk.send(receipt) + desk.send(movement(PostStockAdjustment, 2, -4))
+        assert [(r.error, r.state, r.evidence) for r in booked] == [
+            (None, "done", "WH/IN/00001"),
+            (None, "done", "WH/IN/00001"),
+            (None, "done", "WH/INT/00001"),
+        ]
+        page, done, _ = connector.polls["stock"](desk.session(), "").heard
+        [fact] = connector.reads[page.topic](Envelope(page.topic, page.body, AT, page.asked_at))
+        assert isinstance(fact, CountsStated)
+        assert (fact.location, fact.rows) == ("WH", (Counted(ref=str(MUG), sku="W1-MUG-BLUE", on_hand=5),))
+        assert done.topic == "stock.done"
 
 
 def without_notes(held: Any) -> Any:

@@ -136,15 +136,17 @@ def test_a_question_of_odoos_is_not_an_answer(desk: Desk) -> None:
     assert receipt.error.reason == "not_finished"
 
 
-def test_goods_leave_from_the_linked_location(desk: Desk) -> None:
+@pytest.mark.parametrize("link", ["WEST", "5"])
+def test_goods_leave_from_the_linked_location(desk: Desk, link: str) -> None:
+    """By the code of its warehouse, or by the id of a stock location."""
     desk.confirmed(order())
-    desk.links[Ref("location", 1)] = "5"
+    desk.links[Ref("location", 1)] = link
     desk.send(issue(1, 1, *BOTH))
     assert [p["location"] for p in desk.orders()[0]["pickings"]] == ["WEST/Stock"]
     assert delivered(desk) == [3, 1]
 
 
-def test_a_location_link_that_is_no_id(desk: Desk) -> None:
+def test_a_location_link_that_leads_nowhere(desk: Desk) -> None:
     desk.confirmed(order())
     desk.links[Ref("location", 1)] = "west"
     [receipt] = desk.send(issue(1, 1, *BOTH))

@@ -106,6 +106,57 @@ def test_errors_have_odoos_names(desk: Desk, path: str, body: Any, status: int, 
     assert (caught.value.code, json.load(caught.value)["name"]) == (status, name)
 
 
+def mugs(desk: Desk) -> tuple[float, float]:
+    """On hand and reserved in WH."""
+    figures: dict[str, tuple[float, float]] = desk.odoo.state()["stock"]["WH"]
+    return figures.get("W1-MUG-BLUE", (0, 0))
+
+
+def test_an_order_reserves_its_delivery_takes_away_its_cancellation_lets_go(desk: Desk) -> None:
+    desk.odoo.set_stock("W1-MUG-BLUE", "WH", 10)
+    desk.confirmed(order(1), order(2))
+    assert mugs(desk) == (10, 6)
+    post(
+        desk.odoo, "stock.picking/write", {"ids": [1], "vals": {"move_ids": [[1, 2, {"quantity": 1, "picked": True}]]}}
+    )
+    post(desk.odoo, "stock.picking/button_validate", {"ids": [1], "context": {"skip_backorder": True}})
+    assert mugs(desk) == (9, 5)
+    desk.by_hand(1, "cancel")
+    assert mugs(desk) == (9, 3)
+
+
+def test_it_reserves_no_more_than_there_is(desk: Desk) -> None:
+    desk.odoo.set_stock("W1-MUG-BLUE", "WH", 4)
+    desk.confirmed(order(1), order(2))
+    assert mugs(desk) == (4, 4)
+    moves = [
+        (m["quantity"], m["state"])
+        for o in desk.orders()
+        for m in o["pickings"][0]["moves"]
+        if m["sku"] == "W1-MUG-BLUE"
+    ]
+    assert moves == [(3, "assigned"), (1, "partially_available")]
+    assert [o["pickings"][0]["state"] for o in desk.orders()] == ["assigned"] * 2
+
+
+def test_people_count_receive_and_promise(desk: Desk) -> None:
+    def do(action: str, **body: Any) -> Any:
+        body |= {} if action == "let_go" else {"sku": "W1-MUG-BLUE", "warehouse": "WH"}
+        request = urllib.request.Request(  # noqa: S310
+            f"{desk.odoo.url}/_sim/stock/{action}", json.dumps(body).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request) as response:  # noqa: S310
+            return json.load(response)["answer"], mugs(desk)
+
+    assert do("set_stock", quantity=5) == (None, (5, 0))
+    assert do("receive", units=2) == (None, (7, 0))
+    promise, after = do("reserve_for_somebody_else", units=3)
+    assert after == (7, 3)
+    assert do("let_go", promise=promise) == (None, (7, 0))
+    assert do("set_stock", quantity=0) == (None, (0, 0))
+    assert "W1-MUG-BLUE" not in desk.odoo.state()["stock"]["WH"]
+
+
 def test_what_it_said_survives_its_end(tmp_path: Path) -> None:
     with Odoo(store=tmp_path) as odoo:
         desk = Desk(odoo)
