@@ -11,14 +11,15 @@ import msgspec
 
 from canonical.facts import Fact
 from connectors.base import Envelope, Read
-from connectors.partner.reading import fulfilment
+from connectors.partner.reading import fulfilment, inventory
+from connectors.partner.reading.inventory import OfLocation
 from connectors.partner.reading.shapes import Statement, Wrong
 from connectors.partner.reading.words import explained
 
 AHEAD = timedelta(days=1)  # a partner's clock may be wrong, but not by more
 
 #: topic → shape. The topics of the inbox are these words.
-SHAPES: Mapping[str, type[Statement]] = {**fulfilment.SHAPES}
+SHAPES: Mapping[str, type[Statement]] = {**fulfilment.SHAPES, **inventory.SHAPES}
 _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {t: msgspec.json.Decoder(s) for t, s in SHAPES.items()}
 
 
@@ -47,4 +48,4 @@ def read(envelope: Envelope) -> Sequence[Fact]:
 
 reads: Mapping[str, Read] = dict.fromkeys(SHAPES, read)
 
-__all__: Sequence[str] = ("AHEAD", "SHAPES", "Statement", "Wrong", "explained", "read", "reads", "stated")
+__all__: Sequence[str] = ("AHEAD", "SHAPES", "OfLocation", "Statement", "Wrong", "explained", "read", "reads", "stated")

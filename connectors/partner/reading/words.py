@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from connectors.partner.reading.inventory import WORDS
+
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"^Object (?P<how>missing required|contains unknown) field `(?P<name>[^`]*)`$")
 _EXPECTED: Sequence[tuple[re.Pattern[str], str]] = (
-    (re.compile(r"^Expected `int` >= 1$"), "must be at least 1"),
+    (re.compile(r"^Expected `int` >= (-?\d+)$"), r"must be at least \1"),
     (re.compile(r"^Expected `int` <= (\d+)$"), r"must be at most \1"),
     (re.compile(r"^Expected `str` of length >= 1$"), "must not be empty"),
     (re.compile(r"^Expected `str` of length <= (\d+)$"), r"must not be longer than \1 characters"),
@@ -41,6 +43,8 @@ def explained(text: str) -> tuple[str, str]:
     for pattern, words in _EXPECTED:
         if pattern.match(what):
             return where, pattern.sub(words, what)
+    if what.startswith("Invalid enum value") and where in WORDS:
+        return where, f"must be one of {', '.join(WORDS[where])}"
     if kinds := re.match(r"^Expected `([^`]*)`, got `([^`]*)`$", what):
         wanted, got = (" or ".join(_KINDS.get(k, k) for k in group.split(" | ")) for group in kinds.groups())
         return where, f"must be {wanted}, not {got}"
