@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retailsync.partners.views import RequestList, RequestOne, Say, SayOfChange
+from retailsync.partners.views import RequestList, RequestOne, Say, SayOfChange, SayOfSnapshot, SayOfStock
 
 #: The verb in the address → the topic in the inbox.
 SAID = {
@@ -18,6 +18,10 @@ SAID = {
 #: The same for what is said of one change.
 SAID_OF_CHANGE = {"accept": "change.accepted", "reject": "change.rejected"}
 
+#: What is said of stock, by the end of its address.
+SAID_OF_STOCK = {"levels": "counts.levels", "adjustments": "stock.moved"}
+SAID_OF_SNAPSHOT = {"parts/<int:part>": "counts.part", "complete": "counts.done"}
+
 app_name = "partners"
 urlpatterns = [
     path("fulfilment-requests/", RequestList.as_view()),
@@ -26,5 +30,10 @@ urlpatterns = [
     *(
         path(f"fulfilment-requests/<str:reference>/changes/<int:change>/{verb}", SayOfChange.as_view(topic=topic))
         for verb, topic in SAID_OF_CHANGE.items()
+    ),
+    *(path(f"inventory/{verb}", SayOfStock.as_view(topic=topic)) for verb, topic in SAID_OF_STOCK.items()),
+    *(
+        path(f"inventory/snapshots/<str:run>/{verb}", SayOfSnapshot.as_view(topic=topic))
+        for verb, topic in SAID_OF_SNAPSHOT.items()
     ),
 ]

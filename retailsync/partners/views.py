@@ -12,11 +12,12 @@ from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from canonical.models import FulfilmentRequest, RequestChange, RequestLine
+from canonical.models import FulfilmentRequest, Location, RequestChange, RequestLine
 from connectors.base import Heard
 from connectors.partner import reading
 from retailsync.partners import problems
@@ -27,6 +28,8 @@ from retailsync.sync import inbox
 PAGE = 100
 LARGEST = 1_000_000  # bytes of one message
 LONGEST_REFERENCE = 140
+LONGEST_RUN = 100
+MOST_PARTS = 32_767
 LONGEST_KEY = 255
 
 
@@ -87,13 +90,19 @@ class Say(PartnerView):
     topic = ""
 
     def post(self, request: Request, reference: str) -> Response:
+        _check("reference", reference, LONGEST_REFERENCE)
         return self.store(request, {"request": reference})
 
     def store(self, request: Request, address: Mapping[str, str | int]) -> Response:
         """Check the words, put in what the URL says they are about, and store them."""
-        heard = _heard(self.topic, address, _body(request), request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
+        said = reading.stated(self.topic, _body(request), timezone.now())
+        self.check(request, said)
+        heard = _heard(self.topic, said, address, _key(request))
         (fresh,) = inbox.receive(request.user.system_id, [heard], door="partner")
         return Response({"received": True, "duplicate": not fresh}, status=202)
+
+    def check(self, request: Request, said: reading.Statement) -> None:
+        """What the words name must be the caller's; a request is not asked for, it may be on its way."""
 
 
 class SayOfChange(Say):
@@ -101,11 +110,37 @@ class SayOfChange(Say):
     hears of it, so one that is not known never will be: 404, not stored to wait for it."""
 
     def post(self, request: Request, reference: str, change: int) -> Response:
-        _check(reference)
+        _check("reference", reference, LONGEST_REFERENCE)
         asked = RequestChange.objects.filter(request__system_id=request.user.system_id, request__reference=reference)
         if not asked.filter(number=change).exists():
             raise Http404
         return self.store(request, {"request": reference, "change": change})
+
+
+class SayOfStock(Say):
+    """POST /inventory/levels, /inventory/adjustments: figures and movements of one of the caller's locations.
+
+    A location is set up here before a partner can speak of it: another one is 404, whether or not somebody else has it.
+    """
+
+    def post(self, request: Request) -> Response:
+        return self.store(request, {})
+
+    def check(self, request: Request, said: reading.OfLocation) -> None:
+        if not Location.objects.filter(executor_id=request.user.system_id, code=said.location).exists():
+            raise NotFound(f"You have no location {said.location}.")
+
+
+class SayOfSnapshot(SayOfStock):
+    """POST /inventory/snapshots/{run}/parts/{part} and …/complete: a whole count. The partner names it; parts come in any order."""
+
+    def post(self, request: Request, run: str, part: int | None = None) -> Response:
+        _check("run", run, LONGEST_RUN)
+        if part is None:
+            return self.store(request, {"run": run})
+        if not 1 <= part <= MOST_PARTS:
+            raise reading.Wrong("part", f"must be between 1 and {MOST_PARTS}")
+        return self.store(request, {"run": run, "part": part})
 
 
 def _body(request: Request) -> bytes:
@@ -117,24 +152,27 @@ def _body(request: Request) -> bytes:
     return request._request.body or b"{}"
 
 
-def _heard(topic: str, address: Mapping[str, str | int], body: bytes, key: str) -> Heard:
-    """The message as the inbox stores it: canonical JSON with what it is about inside. Raises reading.Wrong."""
-    reference = str(address["request"])
-    _check(reference)
+def _key(request: Request) -> str:
+    key: str = request.META.get("HTTP_IDEMPOTENCY_KEY", "")
     if len(key) > LONGEST_KEY:
         raise reading.Wrong("Idempotency-Key", f"must not be longer than {LONGEST_KEY} characters")
-    said = reading.stated(topic, body, timezone.now())
+    return key
+
+
+def _heard(topic: str, said: reading.Statement, address: Mapping[str, str | int], key: str) -> Heard:
+    """The message as the inbox stores it: canonical JSON with what it is about inside. Raises reading.Wrong."""
     for name, value in address.items():
         if getattr(said, name) not in ("", 0, value):
             raise reading.Wrong(name, f"names another {name} than the address")
         setattr(said, name, value)
     stored = msgspec.json.encode(said)
-    return Heard(topic, _delivery(key or reference, topic, stored), stored)
+    about = next(iter(address.values()), "")
+    return Heard(topic, _delivery(key or str(about), topic, stored), stored)
 
 
-def _check(reference: str) -> None:
-    if len(reference) > LONGEST_REFERENCE or "\x00" in reference:
-        raise reading.Wrong("reference", f"must have at most {LONGEST_REFERENCE} characters and no NUL")
+def _check(name: str, text: str, longest: int) -> None:
+    if len(text) > longest or "\x00" in text:
+        raise reading.Wrong(name, f"must have at most {longest} characters and no NUL")
 
 
 def _delivery(*parts: str | bytes) -> bytes:

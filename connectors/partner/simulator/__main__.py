@@ -13,6 +13,9 @@ def main() -> None:
     parser.add_argument("--key", required=True, help="the partner's API key")
     parser.add_argument("--secret", action="append", required=True, help="whsec_…; several while rotating")
     parser.add_argument("--location", default="W1")
+    parser.add_argument(
+        "--stock", action="append", type=_stock, default=[], metavar="SKU=UNITS", help="what lies there; else no end"
+    )
     parser.add_argument("--delay", type=float, default=0.0, help="seconds between two steps of one order")
     parser.add_argument("--workers", type=int, default=4)
     for option, names in (("--behaviour", BEHAVIOURS), ("--answer", ANSWERS)):
@@ -22,10 +25,16 @@ def main() -> None:
     said = parser.parse_args()
     serve(
         Warehouse(
-            api=said.api, key=said.key, secrets=said.secret, location=said.location, delay=said.delay, workers=said.workers,
-            mix=dict(said.behaviour), answer_mix=dict(said.answer), port=said.port, host=said.host, store=said.store, seed=said.seed,
+            api=said.api, key=said.key, secrets=said.secret, location=said.location, stock=dict(said.stock), delay=said.delay,
+            workers=said.workers, mix=dict(said.behaviour), answer_mix=dict(said.answer), port=said.port, host=said.host,
+            store=said.store, seed=said.seed,
         )
     )  # fmt: skip
+
+
+def _stock(text: str) -> tuple[str, int]:
+    sku, _, units = text.rpartition("=")
+    return sku, int(units)
 
 
 def _share(names: Collection[str]) -> Callable[[str], tuple[str, float]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from connectors.partner.simulator.work import Departure, Lines, Work
+from connectors.partner.simulator.work import Departure, Lines, Work, units_by
 
 
 class Step(NamedTuple):
@@ -29,12 +29,11 @@ picking, picked, packed = says("picking"), says("picked"), says("packed")
 
 
 def short(work: Work) -> Step | None:
-    """One unit of the first line is missing."""
-    if not work.rest:
-        return None
-    line = work.rest[0]
-    work.most[line["line"]] = line["units"] - 1
-    return Step("short", {"lines": [{"line": line["line"], "units": 1}], "reason": "Not on the shelf."})
+    """What is not on the shelves; where nobody counts them, one unit of the first line."""
+    if not work.most and work.rest:
+        line = work.rest[0]
+        work.most[line["line"]] = line["units"] - 1
+    return Step("short", {"lines": work.missing, "reason": "Not on the shelf."}) if work.missing else None
 
 
 def again(work: Work) -> Step:
@@ -82,10 +81,7 @@ def _by_line(parcel: Lines) -> Lines:
 
 
 def _by_sku(parcel: Lines) -> Lines:
-    sums: dict[str, int] = {}
-    for line in parcel:
-        sums[line["sku"]] = sums.get(line["sku"], 0) + line["units"]
-    return [{"sku": sku, "units": units} for sku, units in sums.items()]
+    return [{"sku": sku, "units": units} for sku, units in units_by("sku", parcel).items()]
 
 
 def _leave(work: Work, parcels: Sequence[Lines], named: Callable[[Lines], Lines] = _by_line) -> Step | None:
@@ -94,10 +90,10 @@ def _leave(work: Work, parcels: Sequence[Lines], named: Callable[[Lines], Lines]
     if not full:
         return None
     ref = f"{work.reference}-S{len(work.left) + 1}"
-    units: dict[str, int] = {}
-    for line in (line for parcel in full for line in parcel):
-        units[line["line"]] = units.get(line["line"], 0) + line["units"]
-    work.left.append(Departure(shipment=ref, lines=units, ship_to=dict(work.ship_to)))
+    lines = [line for parcel in full for line in parcel]
+    work.left.append(
+        Departure(shipment=ref, lines=units_by("line", lines), skus=units_by("sku", lines), ship_to=dict(work.ship_to))
+    )
     packages = [
         {"reference": f"{ref}-P{n}", "tracking_number": f"SIM{ref}-{n}".upper(), "lines": named(parcel)}
         for n, parcel in enumerate(full, 1)

@@ -10,20 +10,19 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
-import urllib3
 
 from connectors import signing
 from connectors.base import BadSignature
 from connectors.partner.simulator.agenda import Agenda
 from connectors.partner.simulator.answers import ANSWERS, EFFECTS
 from connectors.partner.simulator.behaviours import BEHAVIOURS, Step
-from connectors.partner.simulator.outline import NEVER, outline
+from connectors.partner.simulator.outline import outline
+from connectors.partner.simulator.reporting import PATIENCE, Reporting, is_settled
 from connectors.partner.simulator.work import Call, Change, Work
-from connectors.simulation import Answer, Request, Simulator, Stop
+from connectors.simulation import Answer, Request, Stop
 
 Data = dict[str, Any]  # the `data` of an event
 
-PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds before the n-th repetition of a failed call; then always the last
 SLOW = 2.0  # seconds between the steps of a slow order
 CHANGES = {
     "amendment": "amend",
@@ -33,11 +32,11 @@ CHANGES = {
 }  # in its event → its kind
 
 
-class Warehouse(Simulator):
+class Warehouse(Reporting):
     """`received` holds what it was asked first, `work` how far it is; both survive a restart.
 
     `behaviour(data)` and `answers(data)` name what it does with a request and with a change, instead of a choice by seed and mix.
-    `delay` = seconds between two steps of one request.
+    `delay` = seconds between two steps of one request. `stock` = units on hand per SKU; without it there is enough of everything.
     """
 
     name = "partner"
@@ -49,6 +48,7 @@ class Warehouse(Simulator):
         key: str = "",
         secrets: Sequence[str] = (),
         location: str = "W1",
+        stock: Mapping[str, int] | None = None,
         delay: float = 0.0,
         mix: Mapping[str, float] | None = None,
         behaviour: Callable[[Data], str] | None = None,
@@ -60,8 +60,10 @@ class Warehouse(Simulator):
         store: Path | str | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(port=port, host=host, store=store, seed=seed)
-        self.api, self.key, self.secrets, self.location = api.rstrip("/"), key, list(secrets), location
+        super().__init__(
+            api=api, key=key, location=location, stock=stock or {}, lines=workers, port=port, host=host, store=store, seed=seed,
+        )  # fmt: skip
+        self.secrets = list(secrets)
         self.delay, self.mix, self.workers = delay, dict(mix or {"normal": 1.0}), workers
         self.answer_mix = dict(answer_mix or {"honest": 1.0})
         self.behaviour = behaviour or self._seeded_behaviour
@@ -70,7 +72,6 @@ class Warehouse(Simulator):
         for reference, kept in self._works.items():
             self._works[reference] = msgspec.convert(kept, Work)
         self._agenda = Agenda()
-        self._out = urllib3.PoolManager(maxsize=workers, timeout=10.0, retries=False)
         self._hears: Mapping[str, Callable[[str, Data], None]] = {
             "fulfilment_request.created": self._take,
             **{f"fulfilment_request.{w}_requested": partial(self._change, kind) for w, kind in CHANGES.items()},
@@ -177,6 +178,7 @@ class Warehouse(Simulator):
         """The request's next call. Its words are written down before they are said: a repetition says the same."""
         with self.lock:
             work = self._works[reference]
+            self.shelves.look(work)
             call = work.unsaid or self._decided(work)
             work.idle = call is None
             self._keep(work)
@@ -219,38 +221,28 @@ class Warehouse(Simulator):
         return None
 
     def _say(self, reference: str, call: Call) -> int | None:
-        """One call to the API; None when no answer came."""
-        headers = {
-            "Authorization": f"Bearer {self.key}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": f"{reference}:{call.key}",
-        }
-        url = f"{self.api}/fulfilment-requests/{quote(reference, safe='')}/{call.verb}"
-        try:
-            answer = self._out.request("POST", url, body=msgspec.json.encode(call.body), headers=headers)
-        except urllib3.exceptions.HTTPError:
-            return None
-        return answer.status
+        path = f"fulfilment-requests/{quote(reference, safe='')}/{call.verb}"
+        return self.post(path, call.body, f"{reference}:{call.key}")
 
     def _end(self, agenda: Agenda, reference: str, call: Call, status: int | None) -> None:
         """Note what was answered; go on, or try the same again later."""
         with self.lock:
             work = self._works[reference]
             call.tries += 1
-            settled = status is not None and (status < 300 or status in NEVER)
-            if settled:
+            if is_settled(status):
                 call.status = status
             self._keep(work)
         patience = PATIENCE[min(call.tries, len(PATIENCE)) - 1]
         pause = SLOW if work.behaviour == "slow" else self.delay
-        agenda.add(reference, pause if settled else patience)
+        agenda.add(reference, pause if is_settled(status) else patience)
 
     def _keep(self, work: Work) -> None:
         if not self.stopping.is_set():
+            self.shelves.follow(work)
             self.store.put("work", work.reference, work)
             self.store.commit()
 
     # -- for an oracle
     def state(self) -> dict[str, Any]:
         with self.lock:
-            return outline(self._works)
+            return {**outline(self._works), "stock": self.shelves.items, "reported": self.reported}

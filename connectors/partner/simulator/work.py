@@ -7,6 +7,14 @@ import msgspec
 Lines = list[dict[str, Any]]  # line, sku, units, as in an event
 
 
+def units_by(name: str, lines: Lines) -> dict[str, int]:
+    """Units summed by what a field of their lines says: `line` or `sku`."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        sums[line[name]] = sums.get(line[name], 0) + line["units"]
+    return sums
+
+
 class Call(msgspec.Struct, kw_only=True):
     """One call to our API. `key` is its idempotency key; `status` None: not answered yet."""
 
@@ -33,11 +41,12 @@ class Change(msgspec.Struct, kw_only=True):
 
 
 class Departure(msgspec.Struct, kw_only=True):
-    """A shipment that left: units per line, and where it went."""
+    """A shipment that left: units per line and per SKU, and where it went."""
 
     shipment: str
     lines: dict[str, int]
     ship_to: dict[str, str]
+    skus: dict[str, int] = {}
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -57,6 +66,8 @@ class Work(msgspec.Struct, kw_only=True):
     calls: list[Call] = []
     left: list[Departure] = []
     most: dict[str, int] = {}  # of lines it is short of: all there is
+    promised: dict[str, int] = {}  # SKU → units allocated to it
+    taken: dict[str, int] = {}  # SKU → units the shelves were lowered by
     waiting: bool = False  # until somebody lets it go on
     held: bool = False  # because we asked
     cancelled: bool = False  # it accepted a cancellation and keeps it
@@ -85,6 +96,12 @@ class Work(msgspec.Struct, kw_only=True):
         rest = [{**line, "units": self._there_is(line) - gone.get(line["line"], 0)} for line in lines]
         return [line for line in rest if line["units"] > 0]
 
+    @property
+    def missing(self) -> Lines:
+        """Units that were asked for and are not there."""
+        lines = [{"line": line["line"], "units": line["units"] - self._there_is(line)} for line in self.lines]
+        return [line for line in lines if line["units"] > 0]
+
     def _there_is(self, line: dict[str, Any]) -> int:
         units: int = line["units"]
         return min(units, self.most.get(line["line"], units))
@@ -99,6 +116,11 @@ class Work(msgspec.Struct, kw_only=True):
         """What is to leave next lies in its boxes."""
         last = next((call.verb for call in reversed(self.calls) if call.verb in ("packed", "shipments")), "")
         return last == "packed"
+
+    @property
+    def is_accepted(self) -> bool:
+        """It said that it will do this."""
+        return any(call.verb == "accept" for call in self.calls)
 
     @property
     def is_rejected(self) -> bool:

@@ -1,5 +1,6 @@
 """Our API as a partner sees it, and a warehouse in front of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ class Api(Simulator):
         self.taken: dict[str, tuple[str, dict[str, Any]]] = {}
         self.routes.add("POST", "/fulfilment-requests/<reference>/<verb>", self._hear)
         self.routes.add("POST", "/fulfilment-requests/<reference>/changes/<number>/<verb>", self._hear_of_change)
+        self.counts: list[tuple[str, dict[str, Any]]] = []
+        self.routes.add("POST", "/inventory/snapshots/<run>/parts/<part>", self._hear_of_stock("counts.part"))
+        self.routes.add("POST", "/inventory/snapshots/<run>/complete", self._hear_of_stock("counts.done"))
+        self.routes.add("POST", "/inventory/adjustments", self._hear_of_stock("stock.moved"))
 
     def _hear(self, request: Request, reference: str, verb: str) -> Answer:
         topic = TOPICS.get(verb, f"execution.{verb}")
@@ -44,6 +49,17 @@ class Api(Simulator):
 
     def _hear_of_change(self, request: Request, reference: str, number: str, verb: str) -> Answer:
         return self._hear(request, reference, f"changes/{number}/{verb}")
+
+    def _hear_of_stock(self, topic: str) -> Callable[..., Answer]:
+        def hear(request: Request, **address: str) -> Answer:
+            stated(topic, request.body, self.now())
+            said = msgspec.json.decode(request.body)
+            assert said.pop("location") == "W1"
+            assert said.pop("observed_at", "") or said.pop("occurred_at")
+            self.counts.append((topic, {**address, **said}))
+            return Answer(202, {"received": True})
+
+        return hear
 
 
 def warehouse(api: Api, behaviour: str = "normal", store: Path | None = None, answer: str = "honest") -> Warehouse:

@@ -11,6 +11,11 @@ from connectors.partner import connector
 from tests.connectors.contract import Canned, ConnectorContract
 
 SAID = b'"request":"F-1","occurred_at":"2026-01-31T10:00:00Z"'
+COUNT = b'"location":"W1","observed_at":"2026-01-31T10:00:00Z"'
+ITEMS = (
+    b'"items":[{"sku":"A","on_hand":-3},'
+    b'{"sku":"B","on_hand":9,"allocated":1,"damaged":2,"quality_hold":3,"incoming":4,"in_transit":5}]'
+)
 LINES = b'"lines":[{"line":"7","units":2},{"sku":"A","units":1}]'
 SECRET = signing.new_secret()
 
@@ -29,6 +34,11 @@ class TestContract(ConnectorContract):
         "execution.short": b'{%b,%b,"reason":"gone"}' % (SAID, LINES),
         "shipment.shipped": b'{%b,"shipment":"S1","carrier":"DHL","service":"x","packages":[{"reference":"P","tracking_number":"T",'
         b'"tracking_url":"https://t.example/T",%b}]}' % (SAID, LINES),
+        "counts.part": b'{"run":"2026-01-31","part":1,%b,%b}' % (COUNT, ITEMS),
+        "counts.done": b'{"run":"2026-01-31","parts":3,"items":2500,"full":false,%b}' % COUNT,
+        "counts.levels": b"{%b,%b}" % (COUNT, ITEMS),
+        "stock.moved": b'{"adjustment":"A-7","location":"W1","sku":"A","units":-2,"bucket":"damaged","reason":"dropped","kind":"return",'
+        b'"document":"R-1","occurred_at":"2026-01-31T10:00:00Z"}',
     }  # fmt: skip
     commands = (
         RequestFulfilment(
