@@ -39,6 +39,8 @@ class Command(Value, tag=True):
     #: The purpose of the create this one undoes or changes. Where that one never left, nothing has to be sent: its receipt is `undone`.
     undoes: ClassVar[str] = ""
     undone: ClassVar[str] = ""
+    #: The workflow people look for its trouble in.
+    workflow: ClassVar[str] = "order_to_fulfilment"
     #: The field with the moment this tells a customer of. Old news waits for a person (the shop's policy says how old).
     notice_of: ClassVar[str] = ""
 
@@ -345,6 +347,7 @@ class PublishStock(Command):
     """
 
     level: ClassVar[bool] = True
+    workflow: ClassVar[str] = "inventory"
     subject_of: ClassVar[tuple[Entity, str]] = ("listing", "listing_id")
     purpose_of: ClassVar[str] = "stock:{0.listing_id}"
     listing_id: int
@@ -357,6 +360,7 @@ class PublishStock(Command):
 class PostMovement(Command):
     """Book units that came or left (`units` signed) in an ERP that is told of a location. Base of the two commands that do."""
 
+    workflow: ClassVar[str] = "inventory"
     subject_of: ClassVar[tuple[Entity, str]] = ("stock_movement", "movement_id")
     movement_id: int
     sku_id: int

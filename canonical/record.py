@@ -5,7 +5,6 @@ from datetime import datetime
 
 from canonical import facts, sql
 from canonical.facts import Fact
-from canonical.ledger import Cause
 from canonical.recording import (
     bookings,
     catalog,
@@ -92,7 +91,6 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
         if kind in groups:
             touched += recorder(source, groups[kind], recorded) or ()
     _derive(touched, groups, now, recorded)
-    _touch(recorded)
     return recorded
 
 
@@ -120,18 +118,3 @@ def _derive(touched: Sequence[int], groups: dict[type[Fact], list[Stated]], now:
     ids = [id for id in {*touched, *causes} if id in causes]
     counted = ids if any(kind in groups for kind in _COUNTED) else [id for id in ids if id in recorded.recount]
     derived.refresh(ids, causes, now, recorded, counted)
-
-
-#: Entries after which what an order takes from stock may be another.
-_TAKING = frozenset({"order", "order_line", "fulfilment_request", "request_change"})
-
-
-def _touch(recorded: Recorded) -> None:
-    """Have the sellable figures reckoned again of what was counted, moved, ordered or taken back. Last, and it locks nothing."""
-    orders_ = {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind in _TAKING}
-    recorded.reckon = recorded.listed or bool(recorded.touched)
-    if orders_ and listings.touch_orders(orders_):
-        recorded.reckon = True
-    if recorded.touched:
-        cause = next((e.cause for e in recorded.entries if e.subject_kind.startswith("stock_")), Cause("", 0))
-        listings.touch([(sku, False) for sku in sorted(recorded.touched)], cause)

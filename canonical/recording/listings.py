@@ -1,10 +1,10 @@
 """What shops show of their own stock, and what they took off it for their sales. Knows who reads and writes it, not when."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from canonical import ledger, sql
-from canonical.ledger import Cause, Change
+from canonical.ledger import Cause, Change, Written
 from canonical.recording import links
 from canonical.recording.work import Recorded, Stated, rank
 
@@ -21,29 +21,38 @@ _READ = """UPDATE canonical_listing t SET quantity = v.quantity, backorders = v.
       confirmed = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN t.told ELSE t.confirmed END,
       confirmed_at = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN v.read_at ELSE t.confirmed_at END
     FROM (SELECT v.*, (SELECT ROW(o.quantity, o.backorders, o.managed, o.gone_at, o.expected, o.confirmed)
-        FROM canonical_listing o WHERE o.id = v.id) AS old FROM {{rows}}) v
+        FROM canonical_listing o WHERE o.id = v.id) AS old FROM {rows}) v
     WHERE t.id = v.id AND (t.read_at IS NULL OR t.read_at < v.read_at)
     RETURNING t.id, ROW(t.quantity, t.backorders, t.managed, t.gone_at, t.expected, t.confirmed) IS DISTINCT FROM v.old"""
-_HINT = """UPDATE canonical_listing t SET hint = v.quantity, hint_at = clock_timestamp() FROM {rows}
-    WHERE t.id = v.id AND v.managed"""
+#: A push, or a reading that does not say when the shop answered, tells of no instant: a reason to look, and whether stock is kept at all.
+_HINT = """UPDATE canonical_listing t SET hint = CASE WHEN v.managed THEN v.quantity END, hint_at = clock_timestamp(), managed = v.managed
+    FROM {rows} WHERE t.id = v.id"""
 
 
 def stated(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
-    """Apply ListingStated: readings by when they were asked for; pushes, of unknown age, are hints only."""
+    """Apply ListingStated: readings by when they were asked for; what is of unknown age are hints only."""
     best: dict[str, Stated] = {}
-    for s in sorted(said, key=lambda s: (rank(0, s.fact.read_at), s.fact.version)):
+    for s in sorted(said, key=lambda s: (s.fact.shop_at is not None, rank(0, s.fact.read_at), s.fact.version)):
         best[s.fact.holder] = s
     if not best:
         return
     ids = _known(source, best, recorded)
     recorded.listed = True
-    _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.read_at}, recorded)
-    hints = [
-        (ids[h], s.fact.quantity, "", s.fact.managed, None, None) for h, s in sorted(best.items()) if not s.fact.read_at
-    ]
+    _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.shop_at}, recorded)
+    hints = [(ids[h], s.fact.quantity, "", s.fact.managed, None, None) for h, s in best.items() if not s.fact.shop_at]
     if hints:
-        sql.fetch(_HINT.format(rows=sql.values(_SAID)), sql.arrays(_SAID, sorted(hints)))
+        _hint(source, hints, {ids[h]: s for h, s in best.items()}, recorded)
     _offers(source, said, ids, recorded)
+
+
+def _hint(source: int, hints: Sequence[tuple[object, ...]], said: Mapping[int, Stated], recorded: Recorded) -> None:
+    rows = sql.fetch(
+        f"WITH old AS (SELECT id, managed FROM canonical_listing WHERE id = ANY(%s)), new AS ({_HINT.format(rows=sql.values(_SAID))}"
+        " RETURNING t.id, t.managed) SELECT new.id FROM new JOIN old ON old.id = new.id AND old.managed <> new.managed",
+        [sorted(said), *sql.arrays(_SAID, sorted(hints))],
+    )
+    changes = [Change(id, "read", said[id].cause, said[id].fact.occurred_at, source) for (id,) in sorted(rows)]
+    recorded.entries += ledger.changed("listing", changes)
 
 
 def _known(source: int, best: Mapping[str, Stated], recorded: Recorded) -> dict[str, int]:
@@ -138,14 +147,30 @@ def sold(reductions: Sequence[tuple[Reduction, Cause]]) -> None:
     sql.insert("canonical_stocktouch", _TOUCH, rows)
 
 
+#: Without anything offered this looks at nothing.
 _OF_ORDERS = """WITH made AS (INSERT INTO canonical_stocktouch (sku_id, cause_kind, cause_id)
     SELECT DISTINCT ON (x.sku) x.sku, x.kind, x.cause FROM (
       SELECT coalesce(c.sku_id, l.sku_id) AS sku, v.kind, v.cause
       FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) v(order_id, kind, cause)
       JOIN canonical_orderline l ON l.order_id = v.order_id AND l.sku_id IS NOT NULL AND l.requires_shipping
       LEFT JOIN canonical_linecomponent c ON c.line_id = l.id) x
-    WHERE EXISTS (SELECT 1 FROM canonical_eligibility e WHERE e.sku_id = x.sku) ORDER BY x.sku, x.cause DESC RETURNING 1)
+    WHERE (SELECT EXISTS (SELECT 1 FROM canonical_eligibility))
+      AND EXISTS (SELECT 1 FROM canonical_eligibility e WHERE e.sku_id = x.sku) ORDER BY x.sku, x.cause DESC RETURNING 1)
   SELECT count(*) FROM made"""
+
+
+#: Entries after which what an order takes from stock may be another.
+_TAKING = frozenset({"order", "order_line", "fulfilment_request", "request_change"})
+
+
+def follow(entries: Sequence[Written], skus: Collection[int]) -> bool:
+    """Have the sellable figures reckoned again of what was counted, moved, ordered or taken back (`skus`: whose levels changed). Whether
+    there is anything to reckon. Locks nothing."""
+    orders = {e.order_id: e.cause for e in entries if e.order_id and e.subject_kind in _TAKING}
+    if skus:
+        cause = next((e.cause for e in entries if e.subject_kind.startswith("stock_")), Cause("", 0))
+        touch([(sku, False) for sku in sorted(skus)], cause)
+    return bool(orders and touch_orders(orders)) or bool(skus)
 
 
 def touch_orders(causes: Mapping[int, Cause]) -> bool:

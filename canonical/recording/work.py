@@ -55,7 +55,6 @@ class Recorded:
     troubles: list[Trouble] = field(default_factory=list)
     settled: set[tuple[str, int]] = field(default_factory=set)  # (kind, id) whose trouble is over
     listed: bool = False  # a shop said what it shows of its stock
-    reckon: bool = False  # something was touched: sellable figures have to be reckoned again
     touched: set[int] = field(default_factory=set)  # SKUs whose sellable figures have to be reckoned again
     recount: set[int] = field(default_factory=set)  # orders whose units per line have to be counted again
 

@@ -1,14 +1,14 @@
-"""The workflows, and the one function that plans them all. A view two flows share is gathered once."""
+"""The workflows, and the one function that plans them all. A view two flows share is gathered once; others are about other subjects."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from canonical.ledger import Written
-from retailsync.flows import order_to_fulfilment, shipments
+from retailsync.flows import inventory, order_to_fulfilment, shipments
 from retailsync.flows.base import Flow, Step
 
-FLOWS: tuple[Flow, ...] = (order_to_fulfilment.FLOW, shipments.FLOW)
+FLOWS: tuple[Flow, ...] = (order_to_fulfilment.FLOW, shipments.FLOW, inventory.FLOW)
 
 
 def plan(entries: Sequence[Written], now: datetime) -> list[Step]:
@@ -16,10 +16,10 @@ def plan(entries: Sequence[Written], now: datetime) -> list[Step]:
     views: dict[tuple[Any, frozenset[int]], Any] = {}
     steps: list[Step] = []
     for flow in FLOWS:
-        moving = [e for e in entries if e.order_id and (e.subject_kind, e.event) not in flow.unmoved_by]
+        moving = [e for e in entries if flow.moved_by(e)]
         if not moving:
             continue
-        key = flow.gather, frozenset(e.order_id for e in moving if e.order_id)
+        key = flow.gather, frozenset(flow.moved_by(e) for e in moving)
         if key not in views:
             views[key] = flow.gather(moving)
         steps += flow.plan(views[key], now)

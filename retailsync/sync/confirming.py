@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from canonical import sql
+from canonical.commands import Command
 from canonical.facts import Posted
 from canonical.ledger import Cause
 from canonical.record import Stated
@@ -166,11 +167,15 @@ def _fact(outcome: Outcome, now: datetime) -> Stated | None:
 def _cases(system_id: int, outcomes: Sequence[Outcome], steps: dict[int, work.Next]) -> None:
     parked = [(o.claimed, steps[o.claimed.id]) for o in outcomes if steps[o.claimed.id].state in ("parked", "in_doubt")]
     cases.open_all(
-        cases.Opening("command", c.id, system_id, getattr(c.command, "order_id", None), "order_to_fulfilment", "send", s.reason,
+        cases.Opening("command", c.id, system_id, getattr(c.command, "order_id", None), _workflow(c), "send", s.reason,
                       s.words.splitlines()[0] if s.words else "", s.words)
         for c, s in parked
     )  # fmt: skip
     cases.close("command", [o.claimed.id for o in outcomes if steps[o.claimed.id].state == "confirmed"])
+
+
+def _workflow(claimed: outbox.Claimed) -> str:
+    return outbox.KINDS.get(claimed.kind, Command).workflow
 
 
 def _gate(system_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:

@@ -27,11 +27,9 @@ def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     """Record facts of one source, plan what follows and put the commands out. Runs inside the caller's transaction."""
     recorded = record(source, stated, now)
     entries = recorded.entries + _plan(source, recorded.entries, now, recorded)
-    _ask(recorded, now)
-    cases.follow_holds(entries)
-    cases.follow_stock(recorded)
-    _wake(recorded.appeared, now)
-    _ring(source, recorded)
+    _follow(entries, recorded, now)
+    if recorded.listed:
+        transaction.on_commit(partial(bell.ring, PUBLISH, source))
     return recorded
 
 
@@ -41,9 +39,16 @@ def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:
     sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (ids,))
     recorded = Recorded()
     moved = [Written("order", id, "looked at", id, cause) for id in ids]
-    entries = _plan(0, moved, now, recorded)
+    _follow(_plan(0, moved, now, recorded), recorded, now)
+
+
+def _follow(entries: Sequence[Written], recorded: Recorded, now: datetime) -> None:
+    """What follows from what was recorded and planned: questions, exceptions, figures to reckon, and whoever waited."""
     _ask(recorded, now)
     cases.follow_holds(entries)
+    cases.follow_stock(recorded)
+    if listings.follow(entries, recorded.touched) or recorded.listed:
+        transaction.on_commit(partial(bell.ring, RECKON, 0))
     _wake(recorded.appeared, now)
 
 
@@ -52,15 +57,7 @@ def refold(places: Sequence[levels.Place], cause: Cause, now: datetime) -> None:
     recorded = Recorded(now=now)
     levels.refold(dict.fromkeys(places, cause), "folded anew", now, recorded, None)
     listings.touch([(place.sku, False) for place in places], cause)
-    _ring(0, Recorded(reckon=True))
-
-
-def _ring(source: int, recorded: Recorded) -> None:
-    """Sellable figures follow once this is committed, and so does what a shop that spoke of its stock should show."""
-    if recorded.reckon:
-        transaction.on_commit(partial(bell.ring, RECKON, 0))
-    if recorded.listed:
-        transaction.on_commit(partial(bell.ring, PUBLISH, source))
+    transaction.on_commit(partial(bell.ring, RECKON, 0))
 
 
 def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Recorded) -> list[Written]:
@@ -77,6 +74,7 @@ def _plan(source: int, entries: Sequence[Written], now: datetime, recorded: Reco
         entries = [entry for each in more for entry in each.entries]
         made += entries
         recorded.appeared |= set().union(*(each.appeared for each in more))
+        recorded.touched |= set().union(*(each.touched for each in more))
     raise Restless(f"flows kept deciding after {_ROUNDS} rounds: {[type(s.what).__name__ for s in steps][:5]}")
 
 
