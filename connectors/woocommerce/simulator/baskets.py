@@ -108,11 +108,13 @@ def composed(
     *,
     currency: str = "EUR",
     rate: Decimal = STANDARD,
+    bought: Sequence[tuple[Good, int]] = (),
 ) -> dict[str, Any]:
-    """One priced order without ids and dates. `buyer` is an account customer, None a guest; charges are taxed at `rate`."""
+    """One priced order without ids and dates. `buyer` is an account customer, None a guest; charges are taxed at `rate`. What is `bought`
+    follows from the shape unless it is given."""
     inclusive, taxed = not shape.startswith("net_"), shape not in ("export", "reverse_charge")
     currency = next((code for word, code in _MONEYS.items() if word in shape), currency)
-    bought = basket(rng, shape, goods)
+    bought = bought or basket(rng, shape, goods)
     billing: dict[str, Any] = (dict(buyer["billing"]) if buyer else person(rng)) | _ABROAD.get(shape, {})
     discount = rng.choice((10, 15, 33)) if "coupon" in shape else 100 if shape == "free" else 0
     manner = payments.manner_of(rng, shape)

@@ -6,7 +6,8 @@ import msgspec
 
 from connectors.simulation import Answer, Request, Stop
 from connectors.woocommerce.simulator import arithmetic, baskets
-from connectors.woocommerce.simulator.records import Records
+from connectors.woocommerce.simulator.arithmetic import CURRENCIES
+from connectors.woocommerce.simulator.stock import Stock
 from connectors.woocommerce.simulator.views import API, Record, failure, found, invalid, listed, shown
 
 EDITABLE = (
@@ -20,7 +21,7 @@ EDITABLE = (
 )
 
 
-class Orders(Records):
+class Orders(Stock):
     """Orders over REST."""
 
     def add_order_routes(self) -> None:
@@ -88,6 +89,8 @@ class Orders(Records):
         order = self._new_order(draft, status, "rest-api", paid=_takes_money(draft, status))
         self.webhooks.emit("order.created", order["id"])
         self.webhooks.emit("order.updated", order["id"])
+        self._move_stock(order)
+        self.store.put("orders", order["id"], order)
         return Answer(201, shown(order, request))
 
     def put_order(self, request: Request, id: str) -> Record:
@@ -101,10 +104,10 @@ class Orders(Records):
                 order[field] = {**order[field], **said[field]} if isinstance(order[field], dict) else said[field]
         self._edit_lines(order, said.get("line_items", []))
         self._merge_meta(order, said.get("meta_data", []))
-        self._set_status(order, status)
-        self._touch("orders", order)
         if not restored:
             self.webhooks.emit("order.updated", order["id"])
+        self._set_status(order, status)
+        self._touch("orders", order)
         return shown(order, request)
 
     def batch_orders(self, request: Request) -> Record:
@@ -132,7 +135,7 @@ class Orders(Records):
                 self._remove_line(order, line)
             else:
                 line.update({key: row[key] for key in ("name", "quantity", "total", "subtotal") if key in row})
-                self._count_line(order, line)
+                self._adjust_stock(order, line, line["quantity"])
                 arithmetic.show_price(line)
         if said:
             self._settle(order)
@@ -144,6 +147,42 @@ class Orders(Records):
             raise failure(400, "woocommerce_rest_required_product_reference", "Product ID or SKU is required.")
         self._add_line(order, good, int(row.get("quantity", 1)))
 
+    # -- orders come about
+    def _new_order(self, draft: Record, status: str, created_via: str, *, paid: bool) -> Record:
+        """Number, date and keep a draft; `paid` = the money is there. What it takes of the stock, the caller says."""
+        number = self.store.next("post", 10)
+        now = self.now()
+        order: Record = {
+            "id": number,
+            "parent_id": 0,
+            "status": status,
+            "currency": self.currency,
+            "version": "11.0.1",
+            **self._dates(now),
+            "order_key": f"wc_order_{self.seed}x{number}",
+            "customer_ip_address": "127.0.0.1",
+            "customer_user_agent": "simulated",
+            "created_via": created_via,
+            **self._moment("date_completed", now if status == "completed" else None),
+            **self._moment("date_paid", now if paid else None),
+            "cart_hash": "",
+            "number": str(number),
+            "refunds": [],
+            "currency_symbol": CURRENCIES[self.currency].sign,
+            **draft,
+            "meta_data": [self._meta(meta["key"], meta["value"]) for meta in draft.get("meta_data", ())],
+            "_sim": {"placed_at": now.timestamp(), "completed_at": None, "completions": 0, "reduced": False},
+        }
+        self._number_items(order)
+        self.store.put("orders", number, order)
+        return order
+
+    def _number_items(self, order: Record) -> None:
+        """Give what is new on an order its id."""
+        for kind in ("line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines"):
+            for item in order[kind]:
+                item["id"] = item["id"] or self.store.next("item")
+
     # -- lines, as staff and API change them
     def _add_line(self, order: Record, good: baskets.Good, units: int) -> None:
         """One more line, at today's price; taxed unless the order's other lines are not."""
@@ -152,17 +191,12 @@ class Orders(Records):
         line = baskets.line_of(good, units, order["prices_include_tax"], taxed, 0, order["currency"])
         line["id"] = self.store.next("item")
         lines.append(line)
-        self._count_line(order, line)
+        self._adjust_stock(order, line, line["quantity"])
 
     def _remove_line(self, order: Record, line: Record) -> None:
         """Drop a line; what was taken from stock for it goes back."""
-        self._take(line, 0)
+        self._adjust_stock(order, line, 0)
         order["line_items"].remove(line)
-
-    def _count_line(self, order: Record, line: Record) -> None:
-        """Stock follows the line's units while the order is a sale."""
-        if order["_sim"]["reduced"]:
-            self._take(line, line["quantity"])
 
     def _settle(self, order: Record) -> None:
         arithmetic.settle(order)

@@ -1,20 +1,38 @@
-"""The simulated shop's records: what it sells, who buys, its orders, and its stock. Knows no request."""
+"""The simulated shop's records: what it sells, who buys, its orders. Knows no request."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from connectors.catalogue import Item, catalogue
 from connectors.simulation import Simulator
-from connectors.woocommerce.simulator.arithmetic import CURRENCIES, RATES, entered_price
+from connectors.woocommerce.simulator.arithmetic import RATES, STANDARD, entered_price
 from connectors.woocommerce.simulator.baskets import Good, person
 from connectors.woocommerce.simulator.views import SITE, Record, stamp
 from connectors.woocommerce.simulator.webhooks import Webhooks
 
 STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
-SOLD = frozenset({"processing", "on-hold", "completed"})  # statuses in which stock is reduced
+STOCK = 1_000  # of everything, unless somebody says otherwise
+
+
+class Stocked(NamedTuple):
+    """One thing of a catalogue of one's own, and how many of it there are (None: nobody counts). Things of one `family` are variations of
+    one product; where they are `shared` the first of them says how many the family has for all."""
+
+    sku: str
+    quantity: int | None = STOCK
+    family: str = ""
+    shared: bool = False
+    backorders: str = "no"
+    price: Decimal = Decimal("10.00")
+    item: Item | None = None
+
+    @classmethod
+    def of(cls, item: Item) -> Self:
+        """Something of the catalogue, of which there is plenty."""
+        return cls(item.sku, family=item.family, item=item)
 
 
 class Records(Simulator):
@@ -65,22 +83,32 @@ class Records(Simulator):
         return [f for f in self.fulfillments.values() if f["entity_id"] == str(order_id) and not f["date_deleted"]]
 
     # -- what the shop sells
-    def _stock_up(self) -> None:
+    def _stock_up(self, goods: Sequence[Stocked] | None = None) -> None:
+        """Put goods on the shelves, the catalogue's where none are named; and some customers in the books."""
         families: dict[str, int] = {}
-        for item in catalogue():
+        for one in map(Stocked.of, catalogue()) if goods is None else goods:
+            item = one.item or Item(one.sku, one.sku.title(), one.price, STANDARD, "", one.family)
             parent = families.get(item.family, 0)
             if item.family and not parent:
-                parent = families[item.family] = self._new_product(item, frame=True)
-            self._new_product(item, parent=parent)
+                counted = one.quantity if one.shared else None
+                parent = self._new_product(item, frame=True, quantity=counted, backorders=one.backorders)
+                families[item.family] = parent
+            own = None if one.shared else one.quantity
+            self._new_product(item, parent=parent, quantity=own, backorders=one.backorders)
         rng = random.Random(self.seed)
         for _ in range(12):
             self._new_customer(rng)
         self.store.commit()
 
-    def _new_product(self, item: Item, *, parent: int = 0, frame: bool = False) -> int:
+    def _new_product(
+        self, item: Item, *, parent: int = 0, frame: bool = False, quantity: int | None = STOCK, backorders: str = "no"
+    ) -> int:
+        """`quantity` None: nobody counts it, as nobody counts what is virtual."""
         number = self.store.next("post", 10)
         kind = "variable" if frame else "variation" if parent else "simple"
         price = str(entered_price(item.price, item.rate, True))
+        counted = quantity is not None and not item.virtual
+        short = "outofstock" if backorders == "no" else "onbackorder"
         self.store.put(
             "products",
             number,
@@ -100,11 +128,13 @@ class Records(Simulator):
                 "downloadable": item.virtual,
                 "tax_status": "taxable",
                 "tax_class": RATES[item.rate][2],
-                "manage_stock": not frame and not item.virtual,
-                "stock_quantity": None if frame or item.virtual else 1_000,
-                "stock_status": "instock",
-                "backorders": "no",
+                "manage_stock": counted,
+                "stock_quantity": quantity if counted else None,
+                "stock_status": short if counted and not quantity else "instock",
+                "backorders": backorders if counted else "no",
+                "low_stock_amount": None,
                 "parent_id": parent,
+                "categories": [] if parent else [_category(item)],
                 "attributes": [{"id": 0, "name": label, "option": value} for label, value in item.options],
                 "variations": [],
                 "meta_data": [],
@@ -143,63 +173,6 @@ class Records(Simulator):
             if p["sku"] and p["status"] == "publish" and p["type"] != "variable"
         ]
 
-    # -- orders come about
-    def _new_order(self, draft: Record, status: str, created_via: str, *, paid: bool) -> Record:
-        """Number, date and keep a draft; `paid` = the money is there."""
-        number = self.store.next("post", 10)
-        now = self.now()
-        order: Record = {
-            "id": number,
-            "parent_id": 0,
-            "status": status,
-            "currency": self.currency,
-            "version": "11.0.1",
-            **self._dates(now),
-            "order_key": f"wc_order_{self.seed}x{number}",
-            "customer_ip_address": "127.0.0.1",
-            "customer_user_agent": "simulated",
-            "created_via": created_via,
-            **self._moment("date_completed", now if status == "completed" else None),
-            **self._moment("date_paid", now if paid else None),
-            "cart_hash": "",
-            "number": str(number),
-            "refunds": [],
-            "currency_symbol": CURRENCIES[self.currency].sign,
-            **draft,
-            "meta_data": [self._meta(meta["key"], meta["value"]) for meta in draft.get("meta_data", ())],
-            "_sim": {"placed_at": now.timestamp(), "completed_at": None, "completions": 0, "reduced": False},
-        }
-        self._number_items(order)
-        self.store.put("orders", number, order)
-        self._move_stock(order)
-        return order
-
-    def _number_items(self, order: Record) -> None:
-        """Give what is new on an order its id."""
-        for kind in ("line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines"):
-            for item in order[kind]:
-                item["id"] = item["id"] or self.store.next("item")
-
-    def _move_stock(self, order: Record) -> None:
-        """Reduce stock once per line when an order becomes a sale, give it back when it is none any more."""
-        sold = order["status"] in SOLD
-        if sold == order["_sim"]["reduced"] or order["status"] in ("refunded", "failed", "trash"):
-            return
-        order["_sim"]["reduced"] = sold
-        for line in order["line_items"]:
-            self._take(line, line["quantity"] if sold else 0)
-
-    def _take(self, line: Record, units: int) -> None:
-        """Have exactly so many units of a line taken from stock; `_reduced_stock` on the line remembers how many are."""
-        taken = sum(int(m["value"]) for m in line["meta_data"] if m["key"] == "_reduced_stock")
-        product = self.products.get(line["variation_id"] or line["product_id"])
-        if product and product["manage_stock"]:
-            product["stock_quantity"] -= units - taken
-            self.store.put("products", product["id"], product)
-        line["meta_data"] = [m for m in line["meta_data"] if m["key"] != "_reduced_stock"]
-        if units:
-            line["meta_data"].append(self._meta("_reduced_stock", str(units)))
-
     # -- small things
     def _dates(self, moment: datetime) -> Record:
         return {**self._moment("date_created", moment), **self._moment("date_modified", moment)}
@@ -212,6 +185,10 @@ class Records(Simulator):
 
     def _meta(self, key: str, value: Any) -> Record:
         return {"id": self.store.next("meta"), "key": key, "value": value}
+
+    def _item_meta(self, key: str, value: str) -> Record:
+        """Of an order's item: shown twice."""
+        return {**self._meta(key, value), "display_key": key, "display_value": value}
 
     def _touch(self, table: str, record: Record) -> None:
         record.update(self._moment("date_modified", self.now()))
@@ -229,6 +206,12 @@ class Records(Simulator):
                 same[0]["value"] = entry["value"]
             else:
                 record["meta_data"].append(self._meta(entry["key"], entry["value"]))
+
+
+def _category(item: Item) -> Record:
+    """Variations have none of their own: theirs are their parent's."""
+    number, name = (17, "Downloads") if item.virtual else (16, "Pantry") if item.rate < STANDARD else (15, "Household")
+    return {"id": number, "name": name, "slug": name.lower()}
 
 
 def good(product: Record, rate: Decimal | None) -> Good:

@@ -110,7 +110,7 @@ class Refunds(Orders):
             "total": str(total),
             "total_tax": str(tax),
             "taxes": [{"id": rate, "total": str(amount), "subtotal": str(amount)} for rate, amount in taxes],
-            "meta_data": [self._meta("_refunded_item_id", str(item["id"]))],
+            "meta_data": [self._item_meta("_refunded_item_id", str(item["id"]))],
         }
         if kind == "line_items":
             negative |= {"quantity": -int(row.get("quantity", 0)), "subtotal": str(total), "subtotal_tax": str(tax)}
@@ -139,18 +139,6 @@ class Refunds(Orders):
         self.store.put("refunds", number, refund)
         order["refunds"].append({"id": number, "reason": reason, "total": str(-amount), "total_tax": str(tax)})
         return refund
-
-    def _restock(self, order: Record, said: Sequence[Record]) -> None:
-        """Put refunded units back; the line notes it."""
-        for row in said:
-            line = next((line for line in order["line_items"] if line["id"] == row.get("id")), None)
-            units = int(row.get("quantity", 0))
-            if line is None or not units or not order["_sim"]["reduced"]:
-                continue
-            taken = sum(int(m["value"]) for m in line["meta_data"] if m["key"] == "_reduced_stock")
-            self._take(line, max(0, taken - units))
-            line["meta_data"].append(self._meta("_restock_refunded_items", str(units)))
-            self.webhooks.emit("product.updated", line["variation_id"] or line["product_id"])
 
 
 def _worth(item: Record) -> Decimal:

@@ -14,24 +14,23 @@ from typing import Any, Self
 
 from connectors.simulation import Answer, Request, Stop
 from connectors.woocommerce import oauth
-from connectors.woocommerce.simulator import baskets, payments
-from connectors.woocommerce.simulator.arithmetic import STANDARD
 from connectors.woocommerce.simulator.customers import Customers
 from connectors.woocommerce.simulator.fulfillments import Fulfillments
 from connectors.woocommerce.simulator.hooks import Hooks
 from connectors.woocommerce.simulator.products import Products
-from connectors.woocommerce.simulator.records import SOLD
-from connectors.woocommerce.simulator.unsettled import Unsettled
+from connectors.woocommerce.simulator.records import Stocked
+from connectors.woocommerce.simulator.till import Till
 from connectors.woocommerce.simulator.views import API, Record, failure, visible
 from connectors.woocommerce.simulator.webhooks import Webhooks
 
 KEY, SECRET = "ck_simulated_shop", "cs_simulated_shop"
 
 
-class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
+class Shop(Till, Products, Customers, Fulfillments, Hooks):
     """The shop. `place` makes customers buy, the verbs of `staff.py` are people at work, `unsettle` lets anything happen; `orders`,
     `refunds`, `notes`, `fulfillments` are its records. With `plain_http` it takes OAuth 1.0a only, as a shop without https does.
-    It sells in `currency` and taxes as the catalogue says, or everything at one `rate` (in percent; one of arithmetic.RATES).
+    It sells in `currency` and taxes as the catalogue says, or everything at one `rate` (in percent; one of arithmetic.RATES). With
+    `goods` it sells these instead of the catalogue, and `checkout` makes customers buy them.
     """
 
     def __init__(
@@ -47,6 +46,7 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         plain_http: bool = False,
         currency: str = "EUR",
         rate: Decimal | None = None,
+        goods: Sequence[Stocked] | None = None,
     ) -> None:
         super().__init__(port=port, host=host, store=store, seed=seed)
         self.key, self.secret, self.plain_http = key, secret, plain_http
@@ -55,7 +55,7 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         self.webhooks = Webhooks(self.store, self.lock, self._payload, lambda: self.url, self.now, seed)
         self._placed = len(self.orders)
         if not self.products:
-            self._stock_up()
+            self._stock_up(goods)
         self._add_routes(fulfillments)
 
     def start(self) -> Self:
@@ -69,60 +69,12 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         self.webhooks.stop()
         super().stop()
 
-    # -- customers buy
-    def place(
-        self, count: int = 1, seed: int | None = None, *, status: str = "", shape: str = "", unclean: float = 0.0
-    ) -> list[int]:
-        """`count` storefront checkouts; returns the order ids. Shapes come in turn unless one is named; `unclean` = the part of them
-        (0 to 1) that has one of the less tidy shapes instead. The status is what the payment leads to unless one is named.
-
-        With the same seed, the same baskets. As observed, `order.updated` leaves before `order.created`.
-        """
-        with self.lock:
-            rng = self.random if seed is None else random.Random(seed)
-            goods = self._goods()
-            placed = []
-            for _ in range(count):
-                chosen = shape or baskets.SHAPES[self._placed % len(baskets.SHAPES)]
-                if unclean and rng.random() < unclean:
-                    chosen = rng.choice(baskets.UNCLEAN)
-                buyer = self._buyer(rng, chosen)
-                placed.append(self._check_out(self._composed(rng, chosen, goods, buyer), status, chosen))
-                self._placed += 1
-            self.store.commit()
-            return placed
-
-    def _composed(self, rng: random.Random, shape: str, goods: Sequence[baskets.Good], buyer: Record | None) -> Record:
-        rate = STANDARD if self.rate is None else self.rate
-        return baskets.composed(rng, shape, goods, buyer, currency=self.currency, rate=rate)
-
-    def _buyer(self, rng: random.Random, shape: str) -> Record | None:
-        """An account customer, the same one for every `returning` order; guests otherwise two times out of three."""
-        known = list(self.customers.values())
-        if shape == "returning":
-            return known[0]
-        return rng.choice(known) if shape == "account" or rng.random() < 1 / 3 else None
-
-    def _check_out(self, draft: Record, status: str, shape: str) -> int:
-        manner = payments.begun(draft, shape)
-        status = status or manner.status
-        paid = status == "completed" or (status == "processing" and manner.paid)
-        order = self._new_order(draft, status, "store-api", paid=paid)
-        order["_sim"] |= {"shape": shape}
-        self.store.put("orders", order["id"], order)
-        self.webhooks.emit("order.updated", order["id"])
-        self.webhooks.emit("order.created", order["id"])
-        for line in order["line_items"] if status in SOLD else ():
-            self.webhooks.emit("product.updated", line["variation_id"] or line["product_id"])
-        return int(order["id"])
-
     # -- the web server's part
     def handle(self, request: Request) -> Answer:
         """Authenticate, route, and date the answer by the shop's clock."""
-        if request.path.startswith("/wp-json/wc/") and (refused := self._unauthorised(request)):
-            answer = refused
-        else:
-            answer = super().handle(request)
+        api = request.path.startswith("/wp-json/wc/")
+        refused = self._unauthorised(request) if api else None
+        answer = refused or (self.write_batch(request) if api else None) or super().handle(request)
         return Answer(answer.status, answer.body, {"Date": format_datetime(self.now(), usegmt=True), **answer.headers})
 
     def missing(self, request: Request) -> Answer | None:
@@ -177,6 +129,8 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         add("POST", "/_sim/orders/<id>", self.put_order)
         add("DELETE", "/_sim/orders/<id>", self.delete_order)
         add("POST", "/_sim/orders/<id>/unsettle", self.control_unsettle)
+        add("POST", "/_sim/checkout", self.control_checkout)
+        add("POST", "/_sim/stock", self.control_stock)
         add("POST", "/_sim/webhooks", lambda request: self.webhooks.set_mischief(**request.json()))
         add("POST", "/_sim/redeliver", self.control_redeliver)
 
@@ -191,7 +145,8 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
             "customer": self.customer,
         }
         try:
-            return visible(find[resource](str(subject)))
+            record = find[resource](str(subject))
+            return visible(self.as_shown(record) if resource == "product" else record)
         except Stop as stop:
             return stop.answer.body
 
@@ -213,6 +168,22 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
             if self.stopping.wait(max(0.0, begun + number / rate - time.monotonic())):
                 return
             self.place(1, rng.getrandbits(32), **more)
+
+    def control_checkout(self, request: Request) -> Any:
+        """One customer buys exactly this: the order, or null where it is sold out."""
+        said = request.json()
+        return {"order": self.checkout(said["items"], status=said.get("status", ""), seed=said.get("seed"))}
+
+    def control_stock(self, request: Request) -> Any:
+        """Staff count one thing anew, or decide how it is counted."""
+        said = request.json()
+        if "manage" in said:
+            self.manage_stock(said["sku"], said["manage"], said.get("quantity"))
+        elif "quantity" in said:
+            self.set_stock(said["sku"], int(said["quantity"]))
+        if "backorders" in said:
+            self.set_backorders(said["sku"], said["backorders"])
+        return self.stock()[said["sku"]]
 
     def control_unsettle(self, request: Request, id: str) -> Any:
         """Something happens to an order, by a seed; or a named deed."""
@@ -243,6 +214,7 @@ class Shop(Unsettled, Products, Customers, Fulfillments, Hooks):
         return {
             "now": self.now(),
             "orders": [self._summary(order, counts, tracking) for order in self.orders.values()],
+            "stock": self.stock(),
             "webhooks": hooks,
             "deliveries": {
                 **self.webhooks.counts,

@@ -54,7 +54,7 @@ class Staff(Refunds):
             line = _line(record, sku)
             line["quantity"] = units
             arithmetic.price_line(line, record["prices_include_tax"], CURRENCIES[record["currency"]].unit)
-            self._count_line(record, line)
+            self._adjust_stock(record, line, units)
 
     def add_line(self, order: int, sku: str, units: int = 1) -> None:
         """Add a product, at its price without discount."""

@@ -1,6 +1,6 @@
 """How a WordPress site shows its records: errors, single records, filtered and paged collections. Knows no particular record."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,20 +16,21 @@ def failure(status: int, code: str, message: str) -> Stop:
     return Stop(status, {"code": code, "message": message, "data": {"status": status}})
 
 
-def invalid(parameter: str, words: str) -> Stop:
+def invalid(parameter: str, words: str, detail: Mapping[str, Any] | None = None) -> Stop:
     """WordPress's answer to a parameter it does not accept."""
     body = {"code": "rest_invalid_param", "message": f"Invalid parameter(s): {parameter}"}
-    return Stop(400, {**body, "data": {"status": 400, "params": {parameter: words}}})
+    details = {"details": {parameter: detail}} if detail else {}
+    return Stop(400, {**body, "data": {"status": 400, "params": {parameter: words}, **details}})
 
 
 def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def found(table: dict[int, Record], given: str, code: str, words: str = "Invalid ID.") -> Record:
+def found(table: dict[int, Record], given: str, code: str, words: str = "Invalid ID.", status: int = 404) -> Record:
     record = table.get(int(given)) if given.isdigit() else None
     if record is None:
-        raise failure(404, code, words)
+        raise failure(status, code, words)
     return record
 
 
@@ -51,9 +52,14 @@ def shown(record: Record, request: Request) -> Record:
     return shown
 
 
-def listed(request: Request, rows: Iterable[Record], query: Mapping[str, str] | None = None) -> Answer:
+def listed(
+    request: Request,
+    rows: Iterable[Record],
+    query: Mapping[str, str] | None = None,
+    see: Callable[[Record], Record] = lambda row: row,
+) -> Answer:
     """One page of a collection with WordPress's filters, order and headers. Newest first unless asked otherwise; `query` in place
-    of the request's for a collection that understands other parameters."""
+    of the request's for a collection that understands other parameters; `see` makes of a record what the API shows."""
     query = request.query if query is None else query
     chosen = [row for row in rows if _passes(row, query)]
     field = {"id": "id", "modified": "date_modified_gmt"}.get(query.get("orderby", ""), "date_created_gmt")
@@ -68,7 +74,7 @@ def listed(request: Request, rows: Iterable[Record], query: Mapping[str, str] | 
     page = chosen[begin : begin + size]
     total = len(chosen) if page or begin == 0 else 0  # an orders page past the end reports 0
     headers = {"X-WP-Total": str(total), "X-WP-TotalPages": str(-(-total // size))}
-    return Answer(200, [shown(row, request) for row in page], headers)
+    return Answer(200, [shown(see(row), request) for row in page], headers)
 
 
 def number(query: Mapping[str, str], name: str, otherwise: int) -> int:
