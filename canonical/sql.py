@@ -43,10 +43,12 @@ def insert(table: str, columns: Mapping[str, str], rows: Rows, tail: str = "") -
         marks = ", ".join(f"%s::{kind}" for kind in columns.values())
         given = [value for (value,) in _arrays(columns, rows)]
         return fetch(f"INSERT INTO {table} ({names}) VALUES ({marks}) {tail}", given)
-    return fetch(
-        f"INSERT INTO {table} ({names}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}",
-        _arrays(columns, rows),
-    )
+    return fetch(insertion(table, columns, tail), _arrays(columns, rows))
+
+
+def insertion(table: str, columns: Mapping[str, str], tail: str = "") -> str:
+    """The statement that inserts many rows; its parameters come from `arrays`."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}"
 
 
 def update(table: str, columns: Mapping[str, str], rows: Rows) -> None:

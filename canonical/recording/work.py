@@ -41,6 +41,7 @@ class Recorded:
     conflicts: dict[Cause, str] = field(default_factory=dict)
     appeared: set[str] = field(default_factory=set)  # keys somebody may be waiting for
     recount: set[int] = field(default_factory=set)  # orders whose units per line have to be counted again
+    born: set[int] = field(default_factory=set)  # orders first heard of: nothing follows from their rows yet
 
     def ask(self, system_id: int, entity: Entity, external_id: str, cause: Cause) -> None:
         """Note that a subject should be read again at its source."""
