@@ -25,6 +25,14 @@ class Change(NamedTuple):
     source_id: int | None
 
 
+class Why(NamedTuple):
+    """Why rows a statement is about to write come about: as in `Change`."""
+
+    cause: Cause
+    occurred_at: datetime
+    source_id: int | None
+
+
 class Written(NamedTuple):
     """What flows see of an entry."""
 
@@ -123,44 +131,83 @@ SUBJECTS: Mapping[str, Subject] = {
     "sku": Subject("canonical_sku", ("code", "gtin", "product_id", "requires_shipping", "active", "authority_id"), "NULL::bigint"),
 }  # fmt: skip
 
-_COLUMNS = {
-    "id": "bigint", "event": "text", "cause_kind": "text", "cause_id": "bigint", "occurred_at": "timestamptz", "source_id": "bigint",
-}  # fmt: skip
+_WHY = {"cause_kind": "text", "cause_id": "bigint", "occurred_at": "timestamptz", "source_id": "bigint"}
+_COLUMNS = {"id": "bigint", "event": "text", **_WHY}
 _ENTRY = "subject_kind, subject_id, version, event, state, order_id, source_id, cause_kind, cause_id, occurred_at, recorded_at"
 
 
 def opened(kind: str, changes: Sequence[Change]) -> list[Written]:
     """Write version 1 of subjects just inserted (with ledger_version = 1)."""
-    return _write(
-        kind,
-        changes,
-        "SELECT t.*, v.event, v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src FROM {table} t JOIN {rows} ON t.id = v.id",
-    )
+    return _each(kind, changes, "SELECT t.*, {why} FROM {table} t JOIN {rows} ON t.id = v.id")
 
 
 def changed(kind: str, changes: Sequence[Change]) -> list[Written]:
     """Write the next version of subjects just updated. Their rows must be locked by this transaction (the update does)."""
-    return _write(
+    return _each(
         kind,
         changes,
-        "UPDATE {table} t SET ledger_version = t.ledger_version + 1 FROM {rows} WHERE t.id = v.id "
-        "RETURNING t.*, v.event, v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src",
+        "UPDATE {table} t SET ledger_version = t.ledger_version + 1 FROM {rows} WHERE t.id = v.id RETURNING t.*, {why}",
     )
 
 
-def _write(kind: str, changes: Sequence[Change], rows: str) -> list[Written]:
+def inserted(
+    kind: str,
+    columns: Mapping[str, str],
+    rows: sql.Rows,
+    event: str,
+    by: Mapping[str, str],
+    why: Mapping[tuple[Any, ...], Why],
+    tail: str = "",
+) -> list[Written]:
+    """Insert subjects and write their entries in one statement. See `updated`; a conflict's update counts t.ledger_version up."""
+    if not rows:
+        return []
+    statement = sql.insertion(f"{SUBJECTS[kind].table} AS t", columns, tail)
+    return updated(kind, statement, sql.arrays(columns, rows), event, by, why)
+
+
+def updated(
+    kind: str,
+    statement: str,
+    params: Sequence[Any],
+    event: str,
+    by: Mapping[str, str],
+    why: Mapping[tuple[Any, ...], Why],
+) -> list[Written]:
+    """Write subjects (called t in the statement, which counts their ledger_version up) and their entries in one statement: the rows
+    are neither written nor read a second time.
+
+    `event` is SQL about the written row t. `by` (column → type) are the columns by which `why` tells what made a row.
+    """
+    columns = {**by, **_WHY}
+    match = " AND ".join(f"t.{column} = v.{column}" for column in by)
+    source = (
+        f"written AS ({statement} RETURNING t.*), t AS (SELECT t.*, {event} AS event, {_SAID} FROM written t"
+        f" JOIN {sql.values(columns)} ON {match})"
+    )
+    said = [(*key, *w.cause, w.occurred_at, w.source_id) for key, w in why.items()]
+    return _write(kind, source, [*params, *sql.arrays(columns, said)])
+
+
+_SAID = "v.cause_kind, v.cause_id, v.occurred_at AS at, v.source_id AS src"
+
+
+def _each(kind: str, changes: Sequence[Change], rows: str) -> list[Written]:
     if not changes:
         return []
+    source = rows.format(table=SUBJECTS[kind].table, rows=sql.values(_COLUMNS), why=f"v.event, {_SAID}")
+    unique = {change.subject_id: change for change in changes}.values()
+    said = [(c.subject_id, c.event, *c.cause, c.occurred_at, c.source_id) for c in unique]
+    return _write(kind, f"t AS ({source})", sql.arrays(_COLUMNS, said))
+
+
+def _write(kind: str, source: str, params: Sequence[Any]) -> list[Written]:
+    """Insert the entries of the rows t."""
     subject = SUBJECTS[kind]
-    source = rows.format(table=subject.table, rows=sql.values(_COLUMNS))
     statement = (
-        f"WITH t AS ({source}) INSERT INTO canonical_entry ({_ENTRY}) "
+        f"WITH {source} INSERT INTO canonical_entry ({_ENTRY}) "
         f"SELECT %s, t.id, t.ledger_version, t.event, {subject.after_image}, {subject.order}, t.src, t.cause_kind, "
         f"t.cause_id, t.at, clock_timestamp() FROM t ORDER BY t.id RETURNING subject_id, event, order_id, cause_kind, cause_id"
-    )
-    unique = list({change.subject_id: change for change in changes}.values())
-    params = sql.arrays(
-        _COLUMNS, [(c.subject_id, c.event, c.cause.kind, c.cause.id, c.occurred_at, c.source_id) for c in unique]
     )
     return [
         Written(kind, id, event, order, Cause(why, which))

@@ -115,6 +115,7 @@ def _derive(touched: Sequence[int], groups: dict[type[Fact], list[Stated]], now:
     """A stage follows from every kind of row but postings, which the outside world's receipts bring in great numbers."""
     causes = {s.fact.order_id: s.cause for s in groups.get(facts.OrderReleased, [])}
     causes |= {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind != "posting"}
-    ids = [id for id in {*touched, *causes} if id in causes]
+    born = recorded.born - recorded.recount
+    ids = [id for id in {*touched, *causes} - born if id in causes]
     counted = ids if any(kind in groups for kind in _COUNTED) else [id for id in ids if id in recorded.recount]
     derived.refresh(ids, causes, now, recorded, counted)

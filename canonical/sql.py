@@ -4,7 +4,10 @@ Every column travels as one array (`unnest`), so a statement's text does not dep
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 from django.db import connection
@@ -13,9 +16,10 @@ Rows = Sequence[Sequence[Any]]
 
 
 def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-    """Run one statement and return its rows (empty when it returns none)."""
+    """Run one statement and return its rows (empty when it returns none). Lists travel as arrays."""
+    given = {name: _param(v) for name, v in params.items()} if isinstance(params, Mapping) else [*map(_param, params)]
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql, given)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -39,10 +43,12 @@ def insert(table: str, columns: Mapping[str, str], rows: Rows, tail: str = "") -
         marks = ", ".join(f"%s::{kind}" for kind in columns.values())
         given = [value for (value,) in _arrays(columns, rows)]
         return fetch(f"INSERT INTO {table} ({names}) VALUES ({marks}) {tail}", given)
-    return fetch(
-        f"INSERT INTO {table} ({names}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}",
-        _arrays(columns, rows),
-    )
+    return fetch(insertion(table, columns, tail), _arrays(columns, rows))
+
+
+def insertion(table: str, columns: Mapping[str, str], tail: str = "") -> str:
+    """The statement that inserts many rows; its parameters come from `arrays`."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {_picked(columns)} FROM {_unnest(columns)} {tail}"
 
 
 def update(table: str, columns: Mapping[str, str], rows: Rows) -> None:
@@ -91,3 +97,26 @@ def _encoded(kind: str, column: list[Any]) -> list[Any]:
     if kind == "jsonb":
         return [v if v is None or isinstance(v, str) else json.dumps(v) for v in column]
     return column
+
+
+def _param(value: Any) -> Any:
+    """The driver writes a list as an expression of as many constants, which the server parses and plans one by one: 1.1 µs a value.
+    As one constant, in the notation of arrays, it costs a third."""
+    return (
+        "{" + ",".join([_WRITERS.get(type(v), _quoted)(v) for v in value]) + "}" if isinstance(value, list) else value
+    )
+
+
+def _quoted(value: Any) -> str:
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+#: How a value is written in an array; any other is written as quoted text.
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    int: str, bool: str, float: str, Decimal: str,
+    NoneType: lambda _: "NULL",
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+    memoryview: lambda value: f'"\\\\x{value.hex()}"',
+    datetime: lambda value: f'"{value.isoformat()}"',
+}  # fmt: skip

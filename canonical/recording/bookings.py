@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from canonical import ledger, sql
-from canonical.ledger import Change
+from canonical.ledger import Change, Why
 from canonical.recording.work import Recorded, Stated, ours
 
 _COLUMNS = {
@@ -19,17 +19,19 @@ def raised(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
         (*key, facts[key].fact.attempt, facts[key].fact.reference, facts[key].fact.occurred_at, 1)
         for key in sorted(facts)
     ]
-    made = sql.insert("canonical_booking", _COLUMNS, rows, "ON CONFLICT DO NOTHING RETURNING id, order_id, system_id")
+    why = {key: Why(s.cause, s.fact.occurred_at, None) for key, s in facts.items()}
+    by = {"order_id": "bigint", "system_id": "bigint"}
+    made = ledger.inserted("booking", _COLUMNS, rows, "'raised'", by, why, "ON CONFLICT DO NOTHING")
     if len(made) != len(rows):
         raise RuntimeError(f"an order was booked twice: {sorted(facts)}")
-    recorded.entries += ledger.opened(
-        "booking", [ours(None, facts[order, system], id, "raised") for id, order, system in made]
-    )
+    recorded.entries += made
     return [s.fact.order_id for s in stated]
 
 
 def ended(source: int, cancelled: Mapping[int, Stated], recorded: Recorded) -> None:
     """The ERP confirmed that these bookings (id → receipt) are cancelled there."""
+    if not cancelled:
+        return
     rows = sql.fetch(
         "UPDATE canonical_booking t SET ended_at = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(id, at)"
         " WHERE t.id = v.id AND t.ended_at IS NULL RETURNING t.id",

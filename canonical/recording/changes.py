@@ -69,6 +69,8 @@ def done(source: int, receipts: Mapping[int, Stated], recorded: Recorded) -> Non
 
 def answer(source: int, news: Mapping[int, Stated], recorded: Recorded, *, accepted: bool = False) -> None:
     """Write answers of open changes (change id → fact), and what accepted ones make of their requests."""
+    if not news:
+        return
     said = {id: "accepted" if accepted else s.fact.answer for id, s in news.items()}
     ids = sorted(news)
     rows = sql.fetch(

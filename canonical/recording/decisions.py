@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from canonical import ledger, sql
-from canonical.ledger import Change
+from canonical.ledger import Change, Why
 from canonical.recording import bookings, changes, derived, links, stock
 from canonical.recording.fulfilment import waiting_key
 from canonical.recording.work import Recorded, Stated, ours
@@ -25,26 +25,22 @@ def postings(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
         "system_id": "bigint", "kind": "text", "subject_kind": "text", "subject_id": "bigint", "order_id": "bigint", "state": "text",
         "external_id": "text", "amount": "numeric", "occurred_at": "timestamptz", "ledger_version": "integer",
     }  # fmt: skip
-    written = sql.insert(
-        "canonical_posting", columns, rows,
+    recorded.entries += ledger.inserted(
+        "posting", columns, rows, _POSTED, {"kind": "text", "subject_kind": "text", "subject_id": "bigint"},
+        {key: Why(s.cause, s.fact.occurred_at, source) for key, s in best.items()},
         f"""ON CONFLICT (system_id, kind, subject_kind, subject_id) DO UPDATE SET state = excluded.state,
-              external_id = coalesce(nullif(excluded.external_id, ''), canonical_posting.external_id),
-              amount = coalesce(excluded.amount, canonical_posting.amount), occurred_at = excluded.occurred_at
-            WHERE array_position({_sql_states()}, excluded.state) > array_position({_sql_states()}, canonical_posting.state)
-               OR (excluded.state = canonical_posting.state AND excluded.amount IS NOT NULL
-                   AND excluded.occurred_at > canonical_posting.occurred_at)
-            RETURNING id, kind, subject_kind, subject_id, xmax = 0""",
+              external_id = coalesce(nullif(excluded.external_id, ''), t.external_id),
+              amount = coalesce(excluded.amount, t.amount), occurred_at = excluded.occurred_at,
+              ledger_version = t.ledger_version + 1
+            WHERE array_position({_sql_states()}, excluded.state) > array_position({_sql_states()}, t.state)
+               OR (excluded.state = t.state AND excluded.amount IS NOT NULL AND excluded.occurred_at > t.occurred_at)""",
     )  # fmt: skip
-    fresh = [_posted(source, best[k, sk, i], id) for id, k, sk, i, new in written if new]
-    known = [_posted(source, best[k, sk, i], id) for id, k, sk, i, new in written if not new]
-    recorded.entries += ledger.opened("posting", fresh) + ledger.changed("posting", known)
     _link(source, stated, recorded)
     return [s.fact.order_id for s in stated if s.fact.order_id]
 
 
-def _posted(source: int, stated: Stated, posting_id: int) -> Change:
-    """The event names the posting's kind, so that a flow can tell which receipts move it."""
-    return ours(source, stated, posting_id, f"{stated.fact.kind} {stated.fact.state}")
+#: The event names the posting's kind, so that a flow can tell which receipts move it.
+_POSTED = "t.kind || ' ' || t.state"
 
 
 def _sql_states() -> str:
@@ -53,14 +49,7 @@ def _sql_states() -> str:
 
 def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     links.claim([(source, e, x, our, 0, None, None) for s in stated for e, our, x in s.fact.links], recorded)
-    submitted = {s.fact.subject_id: s for s in stated if s.fact.subject_kind == "fulfilment_request"}
-    rows = sql.fetch(
-        "UPDATE canonical_fulfilmentrequest SET answer = 'submitted' WHERE id = ANY(%s) AND answer = 'unsubmitted' RETURNING id",
-        (sorted(submitted),),
-    )
-    recorded.entries += ledger.changed(
-        "fulfilment_request", [ours(source, submitted[id], id, "submitted") for (id,) in rows]
-    )
+    _submitted(source, [s for s in stated if s.fact.subject_kind == "fulfilment_request"], recorded)
     unsent = {s.fact.subject_id: s for s in stated if s.fact.kind == "request_change" and s.fact.state == "done"}
     changes.done(source, unsent, recorded)
     recorded.recount.update(s.fact.order_id for s in unsent.values())
@@ -69,6 +58,20 @@ def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
         stock.booked(source, {s.fact.subject_id: s.fact.occurred_at for s in issued}, issued[0].cause, recorded)
     ended = {s.fact.subject_id: s for s in stated if s.fact.kind == "sales_order" and s.fact.state == "cancelled"}
     bookings.ended(source, ended, recorded)
+
+
+def _submitted(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
+    if not stated:
+        return
+    recorded.entries += ledger.updated(
+        "fulfilment_request",
+        "UPDATE canonical_fulfilmentrequest t SET answer = 'submitted', ledger_version = t.ledger_version + 1"
+        " WHERE t.id = ANY(%s) AND t.answer = 'unsubmitted'",
+        [sorted({s.fact.subject_id for s in stated})],
+        "'submitted'",
+        {"id": "bigint"},
+        {(s.fact.subject_id,): Why(s.cause, s.fact.occurred_at, source) for s in stated},
+    )
 
 
 def holds_placed(stated: Sequence[Stated], recorded: Recorded) -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from canonical import ledger, sql
-from canonical.ledger import Cause, Change
+from canonical.ledger import Cause, Change, Why
 from canonical.recording import changes
 from canonical.recording.work import Recorded
 
@@ -32,7 +32,7 @@ _STOPPED = "(o.gone_at IS NOT NULL OR o.shop_status IN ('cancelled', 'trashed', 
 # wanted any more and nobody is committed to. A thing that is not shipped was delivered with the ERP's confirmation: a refund of it is
 # no cancellation.
 _COUNTERS = f"""UPDATE canonical_orderline t SET routed = c.routed, allocated = c.allocated, picked = c.picked, shipped = c.shipped,
-      cancelled = greatest(0, t.ordered - greatest(c.wanted, c.routed, c.shipped)) FROM (
+      cancelled = greatest(0, t.ordered - greatest(c.wanted, c.routed, c.shipped)), ledger_version = t.ledger_version + 1 FROM (
     SELECT l.id,
       CASE WHEN {_STOPPED} AND (l.requires_shipping OR o.shop_status <> 'refunded') THEN 0
            WHEN l.requires_shipping THEN greatest(0, l.ordered - l.refunded - l.abandoned) ELSE l.ordered END AS wanted,
@@ -46,11 +46,10 @@ _COUNTERS = f"""UPDATE canonical_orderline t SET routed = c.routed, allocated = 
       ON r.line_id = l.id
     WHERE o.id = ANY(%s) GROUP BY l.id, o.id) c
     WHERE c.id = t.id AND (t.routed, t.allocated, t.picked, t.shipped, t.cancelled)
-      IS DISTINCT FROM (c.routed, c.allocated, c.picked, c.shipped, greatest(0, t.ordered - greatest(c.wanted, c.routed, c.shipped)))
-    RETURNING t.id, t.order_id"""
+      IS DISTINCT FROM (c.routed, c.allocated, c.picked, c.shipped, greatest(0, t.ordered - greatest(c.wanted, c.routed, c.shipped)))"""
 
 #: The order's stage (canonical model, state machines). One place: this expression.
-_STAGE = f"""UPDATE canonical_order t SET stage = s.stage FROM (
+_STAGE = f"""UPDATE canonical_order t SET stage = s.stage, ledger_version = t.ledger_version + 1 FROM (
     SELECT o.id, CASE
       WHEN {_STOPPED} AND o.released_at IS NOT NULL THEN CASE
         WHEN n.ships AND n.open > 0 AND EXISTS (SELECT 1 FROM canonical_requestchange c
@@ -71,7 +70,7 @@ _STAGE = f"""UPDATE canonical_order t SET stage = s.stage FROM (
         coalesce(sum(greatest(l.routed - l.shipped, 0)), 0) AS open,
         coalesce(sum(greatest(l.ordered - l.cancelled - l.shipped, 0)) FILTER (WHERE l.requires_shipping), 0) AS left
       FROM canonical_orderline l WHERE l.order_id = o.id) n WHERE o.id = ANY(%s)) s
-    WHERE s.id = t.id AND t.stage <> s.stage RETURNING t.id, t.stage"""
+    WHERE s.id = t.id AND t.stage <> s.stage"""
 
 
 #: Units given up and not given back yet. A refund gives back first what was given up before it: those are the same units, counted once.
@@ -97,16 +96,12 @@ def refresh(
     ids = sorted(set(order_ids))
     if not ids:
         return
+    why = {(id,): Why(causes[id], at, None) for id in ids}
     if again := sorted(set(counted)):
-        moved = {*sql.fetch(_SHIPPED, (again,)), *sql.fetch(_PROGRESS, (again,))}
-        _note("fulfilment_request", "progress", sorted(moved), causes, at, recorded)
+        moved = sorted({*sql.fetch(_SHIPPED, (again,)), *sql.fetch(_PROGRESS, (again,))})
+        recorded.entries += ledger.changed(
+            "fulfilment_request", [Change(id, "progress", causes[order], at, None) for id, order in moved]
+        )
         changes.overtaken(again, causes, at, recorded)
-        _note("order_line", "counted", sql.fetch(_COUNTERS, (again,)), causes, at, recorded)
-    stages = sql.fetch(_STAGE, (ids,))
-    recorded.entries += ledger.changed("order", [Change(id, stage, causes[id], at, None) for id, stage in stages])
-
-
-def _note(
-    kind: str, event: str, rows: Sequence[tuple[int, int]], causes: dict[int, Cause], at: datetime, recorded: Recorded
-) -> None:
-    recorded.entries += ledger.changed(kind, [Change(id, event, causes[order], at, None) for id, order in rows])
+        recorded.entries += ledger.updated("order_line", _COUNTERS, [again], "'counted'", {"order_id": "bigint"}, why)
+    recorded.entries += ledger.updated("order", _STAGE, [ids], "t.stage", {"id": "bigint"}, why)

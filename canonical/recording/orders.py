@@ -10,7 +10,7 @@ import msgspec
 
 from canonical import ledger, sql
 from canonical.facts import OrderStated
-from canonical.ledger import Cause, Change
+from canonical.ledger import Cause, Change, Why
 from canonical.mappings import Tables
 from canonical.recording import catalog, links, listings, parties, refunds
 from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
@@ -70,6 +70,7 @@ def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[in
     _charges(orders)
     _payments(source, orders, recorded)
     refunds.mentioned(source, {o.id: Stated(o.cause, o.fact) for o in orders}, recorded)
+    recorded.born.update(o.id for o in orders if o.new)
     recorded.recount.update(o.id for o in orders if not o.new or o.fact.status in STOPPED)
     return [o.id for o in orders]
 
@@ -115,7 +116,14 @@ def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
     rows = {o.id: _row(source, prefix, o, customer[o.id], places, words) for o in orders}
     fresh = [o for o in orders if o.new]
     known = [o for o in orders if not o.new]
-    sql.insert("canonical_order", _ORDER, [tuple(rows[o.id].values()) for o in fresh])
+    recorded.entries += ledger.inserted(
+        "order",
+        _ORDER,
+        [tuple(rows[o.id].values()) for o in fresh],
+        "'received'",
+        {"id": "bigint"},
+        _why(source, fresh),
+    )
     sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(o.id for o in known),))
     sql.update(
         "canonical_order",
@@ -123,7 +131,6 @@ def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
         [(o.id, *(rows[o.id][c] for c in _RESTATED)) for o in known],
     )
     recorded.appeared.update(refunds.waiting_key(source, o.fact.ref) for o in fresh)
-    recorded.entries += ledger.opened("order", [_change(source, o, "received") for o in fresh])
     recorded.entries += ledger.changed("order", [_change(source, o, "restated") for o in known])
 
 
@@ -141,6 +148,15 @@ def _statuses(source: int, texts: set[str]) -> dict[str, str]:
 
 def _change(source: int, order: _Order, event: str, subject_id: int | None = None) -> Change:
     return Change(subject_id or order.id, event, order.cause, order.fact.occurred_at, source)
+
+
+def _why(source: int, orders: Sequence[_Order]) -> dict[tuple[int], Why]:
+    """By our ids of the orders."""
+    return {(o.id,): Why(o.cause, o.fact.occurred_at, source) for o in orders}
+
+
+#: The event of rows an order's statement brings: SQL about the row t.
+_STATED = "CASE WHEN t.ledger_version = 1 THEN 'stated' ELSE 'restated' END"
 
 
 def _row(
@@ -172,29 +188,23 @@ def _json(value: object) -> str:
 
 def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
     skus = _skus(source, [line for o in orders for line in o.fact.lines])
-    owner = {o.id: o for o in orders}
     rows = sorted(
         (_line_row(o.id, line, skus.get((line.variant_ref, line.sku))) for o in orders for line in o.fact.lines),
         key=lambda row: row[:2],
     )
     _reductions(source, orders, skus)
-    written = sql.insert(
-        "canonical_orderline", _LINE, rows,
+    entries = ledger.inserted(
+        "order_line", _LINE, rows, _STATED, {"order_id": "bigint"}, _why(source, orders),
         """ON CONFLICT (order_id, external_id) DO UPDATE SET sku_id = excluded.sku_id, sku_text = excluded.sku_text,
              variant_ref = excluded.variant_ref, name = excluded.name, requires_shipping = excluded.requires_shipping,
              ordered = excluded.ordered, reduced = excluded.reduced, subtotal = excluded.subtotal, total = excluded.total,
-             taxes = excluded.taxes
-           WHERE (canonical_orderline.sku_id, canonical_orderline.sku_text, canonical_orderline.ordered, canonical_orderline.reduced,
-                  canonical_orderline.subtotal, canonical_orderline.total, canonical_orderline.taxes, canonical_orderline.name,
-                  canonical_orderline.requires_shipping)
+             taxes = excluded.taxes, ledger_version = t.ledger_version + 1
+           WHERE (t.sku_id, t.sku_text, t.ordered, t.reduced, t.subtotal, t.total, t.taxes, t.name, t.requires_shipping)
              IS DISTINCT FROM (excluded.sku_id, excluded.sku_text, excluded.ordered, excluded.reduced, excluded.subtotal, excluded.total,
-                  excluded.taxes, excluded.name, excluded.requires_shipping)
-           RETURNING id, order_id, xmax = 0""",
+                  excluded.taxes, excluded.name, excluded.requires_shipping)""",
     )  # fmt: skip
-    catalog.explode([id for id, _, new in written if new])
-    fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
-    known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
-    recorded.entries += ledger.opened("order_line", fresh) + ledger.changed("order_line", known)
+    catalog.explode([e.subject_id for e in entries if e.event == "stated"])
+    recorded.entries += entries
     _dropped_lines(source, [o for o in orders if not o.new], recorded)
 
 
@@ -305,19 +315,14 @@ def _charge_row(order_id: int, charge: Charge) -> tuple[Any, ...]:
 
 
 def _payments(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
-    owner = {o.id: o for o in orders}
     rows = sorted(row for o in orders for row in _payment_rows(source, o))
-    written = sql.insert(
-        "canonical_payment", _PAYMENT, rows,
+    recorded.entries += ledger.inserted(
+        "payment", _PAYMENT, rows, _STATED, {"order_id": "bigint"}, _why(source, orders),
         """ON CONFLICT (order_id, source_id, kind, tender) DO UPDATE SET amount = excluded.amount, paid_at = excluded.paid_at,
-             method = excluded.method, transaction_id = excluded.transaction_id
-           WHERE (canonical_payment.amount, canonical_payment.paid_at, canonical_payment.method, canonical_payment.transaction_id)
-             IS DISTINCT FROM (excluded.amount, excluded.paid_at, excluded.method, excluded.transaction_id)
-           RETURNING id, order_id, xmax = 0""",
+             method = excluded.method, transaction_id = excluded.transaction_id, ledger_version = t.ledger_version + 1
+           WHERE (t.amount, t.paid_at, t.method, t.transaction_id)
+             IS DISTINCT FROM (excluded.amount, excluded.paid_at, excluded.method, excluded.transaction_id)""",
     )  # fmt: skip
-    fresh = [_change(source, owner[order], "stated", id) for id, order, new in written if new]
-    known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
-    recorded.entries += ledger.opened("payment", fresh) + ledger.changed("payment", known)
     _withdrawn(source, {o.id: o for o in orders if not o.new}, rows, recorded)
 
 

@@ -57,6 +57,7 @@ class Recorded:
     listed: bool = False  # a shop said what it shows of its stock
     touched: set[int] = field(default_factory=set)  # SKUs whose sellable figures have to be reckoned again
     recount: set[int] = field(default_factory=set)  # orders whose units per line have to be counted again
+    born: set[int] = field(default_factory=set)  # orders first heard of: nothing follows from their rows yet
 
     def ask(self, system_id: int, entity: Entity, external_id: str, cause: Cause) -> None:
         """Note that a subject should be read again at its source."""

@@ -39,8 +39,9 @@ _ORDERS = """SELECT o.id, o.channel_id, s.erp_id, o.external_id, o.number, o.ref
         (SELECT coalesce(jsonb_object_agg(x.line_id, x.units), '{}') FROM canonical_refundline x WHERE x.refund_id = r.id AND x.units > 0))
         ORDER BY r.refunded_at, r.id) FROM canonical_refund r WHERE r.order_id = o.id AND r.gone_at IS NULL) END,
     o.meta, o.customer_id,
-    EXISTS (SELECT 1 FROM canonical_link k WHERE k.system_id = o.channel_id AND k.entity = 'customer'
-      AND (k.our_id = o.customer_id OR k.our_id IN (SELECT x.id FROM canonical_customer x WHERE x.merged_into_id = o.customer_id))),
+    (SELECT true FROM canonical_link k WHERE k.system_id = o.channel_id AND k.entity = 'customer' AND k.our_id = o.customer_id) IS TRUE
+      OR (SELECT true FROM canonical_customer x JOIN canonical_link k ON k.our_id = x.id WHERE x.merged_into_id = o.customer_id
+        AND k.system_id = o.channel_id AND k.entity = 'customer' LIMIT 1) IS TRUE,
     c.vat_id, c.terms, o.billing_id, b.content::text, o.shipping_id, d.content::text, o.note, c.email
   FROM canonical_order o JOIN canonical_system s ON s.id = o.channel_id JOIN canonical_customer c ON c.id = o.customer_id
   JOIN canonical_address b ON b.id = o.billing_id JOIN canonical_address d ON d.id = o.shipping_id
