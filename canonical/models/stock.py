@@ -68,7 +68,8 @@ class StockSource(models.Model):
 
 
 class StockCount(models.Model):
-    """The latest count of one SKU by one source: `accepted` where it may set the level (the source's authority, or a person's word)."""
+    """The latest count of one SKU by one source: `accepted` where it sets the level (by the source's authority, or a person's word). One
+    that is not is information, or it has a `doubt` and waits for a person beside the one before."""
 
     source = models.ForeignKey(StockSource, models.CASCADE, related_name="counts")
     sku = models.ForeignKey("canonical.Sku", models.CASCADE, related_name="+")
@@ -106,7 +107,7 @@ class StockSnapshot(models.Model):
     run = models.CharField(max_length=140)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN, db_default="open")
     observed_at = models.DateTimeField()
-    full = models.BooleanField(default=True, db_default=True)
+    lists_all = models.BooleanField(default=True, db_default=True)
     parts = models.IntegerField(null=True, help_text="How many it has, once it is said to be whole.")
     rows = models.IntegerField(null=True)
     parts_got = models.IntegerField(default=0, db_default=0)

@@ -139,7 +139,7 @@ def _apply(system_id: int, rows: Sequence[_Row], event: str, recorded: Recorded)
     values = [_values(row, doubts.get(key, "")) for key, row in sorted(best.items())]
     written = sql.insert("canonical_stockcount", _COUNT, values, _LATER)
     _heard(best.values())
-    moved = [best[source, sku] for source, sku, accepted in written if accepted]
+    moved = [best[source, sku] for source, sku, accepted in written if accepted or (source, sku) in doubts]
     causes = {Place(r.sku, r.source.location): r.cause for r in moved}
     if moved:
         at = max(r.at for r in moved)
@@ -150,8 +150,8 @@ def _apply(system_id: int, rows: Sequence[_Row], event: str, recorded: Recorded)
 def _values(row: _Row, doubt: str) -> tuple[object, ...]:
     f = row.figures
     return (
-        row.source.id, row.sku, row.source.authority == "levels", f.on_hand, f.allocated, f.damaged, f.quality_hold, f.incoming,
-        f.in_transit, row.at, *row.cause, doubt,
+        row.source.id, row.sku, row.source.authority == "levels" and not doubt, f.on_hand, f.allocated, f.damaged, f.quality_hold,
+        f.incoming, f.in_transit, row.at, *row.cause, doubt,
     )  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def _gather(system_id: int, stated: Sequence[Stated], known: Mapping[str, Source
     _note_completions(ids, [s for s in stated if isinstance(s.fact, CountsCompleted)], known)
     by_id = {source.id: source for source in known.values()}
     for snapshot, source, run, observed, full, parts, rows, got in sql.fetch(
-        """SELECT id, source_id, run, observed_at, full, parts, rows, rows_got FROM canonical_stocksnapshot
+        """SELECT id, source_id, run, observed_at, lists_all, parts, rows, rows_got FROM canonical_stocksnapshot
            WHERE id = ANY(%s) AND state = 'open' AND parts_got >= parts ORDER BY observed_at, id""",
         (sorted(ids.values()),),
     ):
@@ -286,7 +286,13 @@ def _keep(ids: Mapping[tuple[int, str], int], parts: Sequence[Stated], known: Ma
 
 
 def _note_completions(ids: Mapping[tuple[int, str], int], done: Sequence[Stated], known: Mapping[str, Source]) -> None:
-    columns = {"id": "bigint", "parts": "integer", "rows": "integer", "full": "boolean", "observed_at": "timestamptz"}
+    columns = {
+        "id": "bigint",
+        "parts": "integer",
+        "rows": "integer",
+        "lists_all": "boolean",
+        "observed_at": "timestamptz",
+    }
     rows = {
         ids[known[s.fact.location].id, s.fact.run]: (s.fact.parts, s.fact.rows, s.fact.full, s.fact.occurred_at)
         for s in done
@@ -312,7 +318,8 @@ def _wrong(whole: Whole) -> str:
     if whole.rows != whole.rows_got:
         return f"It says it has {whole.rows} rows, and {whole.rows_got} arrived: it was cut off or changed on the way."
     before = sql.fetch(
-        "SELECT rows FROM canonical_stocksnapshot WHERE source_id = %s AND state = 'applied' AND full ORDER BY observed_at DESC LIMIT 1",
+        "SELECT rows FROM canonical_stocksnapshot WHERE source_id = %s AND state = 'applied' AND lists_all"
+        " ORDER BY observed_at DESC LIMIT 1",
         (whole.source.id,),
     )
     least = (before[0][0] if before else 0) * (100 - whole.source.shrink_percent) / 100
@@ -460,11 +467,16 @@ def booked(system_id: int, at: Mapping[int, datetime], cause: Cause, recorded: R
 
 def accept(level_ids: Sequence[int], cause: Cause, by: str, recorded: Recorded) -> None:
     """A person believes the doubted counts of these levels."""
-    rows = sql.fetch(
-        """UPDATE canonical_stockcount c SET doubt = '', cause_kind = %s, cause_id = %s FROM canonical_stocklevel l, canonical_stocksource s
-           WHERE l.id = ANY(%s) AND s.location_id = l.location_id AND c.source_id = s.id AND c.sku_id = l.sku_id AND c.doubt <> ''
-           RETURNING l.sku_id, l.location_id, l.id""",
-        (*cause, sorted(level_ids)),
+    doubted = """SELECT c.id, l.id AS level, l.sku_id, l.location_id FROM canonical_stocklevel l
+        JOIN canonical_stocksource s ON s.location_id = l.location_id
+        JOIN canonical_stockcount c ON c.source_id = s.id AND c.sku_id = l.sku_id AND c.doubt <> '' WHERE l.id = ANY(%s)"""
+    rows = [(sku, location, level) for _, level, sku, location in sql.fetch(doubted, (sorted(level_ids),))]
+    levels.lock(Place(sku, location) for sku, location, _ in rows)
+    sql.fetch(
+        f"""WITH gone AS (DELETE FROM canonical_stockcount WHERE id IN (SELECT id FROM ({doubted}) d) RETURNING *)
+            INSERT INTO canonical_stockcount ({", ".join(_COUNT)})
+            SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, '' FROM gone ORDER BY source_id, sku_id {_LATER}""",
+        (sorted(level_ids), *cause),
     )
     places = {Place(sku, location): cause for sku, location, _ in rows}
     levels.refold(places, f"accepted by {by}"[:60], recorded.now, recorded, None)
@@ -477,7 +489,7 @@ def adopt(source_id: int, cause: Cause, recorded: Recorded) -> None:
     rows = sql.fetch(
         f"""INSERT INTO canonical_stockcount ({", ".join(_COUNT)})
             SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, ''
-            FROM canonical_stockcount WHERE source_id = %s AND NOT accepted ORDER BY source_id, sku_id {_LATER}""",
+            FROM canonical_stockcount WHERE source_id = %s AND NOT accepted AND doubt = '' ORDER BY source_id, sku_id {_LATER}""",
         (*cause, source_id),
     )
     ((location,),) = sql.fetch("SELECT location_id FROM canonical_stocksource WHERE id = %s", (source_id,))

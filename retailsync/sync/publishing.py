@@ -13,18 +13,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from canonical import sql
 from canonical.commands import PublishStock
 from canonical.ledger import Cause
-from canonical.models import Publication, ShopPolicy
+from canonical.models import Publication, ShopPolicy, System
 from connectors.errors import Misconfigured, Retry, SyncError
 from retailsync.platform import stopping
 from retailsync.sync import bell, cases, clock, confirming, corridor, gates, inbox, outbox, polling, stock, systems
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.models import Cursor
 
-TASK = corridor.PUBLISH
+TASK, RUN = corridor.PUBLISH, "sync.publish_run"
 LEASE = 120.0
 LOOK = 100  # listings read by one call
 CHUNK = 500  # listings brought in line by one round
@@ -268,3 +269,18 @@ def _finish(publication: Publication) -> str:
     return (
         "Everything was as it should be." if not differing else f"{differing} figures differed and are being written."
     )
+
+
+def schedule(channel_id: int) -> None:
+    """See that a shop has its two scheduled runs, which people may change or switch off: all figures at night, what should have changed
+    every quarter of an hour."""
+    nightly, _ = CrontabSchedule.objects.get_or_create(
+        minute="10", hour="2", day_of_week="*", day_of_month="*", month_of_year="*"
+    )
+    often, _ = IntervalSchedule.objects.get_or_create(every=15, period=IntervalSchedule.MINUTES)
+    slug = System.objects.values_list("slug", flat=True).get(pk=channel_id)
+    for kind, when in (("full", {"crontab": nightly}), ("delta", {"interval": often})):
+        PeriodicTask.objects.get_or_create(
+            name=f"stock of {slug}: {kind}",
+            defaults={**when, "task": RUN, "args": f'[{channel_id}, "{kind}"]', "expire_seconds": 600},
+        )

@@ -48,7 +48,7 @@ def publish_stock(system_id: int) -> None:
     publishing.publish(system_id)
 
 
-@app.task(name="sync.publish_run")
+@app.task(name=publishing.RUN)
 def publish_run(system_id: int, kind: str = "full", by: str = "") -> None:
     """One scheduled run over a shop's stock figures: `full` reads all of them, `delta` looks at what should have changed."""
     publishing.run(system_id, kind, by)

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from canonical import reckoning
-from canonical.facts import CountsStated, ListingStated, StockMoved
+from canonical.facts import CountsCompleted, CountsStated, ListingStated, StockMoved
 from canonical.models import Listing, Offer, Sourcing, StockLevel, StockSource, System
 from canonical.types import Counted
 from retailsync.sync import clock
@@ -94,3 +94,29 @@ def listing(world: World, code: str = "MUG") -> Listing:
 def level(code: str = "MUG", place: str = "W1") -> StockLevel:
     """What lies there."""
     return StockLevel.objects.get(sku__code=code, location__code=place)
+
+
+def snapshot(
+    world: World,
+    *parts: dict[str, int],
+    run: str = "night",
+    rows: int | None = None,
+    place: str = "W1",
+    at: datetime | None = None,
+) -> None:
+    """A whole count in these parts, and the word that it is whole; `rows`: how many it claims to have."""
+    at = at or clock.now()
+    facts = [
+        CountsStated(
+            occurred_at=at,
+            location=place,
+            run=run,
+            part=n,
+            rows=tuple(Counted(sku=k, on_hand=v) for k, v in part.items()),
+        )
+        for n, part in enumerate(parts, 1)
+    ]
+    claimed = sum(map(len, parts)) if rows is None else rows
+    done = CountsCompleted(occurred_at=at, location=place, run=run, parts=len(parts), rows=claimed)
+    for fact in (*facts, done):
+        world.tell(fact, source=world.partners[place])

@@ -15,6 +15,7 @@ from retailsync.platform.demo.world import World
 GENTLE = 8  # looking may take one part in so many of our time: the simulated systems share the machine
 MEDDLE_SECONDS = 8.0  # after which something has happened to an unclean order
 LEFT_ALONE = 3  # the last orders nothing happens to: a sweep sees what was deleted before the youngest order
+COUNT_SECONDS = 6.0  # between two counts of the warehouses, one after the other
 QUIET_SECONDS = 5.0  # how long to keep looking, when all has arrived, for what arrives twice
 
 
@@ -40,7 +41,8 @@ class Play:
         self._unclean: set[int] = set()
         self._deeds: list[tuple[float, int]] = []  # when something happens to which order
         self._baskets: dict[int, Basket] = {}
-        self._next_order = self._next_look = time.monotonic()
+        self._next_order = self._next_look = self._next_count = time.monotonic()
+        self._counts = 0
 
     def run(self) -> bool:
         """Place the orders and wait for them; True when all arrived in time. Without end where no number was asked for."""
@@ -48,6 +50,7 @@ class Play:
             if self._wants_more():
                 self._order_when_due()
             self._meddle_when_due()
+            self._count_when_due()
             self._look_when_due()
             self._pause()
         return self._converge()
@@ -55,7 +58,7 @@ class Play:
     def report(self) -> tuple[str, bool]:
         """The table, and whether nothing is missing or doubled."""
         orders = self._look()
-        return table.result(orders, watching.complaints(self._since))
+        return table.result(orders, watching.complaints(self._since), watching.stock(self._here))
 
     def idle(self) -> None:
         """Nothing more is bought; whoever looks around may go on looking."""
@@ -86,9 +89,27 @@ class Play:
             if self._wishes.orders is None or id in self._ids[: self._wishes.orders - LEFT_ALONE]:
                 shopping.meddle(self._here, id, self._dice)
 
+    # -- the warehouses
+    def _count_when_due(self) -> None:
+        """Warehouses count in turn; now and then one has received something before."""
+        if time.monotonic() < self._next_count:
+            return
+        code = sorted(self._here.warehouses)[self._counts % len(self._here.warehouses)]
+        if self._counts >= len(self._here.warehouses):
+            sku = self._dice.choice([sku for sku, at in shopping.WAREHOUSE.items() if at == code])
+            shopping.receive(self._here, code, sku, self._dice.randint(5, 40), f"PO-{self._counts}")
+        shopping.count(self._here, code)
+        self._counts += 1
+        self._next_count = time.monotonic() + (COUNT_SECONDS if self._counts >= len(self._here.warehouses) else 0.0)
+
     def _pause(self) -> None:
         self._check()
-        due = [self._next_look, *(at for at, _ in self._deeds), *([self._next_order] if self._wants_more() else [])]
+        due = [
+            self._next_look,
+            self._next_count,
+            *(at for at, _ in self._deeds),
+            *([self._next_order] if self._wants_more() else []),
+        ]
         time.sleep(min(1.0, max(0.0, min(due) - time.monotonic())))
 
     # -- watching
@@ -115,7 +136,7 @@ class Play:
         arrived_at: float | None = None
         while time.monotonic() < ends:
             if orders := self._look_when_due():
-                arrived = not any(map(table.lacks, orders))
+                arrived = not any(map(table.lacks, orders)) and not watching.stock(self._here).wrong
                 arrived_at = (arrived_at or time.monotonic()) if arrived else None
             if arrived_at and time.monotonic() > arrived_at + QUIET_SECONDS:
                 return True

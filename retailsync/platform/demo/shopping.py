@@ -109,3 +109,14 @@ def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
 
 def _orders(here: World, ids: Sequence[int]) -> bytes:
     return _rest(here, "GET", f"/orders?per_page={PAGE}&include={','.join(map(str, ids))}")
+
+
+# ---- stock ------------------------------------------------------------------------------------------------------------------
+def count(here: World, code: str) -> None:
+    """A warehouse counts its shelves and tells us."""
+    fetch("POST", f"{here.urls[code.lower()]}/_sim/snapshot", json={})
+
+
+def receive(here: World, code: str, sku: str, units: int, document: str) -> None:
+    """A delivery comes in at a warehouse."""
+    fetch("POST", f"{here.urls[code.lower()]}/_sim/receive", json={"sku": sku, "units": units, "document": document})

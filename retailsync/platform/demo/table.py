@@ -6,7 +6,7 @@ from statistics import quantiles
 from typing import NamedTuple
 
 from retailsync.platform.demo import unclean
-from retailsync.platform.demo.watching import Seen
+from retailsync.platform.demo.watching import Seen, Stock
 
 NAMED = 10  # orders named when something is wrong
 
@@ -117,7 +117,7 @@ def progress(orders: Sequence[Seen], exceptions: int, waiting: int) -> str:
 
 
 # ---- at the end -------------------------------------------------------------------------------------------------------------
-def result(orders: Sequence[Seen], complaints: Mapping[str, Sequence[str]]) -> tuple[str, bool]:
+def result(orders: Sequence[Seen], complaints: Mapping[str, Sequence[str]], stock: Stock) -> tuple[str, bool]:
     """The table with what is wrong below it, and whether nothing is."""
     odd = [seen for seen in orders if seen.unclean]
     rows = [("placed", str(len(orders)), "")]
@@ -133,10 +133,15 @@ def result(orders: Sequence[Seen], complaints: Mapping[str, Sequence[str]]) -> t
     unexpected = sum(len(said) for reference, said in complaints.items() if reference not in questions)
     rows.append(("doubled anywhere", str(doubled), "DOUBLED" if doubled else ""))
     rows.append(("open exceptions", str(sum(map(len, complaints.values()))), "LOOK" if unexpected else ""))
+    right = stock.figures - len(stock.wrong)
+    rows.append(("stock shown in the shop = sellable", f"{right} of {stock.figures}", "MISSING" if stock.wrong else ""))
+    rows.append(("stock writes to the shop, requests", str(stock.writes), ""))
     rows += _times(orders)
     wrong = [seen for seen in orders if lacks(seen) or any(doubles(seen))]
     lines = [f"  {name:<38} {value:>16} {mark}".rstrip() for name, value, mark in rows]
-    return "\n".join([*lines, *_troubles(wrong, complaints)]), not wrong and not unexpected and bool(orders)
+    lines += [f"  {words}" for words in stock.wrong[:NAMED]]
+    fine = not wrong and not unexpected and not stock.wrong and bool(orders)
+    return "\n".join([*lines, *_troubles(wrong, complaints)]), fine
 
 
 def _troubles(wrong: Sequence[Seen], complaints: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -33,8 +33,16 @@ class ShopOrder(msgspec.Struct):
     completed_at: float | None
 
 
+class Shown(msgspec.Struct):
+    """What the shop shows of one SKU."""
+
+    quantity: int | None
+    managed: bool
+
+
 class ShopState(msgspec.Struct):
     orders: list[ShopOrder]
+    stock: dict[str, Shown]
 
 
 class ErpLine(msgspec.Struct):
@@ -77,9 +85,17 @@ class Request(msgspec.Struct):
     doubled: bool = False
 
 
+class Shelf(msgspec.Struct):
+    """What lies in a warehouse of one SKU, and how much of it is promised to requests of ours."""
+
+    on_hand: int
+    allocated: int
+
+
 class WarehouseState(msgspec.Struct):
     requests: dict[str, Request]
     doubles: list[str]
+    stock: dict[str, Shelf]
 
 
 # ---- one order, everywhere --------------------------------------------------------------------------------------------------
@@ -174,3 +190,37 @@ def complaints(since_case: int) -> dict[str, list[str]]:
     for reference, words in rows:
         said.setdefault(reference, []).append(words)
     return said
+
+
+# ---- stock ------------------------------------------------------------------------------------------------------------------
+class Stock(NamedTuple):
+    """How many SKUs the shop shows a figure of, in words where it is not what may be sold, and how many requests wrote figures."""
+
+    figures: int
+    wrong: list[str]
+    writes: int
+
+
+def stock(here: World) -> Stock:
+    """The shop's figures beside ours and beside what lies in the warehouses, each from its own store."""
+    shown = {sku: s.quantity for sku, s in _state(here, "shop", ShopState).stock.items() if s.managed}
+    lies: dict[str, int] = {}
+    for code in WAREHOUSES:
+        for sku, shelf in _state(here, code.lower(), WarehouseState).stock.items():
+            lies[sku] = lies.get(sku, 0) + shelf.on_hand - shelf.allocated
+    ours = dict(
+        sql.fetch(
+            "SELECT s.code, o.sellable FROM canonical_offer o JOIN canonical_sku s ON s.id = o.sku_id WHERE o.channel_id = %s",
+            (here.shop.pk,),
+        )
+    )
+    wrong = [
+        f"{sku}: the shop shows {n}, {ours.get(sku)} may be sold, {lies.get(sku, 0)} are free in the warehouses"
+        for sku, n in shown.items()
+        if n != ours.get(sku) or (n or 0) > lies.get(sku, 0)
+    ]
+    ((writes,),) = sql.fetch(
+        "SELECT count(*) FROM sync_attempt WHERE system_id = %s AND method = 'POST' AND url LIKE '%%/products/%%batch%%'",
+        (here.shop.pk,),
+    )
+    return Stock(len(shown), wrong, int(writes))

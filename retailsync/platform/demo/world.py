@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from canonical.models import Link, Location, Sku, Sourcing, System
+from canonical.models import Link, Location, ShopPolicy, Sku, Sourcing, StockSource, System
 from connectors import signing
 from connectors.catalogue import catalogue
 from retailsync.partners.models import PartnerKey
@@ -19,7 +19,7 @@ from retailsync.platform.keys import read_or_make
 from retailsync.platform.processes import Program
 from retailsync.platform.secrets import seal
 from retailsync.platform.trouble import Trouble
-from retailsync.sync import inbox, polling, systems
+from retailsync.sync import inbox, polling, publishing, systems
 from retailsync.sync.models import Cursor
 
 SHOP, ERP = "demo-shop", "demo-erp"
@@ -34,6 +34,8 @@ MANNERS = {
     "W1": ("normal=12", "two_parcels=2", "two_shipments=2", "ship_first=1", "repeat=1", "sku_only=1", "reject=1"),
     "W2": ("normal=12", "two_parcels=2", "two_shipments=2", "ship_first=1", "repeat=1", "sku_only=1", "slow=1"),
 }
+#: Units on a warehouse's shelves to begin with: of its own goods, and of what the other one usually ships.
+SHELVES = {True: 400, False: 120}
 PRICELISTS = ("JPY=1", "KWD=0.001")  # other currencies some of the shop's customers pay in
 STEP_SECONDS = 0.3  # between two steps of a warehouse with one order
 LEARNING_SECONDS = 60.0
@@ -61,6 +63,8 @@ def ensure(folder: Path, urls: Mapping[str, str]) -> World:
             prefix=PREFIX, erp=erp,
         )  # fmt: skip
         warehouses = {code: _warehouse(code, slug, urls[code.lower()]) for code, slug in WAREHOUSES.items()}
+        ShopPolicy.objects.get_or_create(channel=shop, defaults={"publish_stock": True})
+        publishing.schedule(shop.pk)
         for system in (shop, erp):
             for feed, every in FEEDS[system.slug].items():
                 Cursor._default_manager.get_or_create(system=system, feed=feed, defaults={"every": every})
@@ -123,7 +127,10 @@ def _warehouse(code: str, slug: str, url: str) -> System:
         {"url": f"{url}/events"},
         lambda: {"webhook": signing.new_secret()},
     )
-    Location.objects.get_or_create(code=code, defaults={"name": f"Warehouse {code}", "executor": system})
+    place, _ = Location.objects.get_or_create(code=code, defaults={"name": f"Warehouse {code}", "executor": system})
+    StockSource.objects.get_or_create(
+        system=system, location=place, defaults={"external_id": code, "stale_minutes": 60}
+    )
     return system
 
 
@@ -156,9 +163,11 @@ def _partner(world: World, code: str, api: str) -> list[str]:
     system = world.warehouses[code]
     key = read_or_make(world.folder / f"{code.lower()}.key", lambda: PartnerKey.issue(system, "demo warehouse")[1])
     manners = [word for manner in MANNERS[code] for word in ("--behaviour", manner)]
+    shelves = {item.sku: SHELVES[item.warehouse == code] for item in catalogue() if item.warehouse}
+    stock = [word for sku, units in shelves.items() for word in ("--stock", f"{sku}={units}")]
     return [
         *("--api", api, "--key", key, "--secret", secret(system, "webhook"), "--location", code),
-        *("--delay", str(STEP_SECONDS), *manners),
+        *("--delay", str(STEP_SECONDS), *manners, *stock),
     ]
 
 
