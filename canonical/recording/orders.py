@@ -59,25 +59,25 @@ class _Sku(NamedTuple):
 
 def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     """Apply OrderStated facts of one channel; returns our ids of the orders that changed."""
-    orders = _winners(source, stated, recorded)
+    orders, seen = _winners(source, stated, recorded)
     _header(source, orders, recorded)
-    links.remember(
-        [(source, "order", o.fact.ref, o.id, o.fact.version, o.fact.read_at, o.digest) for o in orders], recorded
-    )
-    _lines(source, orders, recorded)
+    _remember(source, orders, recorded)
+    grown = _lines(source, orders, recorded)
     _charges(orders)
     _payments(source, orders, recorded)
-    refunds.mentioned(source, {o.id: Stated(o.cause, o.fact) for o in orders}, recorded)
+    refunds.mentioned(source, {o.id: Stated(o.cause, o.fact) for o in (*orders, *seen)}, grown, recorded)
     recorded.recount.update(o.id for o in orders if not o.new or o.fact.status in STOPPED)
     return [o.id for o in orders]
 
 
-def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[_Order]:
+def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> tuple[list[_Order], list[_Order]]:
+    """The snapshots to apply, and those that are newer and say nothing else than what was applied."""
     groups = by_ref(stated)
     known = links.known(source, "order", groups)
     digests = {id(s.fact): digest(s.fact) for s in stated}
     fresh = iter(sql.new_ids("canonical_order", sum(ref not in known for ref in groups)))
-    orders, seen = [], []
+    orders: list[_Order] = []
+    seen: list[_Order] = []
     for ref, items in groups.items():
         before = known.get(ref)
         winner, ask = latest(before, items, digests)
@@ -86,14 +86,16 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
         if winner is None:
             continue
         mark = digests[id(winner.fact)]
-        if before and before.digest == mark:
-            seen.append((source, "order", ref, before.our_id, winner.fact.version, winner.fact.read_at, mark))
-        else:
-            orders.append(
-                _Order(before.our_id if before else next(fresh), before is None, winner.cause, winner.fact, mark)
-            )
-    links.remember(seen, recorded)
-    return orders
+        group = seen if before and before.digest == mark else orders
+        group.append(_Order(before.our_id if before else next(fresh), before is None, winner.cause, winner.fact, mark))
+    _remember(source, seen, recorded)
+    return orders, seen
+
+
+def _remember(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+    links.remember(
+        [(source, "order", o.fact.ref, o.id, o.fact.version, o.fact.read_at, o.digest) for o in orders], recorded
+    )
 
 
 def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
@@ -167,7 +169,8 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> set[int]:
+    """Write the lines; returns the orders known before that have new ones."""
     skus = _skus(source, [line for o in orders for line in o.fact.lines])
     owner = {o.id: o for o in orders}
     rows = sorted(
@@ -189,6 +192,7 @@ def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
     known = [_change(source, owner[order], "restated", id) for id, order, new in written if not new]
     recorded.entries += ledger.opened("order_line", fresh) + ledger.changed("order_line", known)
     _dropped_lines(source, [o for o in orders if not o.new], recorded)
+    return {order for _, order, new in written if new and not owner[order].new}
 
 
 def _dropped_lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:

@@ -384,6 +384,40 @@ def test_a_refund_the_order_names_is_read(known: World) -> None:
     ]
 
 
+def asked() -> list[str]:
+    return [key for (key,) in rows("SELECT subject_key FROM sync_command WHERE kind = 'Refresh' ORDER BY id")]
+
+
+def test_a_refund_of_a_line_not_known_yet_has_its_units_once_it_is(known: World) -> None:
+    """Heard before the edit that brought the line. Its units were lost: the line went to the warehouse whole."""
+    of_cup = RefundStated(
+        occurred_at=NOON + timedelta(minutes=1), ref="77", order_ref="137", amount=Decimal("12.50"),
+        lines=(RefundedLine(line="2", units=1, total=Decimal("10.33"), tax=Decimal("2.17")),),
+    )  # fmt: skip
+    known.tell(of_cup)
+    assert (lines(), asked()) == ([(2, 0, 2, 0, 0)], ["external:137"])
+    named = (RefundMention(ref="77", amount=Decimal("12.50")),)
+    known.tell(order(version=90, lines=(line(), line("2", "CUP")), refunds=named))
+    assert asked() == ["external:137", "external:137:77"]
+    known.tell(of_cup)
+    known.tell(of_cup)
+    assert lines() == [(2, 0, 2, 0, 0), (2, 1, 1, 0, 1)]
+    assert rows(
+        "SELECT l.external_id, x.units FROM canonical_refundline x JOIN canonical_orderline l ON l.id = x.line_id"
+    ) == [("2", 1)]
+
+
+def test_a_refund_heard_after_it_was_deleted_does_not_count(known: World) -> None:
+    """The order's statement without it was recorded first: only the order itself can say whether it was deleted, or younger words of it
+    came earlier. Its answer says nothing new, and counts all the same."""
+    known.tell(order(version=300, status="completed"))
+    refund(known, 1)
+    assert (lines(), asked()) == ([(2, 0, 2, 0, 1)], ["external:137"])
+    known.tell(order(version=300, status="completed", read_at=NOON + timedelta(minutes=6)))
+    assert rows("SELECT gone_at IS NOT NULL FROM canonical_refund") == [(True,)]
+    assert lines() == [(2, 0, 2, 0, 0)]
+
+
 def test_a_refund_waits_for_its_order(world: World) -> None:
     recorded = world.tell(RefundStated(occurred_at=NOON, ref="77", order_ref="137", amount=Decimal(5)))
     assert list(recorded.missing.values()) == [f"order-of:{world.shop.pk}:137"]
