@@ -172,6 +172,25 @@ def test_a_warehouse_that_does_not_go_on_is_told_of(known: World) -> None:
     assert holds() == []
 
 
+def test_an_order_cancelled_again_is_asked_for_again(known: World) -> None:
+    """The warehouse refused the first cancellation, and a person closed that. It was not asked a second time, and nobody was told."""
+    known.tell(order(version=2, status="cancelled"))
+    carry_out(known)
+    answer(known, "rejected")
+    known.tell(order(version=3, status="cancelled", note="Call first."))
+    assert [c[1:3] for c in changes()] == [("cancel", "rejected")]
+    let_go("cancel_refused")
+    known.tell(order(version=4))
+    assert holds() == []
+    known.tell(order(version=5, status="cancelled"))
+    assert [c[1:3] for c in changes()] == [("cancel", "rejected"), ("cancel", "asked")]
+    carry_out(known)
+    answer(known, "rejected", change=2)
+    assert (holds(), stage()) == (["cancel_refused"], "cancel_refused")
+    known.tell(order(version=6, status="cancelled", note="Please!"))
+    assert (len(changes()), holds()) == (2, ["cancel_refused"])
+
+
 @pytest.mark.parametrize("policy", ["ask", "ship_available", "cancel_remainder"])
 @pytest.mark.parametrize("word", ["rejected", "short"])
 def test_a_reship_that_does_not_happen_is_told_of_and_counts_for_nothing_else(
