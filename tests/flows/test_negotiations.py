@@ -531,6 +531,35 @@ def test_an_address_a_warehouse_cannot_print_is_found_before_it_is_told(world: W
     assert "RequestFulfilment" in carry_out(world)
 
 
+def reject(world: World, number: int, place: str) -> None:
+    fact = RequestAnswered(occurred_at=NOON + timedelta(minutes=3), request=references()[number], answer="rejected")
+    world.tell(fact, source=world.partners[place])
+
+
+def test_what_the_next_warehouse_cannot_take_is_found_before_it_is_asked(known: World) -> None:
+    """Only the first location of the list was looked at: the second was asked for what it had to refuse."""
+    System.objects.filter(pk=known.partners["W2"].pk).update(limits={"line": 5})
+    known.tell(order(version=2, note="Ring twice."))
+    assert holds() == []
+    reject(known, 0, "W1")
+    assert (holds(), len(requests())) == (["address"], 1)
+    assert rows("SELECT words FROM canonical_hold") == [("w2-one: the street has 9 characters, at most 5 are taken.",)]
+    let_go("address")
+    assert [place for place, *_ in requests()] == ["W1", "W2"]
+
+
+def test_a_further_request_has_a_longer_reference(known: World) -> None:
+    """A backorder is called ONE-137-B1."""
+    System.objects.filter(pk=known.partners["W2"].pk).update(limits={"reference": 8})
+    ship(known, 1)
+    short(known, 1)
+    let_go("short")
+    assert (holds(), len(requests())) == (["address"], 1)
+    assert rows("SELECT words FROM canonical_hold WHERE lifted_at IS NULL") == [
+        ("w2-one: the order number has 10 characters, at most 8 are taken.",)
+    ]
+
+
 # ---- edits of what has shipped already --------------------------------------------------------------------------------------
 def test_a_price_that_changed_while_the_parcel_left_is_changed_in_the_erp(known: World) -> None:
     """An order on hold in the shop ships whole, and is edited before it goes on: the ERP kept the old total, and nobody was told."""
