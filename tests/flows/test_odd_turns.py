@@ -6,11 +6,11 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from canonical.facts import ExecutionReported, Posted, RefundStated, RequestAnswered
+from canonical.facts import ExecutionReported, Gone, Posted, RefundStated, RequestAnswered
 from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
 from canonical.types import RefundedLine, Tender, Units
 from retailsync.sync import clock, deciding
-from retailsync.sync.models import Command
+from retailsync.sync.models import Case, Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows import test_negotiations as told_by
 from tests.flows.outside import carry_out
@@ -157,6 +157,36 @@ def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> Non
     assert requests() == [("W1", "closed", "cancelled", False, [0])]
     world.tell(order(version=3))
     assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
+
+
+def deleted(world: World, version: int) -> None:
+    world.tell(Gone(occurred_at=NOON, ref="137", version=version, read_at=clock.now(), entity="order"))
+
+
+def open_exceptions() -> list[tuple[str, str]]:
+    return rows("SELECT target_kind, reason FROM sync_case WHERE closed_at IS NULL ORDER BY 1, 2")
+
+
+@pytest.mark.parametrize("heard", ["before", "after"])
+def test_what_shipped_of_an_order_that_was_deleted_is_one_exception(known: World, heard: str) -> None:
+    """The shop refused the tracking of an order it no longer has, and beside that the shipment was an exception: one cause, two of them.
+    When the order is there again, its customer sees the parcel."""
+    if heard == "before":
+        deleted(known, 2)
+    ship(known, 2)
+    if heard == "after":
+        tracking = Command.objects.get(kind="SendTracking")
+        Command.objects.filter(pk=tracking.pk).update(state="parked", reason="order_gone")
+        Case.objects.create(
+            target_kind="command", target_id=tracking.pk, system=known.shop, order_id=tracking.order_id, workflow="shipments",
+            stage="send", reason="order_gone", cause="x", words="The shop no longer has order 137.", who="back_office",
+        )  # fmt: skip
+        deleted(known, 2)
+    assert open_exceptions() == [("hold", "cancel_refused")]
+    assert "SendTracking" not in carry_out(known)
+    known.tell(order(version=3, read_at=clock.now()))
+    assert open_exceptions() == []
+    assert sorted(carry_out(known)) == ["CompleteOrder", "SendTracking"]
 
 
 # ---- what warehouses do not do ----------------------------------------------------------------------------------------------
