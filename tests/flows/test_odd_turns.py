@@ -9,7 +9,7 @@ import pytest
 from canonical.facts import ExecutionReported, Gone, Posted, RefundStated, RequestAnswered
 from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
 from canonical.types import RefundedLine, Tender, Units
-from retailsync.sync import clock, deciding
+from retailsync.sync import clock, deciding, release
 from retailsync.sync.models import Case, Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows import test_negotiations as told_by
@@ -157,6 +157,25 @@ def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> Non
     assert requests() == [("W1", "closed", "cancelled", False, [0])]
     world.tell(order(version=3))
     assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
+
+
+def test_an_order_wanted_again_while_the_erp_refuses_to_cancel_it_waits_for_a_person(known: World) -> None:
+    """Said to be done, the refused cancellation has ended the ERP's order, and a new one is made."""
+    known.tell(order(version=2, status="cancelled"))
+    carry_out(known, to=[*known.partners.values()])
+    answer(known)
+    Command.objects.filter(kind="CancelOrder").update(state="parked", reason="invoiced")
+    cancel = Command.objects.get(kind="CancelOrder")
+    case = Case.objects.create(
+        target_kind="command", target_id=cancel.pk, system=known.erp, order_id=cancel.order_id, workflow="order_to_fulfilment",
+        stage="send", reason="invoiced", cause="x", words="It is invoiced.", who="back_office",
+    )  # fmt: skip
+    known.tell(order(version=3))
+    assert carry_out(known, to=[known.erp]) == []
+    assert release.settle_by_hand(case.pk, "ann", "credit note made")
+    assert carry_out(known, to=[known.erp]) == ["CreateOrder", "ConfirmOrder"]
+    assert rows("SELECT attempt, reference, ended_at IS NOT NULL FROM canonical_booking ORDER BY attempt") == [
+        (1, "ONE-137", True), (2, "ONE-137/2", False)]  # fmt: skip
 
 
 def deleted(world: World, version: int) -> None:
