@@ -61,27 +61,26 @@ class _Sku(NamedTuple):
 
 def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     """Apply OrderStated facts of one channel; returns our ids of the orders that changed."""
-    orders = _winners(source, stated, recorded)
+    orders, seen = _winners(source, stated, recorded)
     _header(source, orders, recorded)
-    links.remember(
-        [(source, "order", o.fact.ref, o.id, o.fact.version, o.fact.read_at, o.digest) for o in orders], recorded
-    )
-    _lines(source, orders, recorded)
+    _remember(source, orders, recorded)
+    grown = _lines(source, orders, recorded)
     _charges(orders)
     _payments(source, orders, recorded)
-    refunds.mentioned(source, {o.id: Stated(o.cause, o.fact) for o in orders}, recorded)
+    refunds.mentioned(source, {o.id: Stated(o.cause, o.fact) for o in (*orders, *seen)}, grown, recorded)
     recorded.born.update(o.id for o in orders if o.new)
     recorded.recount.update(o.id for o in orders if not o.new or o.fact.status in STOPPED)
     return [o.id for o in orders]
 
 
-def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[_Order]:
+def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> tuple[list[_Order], list[_Order]]:
+    """The snapshots to apply, and those that are newer and say nothing else than what was applied."""
     groups = by_ref(stated)
     known = links.known(source, "order", groups)
     digests = {id(s.fact): digest(s.fact) for s in stated}
     fresh = iter(sql.new_ids("canonical_order", sum(ref not in known for ref in groups)))
     orders: list[_Order] = []
-    seen = []
+    seen: list[_Order] = []
     for ref, items in groups.items():
         before = known.get(ref)
         winner, ask = latest(before, items, digests)
@@ -90,14 +89,18 @@ def _winners(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[
         if winner is None:
             continue
         mark = digests[id(winner.fact)]
-        if before and before.digest == mark:
-            seen.append((source, "order", ref, before.our_id, winner.fact.version, winner.fact.read_at, mark))
-        else:
-            since = datetime.fromtimestamp(before.version, UTC) if before else winner.fact.placed_at
-            our_id = before.our_id if before else next(fresh)
-            orders.append(_Order(our_id, before is None, winner.cause, winner.fact, mark, since))
-    links.remember(seen, recorded)
-    return orders
+        since = datetime.fromtimestamp(before.version, UTC) if before else winner.fact.placed_at
+        group = seen if before and before.digest == mark else orders
+        our_id = before.our_id if before else next(fresh)
+        group.append(_Order(our_id, before is None, winner.cause, winner.fact, mark, since))
+    _remember(source, seen, recorded)
+    return orders, seen
+
+
+def _remember(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+    links.remember(
+        [(source, "order", o.fact.ref, o.id, o.fact.version, o.fact.read_at, o.digest) for o in orders], recorded
+    )
 
 
 def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
@@ -186,7 +189,8 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
+def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> set[int]:
+    """Write the lines; returns the orders known before that have new ones."""
     skus = _skus(source, [line for o in orders for line in o.fact.lines])
     rows = sorted(
         (_line_row(o.id, line, skus.get((line.variant_ref, line.sku))) for o in orders for line in o.fact.lines),
@@ -206,6 +210,8 @@ def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
     catalog.explode([e.subject_id for e in entries if e.event == "stated"])
     recorded.entries += entries
     _dropped_lines(source, [o for o in orders if not o.new], recorded)
+    known = {o.id for o in orders if not o.new}
+    return {e.order_id for e in entries if e.event == "stated" and e.order_id in known}
 
 
 def _reductions(source: int, orders: Sequence[_Order], skus: Mapping[tuple[str, str], _Sku]) -> None:

@@ -1,6 +1,6 @@
 """Refunds become true: money, and perhaps units, an order's shop gave back. Keyed by the shop's id; deleted when no longer named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from canonical import ledger, sql
@@ -23,25 +23,31 @@ def waiting_key(source: int, order_ref: str) -> str:
 
 def record(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[int]:
     """Apply RefundStated facts of one channel; returns our ids of the orders concerned. A refund is never edited: the first
-    statement of an id stands."""
+    statement of an id stands, but lines of its order that were not known then are added when it is said again."""
     orders = _orders(source, {s.fact.order_ref for s in stated})
     for s in stated:
         if s.fact.order_ref not in orders:
             recorded.missing[s.cause] = waiting_key(source, s.fact.order_ref)
-    known = _known(source, {s.fact.ref for s in stated})
-    fresh = {s.fact.ref: s for s in reversed(stated) if s.fact.order_ref in orders and s.fact.ref not in known}
-    if not fresh:
-        return []
+    said = {s.fact.ref: s for s in reversed(stated) if s.fact.order_ref in orders}
+    known = _known(source, said)
+    fresh = {ref: s for ref, s in said.items() if ref not in known}
     ids = dict(zip(sorted(fresh), sql.new_ids("canonical_refund", len(fresh)), strict=True))
     rows = [
         (id, orders[f.order_ref], source, ref, f.amount, f.reason, f.occurred_at, 1)
         for ref, id in ids.items() for f in (fresh[ref].fact,)
     ]  # fmt: skip
     sql.insert("canonical_refund", _REFUND, rows)
-    sql.insert("canonical_refundline", _LINE, _line_rows(fresh, ids, orders))
+    lines = _order_lines(sorted({orders[s.fact.order_ref] for s in said.values()}))
+    added = _add_lines(said, {**known, **ids}, orders, lines)
     recorded.entries += ledger.opened("refund", [ours(source, fresh[ref], id, "refunded") for ref, id in ids.items()])
-    _count(source, {orders[s.fact.order_ref]: s for s in fresh.values()}, recorded)
-    return sorted({orders[s.fact.order_ref] for s in fresh.values()})
+    grown = {ref: s for ref, s in said.items() if ref in known and known[ref] in added}
+    changes = [ours(source, s, known[ref], "lines known") for ref, s in sorted(grown.items())]
+    recorded.entries += ledger.changed("refund", changes)
+    _ask_orders(source, fresh, orders, lines, recorded)
+    causes = {orders[s.fact.order_ref]: s for s in (*fresh.values(), *grown.values())}
+    if causes:
+        _count(source, causes, recorded)
+    return sorted(causes)
 
 
 def _orders(source: int, refs: set[str]) -> dict[str, int]:
@@ -53,30 +59,65 @@ def _orders(source: int, refs: set[str]) -> dict[str, int]:
     )
 
 
-def _known(source: int, refs: set[str]) -> set[str]:
-    rows = sql.fetch(
-        "SELECT external_id FROM canonical_refund WHERE source_id = %s AND external_id = ANY(%s)",
-        (source, sorted(refs)),
-    )
-    return {ref for (ref,) in rows}
-
-
-def _line_rows(fresh: Mapping[str, Stated], ids: Mapping[str, int], orders: Mapping[str, int]) -> list[tuple[Any, ...]]:
-    """Lines the order no longer has, or never had, carry no units of ours."""
-    wanted = sorted({orders[s.fact.order_ref] for s in fresh.values()})
-    lines = {
-        (order, ref): id
-        for order, ref, id in sql.fetch(
-            "SELECT order_id, external_id, id FROM canonical_orderline WHERE order_id = ANY(%s)", (wanted,)
+def _known(source: int, refs: Iterable[str]) -> dict[str, int]:
+    return dict(
+        sql.fetch(
+            "SELECT external_id, id FROM canonical_refund WHERE source_id = %s AND external_id = ANY(%s)",
+            (source, sorted(refs)),
         )
-    }
+    )
+
+
+def _order_lines(order_ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    """(order, the shop's line id) → our line."""
+    rows = sql.fetch(
+        "SELECT order_id, external_id, id FROM canonical_orderline WHERE order_id = ANY(%s)", (list(order_ids),)
+    )
+    return {(order, ref): id for order, ref, id in rows}
+
+
+def _add_lines(
+    said: Mapping[str, Stated],
+    ids: Mapping[str, int],
+    orders: Mapping[str, int],
+    lines: Mapping[tuple[int, str], int],
+) -> set[int]:
+    """Write what refunds say of lines their orders have; a line that is not known carries no units yet. Returns the refunds that got
+    lines."""
     totals: dict[tuple[int, int], list[Any]] = {}
-    for ref, s in fresh.items():
+    for ref, s in said.items():
         for x in s.fact.lines:
             if line := lines.get((orders[s.fact.order_ref], x.line)):
                 row = totals.setdefault((ids[ref], line), [0, 0, 0])
                 row[:] = [row[0] + x.units, row[1] + x.total, row[2] + x.tax]
-    return [(*key, *totals[key]) for key in sorted(totals)]
+    rows = [(*key, *totals[key]) for key in sorted(totals)]
+    written = sql.insert("canonical_refundline", _LINE, rows, "ON CONFLICT DO NOTHING RETURNING refund_id")
+    return {id for (id,) in written}
+
+
+def _ask_orders(
+    source: int,
+    fresh: Mapping[str, Stated],
+    orders: Mapping[str, int],
+    lines: Mapping[tuple[int, str], int],
+    recorded: Recorded,
+) -> None:
+    """A new refund and what we know of its order may not fit: it names a line not heard of yet, or it is older than the order's last
+    statement, which may not have named it because it was deleted. The order is read again, and says."""
+    if not fresh:
+        return
+    said_at = dict(
+        sql.fetch(
+            "SELECT subject_id, max(occurred_at) FROM canonical_entry WHERE order_id = ANY(%s) AND subject_kind = 'order'"
+            " AND event IN ('received', 'restated') GROUP BY 1",
+            (sorted({orders[s.fact.order_ref] for s in fresh.values()}),),
+        )
+    )
+    for s in fresh.values():
+        order = orders[s.fact.order_ref]
+        unheard = any((order, x.line) not in lines for x in s.fact.lines)
+        if unheard or said_at.get(order, s.fact.occurred_at) > s.fact.occurred_at:
+            recorded.ask(source, "order", s.fact.order_ref, s.cause)
 
 
 _COUNT = """UPDATE canonical_orderline t SET refunded = s.units, refunded_amount = s.amount FROM (
@@ -102,10 +143,12 @@ def _count(source: int, causes: Mapping[int, Stated], recorded: Recorded) -> Non
     recorded.recount.update(ids)
 
 
-def mentioned(source: int, stated: Mapping[int, Stated], recorded: Recorded) -> None:
+def mentioned(source: int, stated: Mapping[int, Stated], grown: Collection[int], recorded: Recorded) -> None:
     """What an order's newest statement says about its refunds: one we do not know is read, one it no longer names was deleted.
 
-    `stated`: our order id → OrderStated. A refund younger than the statement is not judged by it.
+    `stated`: our order id → OrderStated, also where it says nothing else than the one before: a refund may have been recorded in between.
+    `grown`: orders with new lines, which refunds recorded before may be about: they are read again. A refund younger than the statement
+    is not judged by it.
     """
     rows = sql.fetch(
         "SELECT order_id, id, external_id, refunded_at, gone_at IS NOT NULL FROM canonical_refund WHERE order_id = ANY(%s) ORDER BY id",
@@ -114,7 +157,7 @@ def mentioned(source: int, stated: Mapping[int, Stated], recorded: Recorded) -> 
     known = {(order, ref): (id, at, gone) for order, id, ref, at, gone in rows}
     for order, s in sorted(stated.items()):
         for mention in s.fact.refunds:
-            if (order, mention.ref) not in known:
+            if (order, mention.ref) not in known or order in grown:
                 recorded.ask(source, "refund", f"{s.fact.ref}:{mention.ref}", s.cause)
     deleted = [
         (order, id)
@@ -122,6 +165,10 @@ def mentioned(source: int, stated: Mapping[int, Stated], recorded: Recorded) -> 
         if not gone and not _names(stated[order].fact, ref) and stated[order].fact.occurred_at > at
     ]
     back = [(order, id) for (order, ref), (id, _, gone) in known.items() if gone and _names(stated[order].fact, ref)]
+    sql.fetch(
+        "SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+        (sorted({o for o, _ in deleted + back}),),
+    )
     _mark("deleted", deleted, source, stated, recorded)
     _mark("restored", back, source, stated, recorded)
 

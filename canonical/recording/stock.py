@@ -475,7 +475,8 @@ def accept(level_ids: Sequence[int], cause: Cause, by: str, recorded: Recorded) 
     sql.fetch(
         f"""WITH gone AS (DELETE FROM canonical_stockcount WHERE id IN (SELECT id FROM ({doubted}) d) RETURNING *)
             INSERT INTO canonical_stockcount ({", ".join(_COUNT)})
-            SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, '' FROM gone ORDER BY source_id, sku_id {_LATER}""",
+            SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, ''
+            FROM gone ORDER BY source_id, sku_id {_LATER}""",
         (sorted(level_ids), *cause),
     )
     places = {Place(sku, location): cause for sku, location, _ in rows}

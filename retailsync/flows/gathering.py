@@ -11,6 +11,7 @@ import msgspec
 from canonical import sql
 from canonical.ledger import Cause, Written
 from canonical.mappings import Limits, Tables
+from canonical.rules.orders import STOPPED
 from canonical.types import Address, Parcel, Tax, Units
 from retailsync.flows.view import (
     BookingView,
@@ -73,8 +74,14 @@ _REQUESTS = """SELECT r.order_id, r.id, r.reference, r.location_id, p.code, r.sy
     r.short_reason, r.requested_at, r.purpose, r.attempt, r.held, r.ship_to_id, l.line_id, l.units, l.short, l.shipped
   FROM canonical_fulfilmentrequest r JOIN canonical_location p ON p.id = r.location_id
   JOIN canonical_requestline l ON l.request_id = r.id WHERE r.order_id = ANY(%s) ORDER BY r.id, l.line_id"""
-_CHANGES = """SELECT request_id, id, number, kind, answer, reason, lines, ship_to_id, asked_at FROM canonical_requestchange
-  WHERE order_id = ANY(%s) ORDER BY request_id, number"""
+#: A cancellation a warehouse refused is taken back when the shop wants the order again: entries of one order are written under its lock,
+#: so their ids say what came after it was asked, whatever the clocks say.
+_CHANGES = f"""SELECT c.request_id, c.id, c.number, c.kind, c.answer, c.reason, c.lines, c.ship_to_id, c.asked_at,
+    CASE WHEN c.kind = 'cancel' AND c.answer IN ('rejected', 'moot') THEN EXISTS (SELECT 1 FROM canonical_entry e
+      JOIN canonical_entry a ON a.subject_kind = 'request_change' AND a.subject_id = c.id AND a.version = 1
+      WHERE e.order_id = c.order_id AND e.subject_kind = 'order' AND e.id > a.id AND e.state ->> 'gone_at' IS NULL
+        AND e.state ->> 'shop_status' NOT IN ({", ".join(f"'{status}'" for status in sorted(STOPPED))})) ELSE false END
+  FROM canonical_requestchange c WHERE c.order_id = ANY(%s) ORDER BY c.request_id, c.number"""
 _SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, r.id, s.carrier, s.shipped_at, p.tracking, p.tracking_url,
     p.unknown::text, array(SELECT l.line_id FROM canonical_packageline l WHERE l.package_id = p.id ORDER BY l.line_id),
     array(SELECT l.units FROM canonical_packageline l WHERE l.package_id = p.id ORDER BY l.line_id)
@@ -227,9 +234,9 @@ def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
 def _changes(ids: Sequence[int]) -> dict[int, list[ChangeView]]:
     """Request id → what was asked of its warehouse."""
     found: dict[int, list[ChangeView]] = defaultdict(list)
-    for request, id, number, kind, answer, reason, lines, ship_to, at in sql.fetch(_CHANGES, (ids,)):
+    for request, id, number, kind, answer, reason, lines, ship_to, at, withdrawn in sql.fetch(_CHANGES, (ids,)):
         units = {int(line): n for line, n in json.loads(lines).items()}
-        found[request].append(ChangeView(id, number, kind, answer, reason, units, ship_to, at))
+        found[request].append(ChangeView(id, number, kind, answer, reason, units, ship_to, at, withdrawn))
     return found
 
 

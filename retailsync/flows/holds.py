@@ -243,9 +243,11 @@ def _refusal(order: OrderView, refusal: negotiating.Refused, place: str, reason:
 
 
 def _mark(order: OrderView, refusal: negotiating.Refused) -> str:
-    return hashlib.sha256(msgspec.json.encode((sorted(refusal.lines.items()), order.shipping, order.note))).hexdigest()[
-        :12
-    ]
+    """What was wanted. Once more after it was taken back is another wish: who overruled the first refusal knows nothing of this one."""
+    wanted = (sorted(refusal.lines.items()), order.shipping, order.note)
+    mark = hashlib.sha256(msgspec.json.encode(wanted)).hexdigest()[:12]
+    again = sum(c.withdrawn for c in refusal.request.changes if c.number < refusal.change.number)
+    return f"{mark} {again + 1}" if again else mark
 
 
 def _counted(units: int) -> str:

@@ -93,8 +93,11 @@ def _agreed(order: OrderView, request: RequestView) -> dict[str, Any] | None:
 
 
 def _refused(order: OrderView, request: RequestView, lines: dict[int, int]) -> ChangeView | None:
-    """The change that asked for just this and was refused, or overtaken."""
+    """The change that asked for just this and was refused, or overtaken. A refused cancellation the shop took back since answers nothing:
+    who cancels again asks again."""
     for change in reversed(request.changes):
+        if change.withdrawn and order.stance == "stop":
+            continue
         if change.answer in ("rejected", "moot") and change.kind in ("amend", "cancel") and change.lines == lines:
             told = order.told.get((request.place.system_id, f"request_change:{change.id}"))
             wish = _content(order, request)

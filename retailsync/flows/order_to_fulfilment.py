@@ -153,21 +153,13 @@ def _take_back(order: OrderView, now: datetime) -> Iterator[Step]:
 
 
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
-    """One request per location for the units not yet routed; after a rejection the next location of the list is asked."""
-    for number, (place, units) in enumerate(reckoning.routes(order)[0].items(), len(order.requests) + 1):
-        purpose = "backorder" if any(_missed(order, line) for line in units) else "original"
-        attempt = 1 + sum(r.purpose == purpose for r in order.requests if r.place.id == place.id)
+    for number, what in enumerate(reckoning.next_requests(order), len(order.requests) + 1):
         raised = RequestRaised(
-            occurred_at=now, order_id=order.id, reference=f"F{order.id}-{number}", location_id=place.id, system_id=place.system_id,
-            lines=tuple(units.items()), purpose=purpose, attempt=attempt,
+            occurred_at=now, order_id=order.id, reference=f"F{order.id}-{number}", location_id=what.place.id,
+            system_id=what.place.system_id, lines=tuple(what.units.items()), purpose=what.purpose, attempt=what.attempt,
             ship_to_id=order.shipping_id,
         )  # fmt: skip
         yield Step(order.cause, order.channel_id, raised)
-
-
-def _missed(order: OrderView, line: int) -> bool:
-    """Whether a part of the line was shipped, and this is the rest that was missing."""
-    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in reckoning.ordinary(order))
 
 
 def _request(order: OrderView) -> Iterator[Step]:

@@ -8,7 +8,7 @@ import msgspec
 
 from canonical.mappings import Limits, Unmapped
 from canonical.types import Address
-from retailsync.flows import wishes
+from retailsync.flows import reckoning, wishes
 from retailsync.flows.view import OrderView
 
 
@@ -52,19 +52,27 @@ def unmapped(order: OrderView) -> Iterator[Finding]:
 
 
 def refused(order: OrderView) -> Iterator[Finding]:
-    """What the ERP and the warehouses this order would go to cannot take of it."""
-    if not any(line.ships for line in order.lines):
+    """What the ERP and the warehouses cannot take of it: those that work on it, and those it would go to now. After a rejection that is
+    the next one, with limits of its own, and a further request has a longer reference."""
+    if not order.limits or not any(line.ships for line in order.lines):
         return
-    systems = {order.erp_id} | {place.system_id for line in order.lines if line.ships for place in line.sources[:1]}
     address = wishes.placed(order, order.shipping)
     problems: dict[str, None] = {}
-    for system in sorted(s for s in systems if s is not None and s in order.limits):
+    for system, reference in sorted(_told(order)):
         name, limits = order.limits[system]
-        for problem in _problems(order.reference, address, limits):
+        for problem in _problems(reference, address, limits):
             problems[f"{name}: {problem}"] = None
     if problems:
         mark = hashlib.sha256(msgspec.json.encode((address, sorted(problems)))).hexdigest()[:12]
         yield Finding("address", mark, " ".join(problems))
+
+
+def _told(order: OrderView) -> set[tuple[int, str]]:
+    """The systems with limits that are told of the order, each with the references it is called by there."""
+    told = {(order.erp_id, order.reference)}
+    told |= {(r.place.system_id, wishes.reference(order, r)) for r in order.requests if reckoning.live(r)}
+    told |= {(n.place.system_id, wishes.called(order, n.purpose, n.attempt)) for n in reckoning.next_requests(order)}
+    return {(system, reference) for system, reference in told if system is not None and system in order.limits}
 
 
 def _problems(reference: str, address: Address, limits: Limits) -> Iterator[str]:

@@ -2,12 +2,22 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from canonical.rules import money, orders
 from canonical.types import Charge, Line, Tax
 from retailsync.flows.view import ChargeView, LineView, OrderView, Place, RequestView
+
+
+class Next(NamedTuple):
+    """A request that would be raised now."""
+
+    place: Place
+    units: dict[int, int]
+    purpose: str
+    attempt: int
 
 
 # ---- money ------------------------------------------------------------------------------------------------------------------
@@ -153,6 +163,22 @@ def _sources(order: OrderView, line: LineView, refused: set[int], left: dict[int
     if line.id in left and overruled(order, line.id, "stock", stock_detail(order, line)):
         return list(line.sources)
     return [p for p in line.sources if p.id not in refused | _short_at(order, line.id)]
+
+
+def next_requests(order: OrderView) -> list[Next]:
+    """What the warehouses would be asked now: one request per location for the units not yet routed; after a rejection the next location
+    of the list."""
+    found = []
+    for place, units in routes(order)[0].items():
+        purpose = "backorder" if any(_missed(order, line) for line in units) else "original"
+        attempt = 1 + sum(r.purpose == purpose for r in order.requests if r.place.id == place.id)
+        found.append(Next(place, units, purpose, attempt))
+    return found
+
+
+def _missed(order: OrderView, line: int) -> bool:
+    """Whether a part of the line was shipped, and this is the rest that was missing."""
+    return any(r.short.get(line, 0) and any(r.shipped.values()) for r in ordinary(order))
 
 
 def stock_detail(order: OrderView, line: LineView) -> str:

@@ -15,15 +15,16 @@ _FINAL = frozenset({"completed", "cancelled", "refunded", "failed", "trashed"})
 
 
 def plan(views: Iterable[OrderView], now: datetime) -> Iterator[Step]:
-    """Tracking and goods issue per shipment, completion once all is shipped and shown. Holds stop none of it: it has happened."""
+    """Tracking and goods issue per shipment, completion once all is shipped and shown. Holds stop none of it: it has happened. A shop that
+    no longer has the order is shown nothing, until it has it again."""
     for order in views:
         for system, command in _commands(order):
-            if (system, command.purpose) not in order.planned:
+            if order.planned.get((system, command.purpose), "superseded") == "superseded":
                 yield Step(order.cause, system, command)
 
 
 def _commands(order: OrderView) -> Iterator[tuple[int, Command]]:
-    for shipment in order.shipments:
+    for shipment in order.shipments if not order.gone else ():
         yield order.channel_id, _tracking(order, shipment)
     posting = order.booked("sales_order")
     if order.booking is not None and posting is not None and posting.state == "confirmed":

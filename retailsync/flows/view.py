@@ -69,7 +69,8 @@ class HoldView(NamedTuple):
 
 
 class ChangeView(NamedTuple):
-    """One change asked of a warehouse about a request; `lines` is line id → units as they should be."""
+    """One change asked of a warehouse about a request; `lines` is line id → units as they should be. `withdrawn`: a cancellation that was
+    refused, after which the shop wanted the order again."""
 
     id: int
     number: int
@@ -79,6 +80,7 @@ class ChangeView(NamedTuple):
     lines: dict[int, int]
     ship_to_id: int | None
     asked_at: datetime
+    withdrawn: bool = False
 
 
 class RequestView(NamedTuple):

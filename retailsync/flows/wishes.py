@@ -157,8 +157,13 @@ def lines(order: OrderView, request: RequestView, units: dict[int, int]) -> tupl
 
 def reference(order: OrderView, request: RequestView) -> str:
     """The business reference of one request: the order's, with a suffix where it is a further one."""
-    letter = SUFFIX.get(request.purpose, "")
-    return f"{order.reference}-{letter}{request.attempt}" if letter or request.attempt > 1 else order.reference
+    return called(order, request.purpose, request.attempt)
+
+
+def called(order: OrderView, purpose: str, attempt: int) -> str:
+    """The business reference of a request of this purpose."""
+    letter = SUFFIX.get(purpose, "")
+    return f"{order.reference}-{letter}{attempt}" if letter or attempt > 1 else order.reference
 
 
 def shipping(order: OrderView) -> tuple[str, Shipping]:

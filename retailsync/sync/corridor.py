@@ -26,6 +26,8 @@ class Restless(Exception):
 def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     """Record facts of one source, plan what follows and put the commands out. Runs inside the caller's transaction."""
     recorded = record(source, stated, now)
+    if gone := [e.subject_id for e in recorded.entries if (e.subject_kind, e.event) == ("order", "gone")]:
+        outbox.let_be(source, gone)
     entries = recorded.entries + _plan(source, recorded.entries, now, recorded)
     _follow(entries, recorded, now)
     if recorded.listed:

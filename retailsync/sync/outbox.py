@@ -37,11 +37,13 @@ class Order(NamedTuple):
 
 
 #: A command that did nothing yet takes over what is wanted now, and one a person should look at is tried again with it; one that was
-#: carried out, or may have been, stays what it was.
+#: carried out, or may have been, stays what it was. What was let be with its order is wanted again with it.
 _FOLD = """ON CONFLICT (system_id, purpose) WHERE NOT level DO UPDATE SET payload = excluded.payload, state = 'waiting', reason = '',
-      words = '', waits_for = '', not_before = CASE WHEN sync_command.state = 'parked' THEN now() ELSE sync_command.not_before END
-    WHERE sync_command.stoppable AND sync_command.state IN ('waiting', 'parked') AND NOT sync_command.doubtful
-      AND sync_command.payload <> excluded.payload RETURNING id, xmax = 0"""
+      words = '', waits_for = '', settled_at = NULL,
+      not_before = CASE WHEN sync_command.state = 'waiting' THEN sync_command.not_before ELSE now() END
+    WHERE (sync_command.stoppable AND sync_command.state IN ('waiting', 'parked') AND NOT sync_command.doubtful
+      AND sync_command.payload <> excluded.payload) OR (NOT sync_command.stoppable AND sync_command.state = 'superseded')
+    RETURNING id, xmax = 0"""
 
 
 def put(orders: Sequence[Order], now: datetime) -> dict[int, list[Stated]]:
@@ -108,6 +110,17 @@ def _end_unsent(orders: Sequence[Order]) -> None:
            WHERE c.system_id = v.system AND c.subject_kind = v.kind AND c.subject_key = v.key AND c.stoppable
              AND c.state IN ('waiting', 'parked') AND NOT c.doubtful RETURNING c.id""",
         ([k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]),
+    )
+    cases.close("command", [id for (id,) in rows])
+
+
+def let_be(system_id: int, order_ids: Sequence[int]) -> None:
+    """A shop no longer has these orders: what it was still to be told of them has nobody to go to, and asks no person. That something
+    shipped all the same, a hold says."""
+    rows = sql.fetch(
+        "UPDATE sync_command SET state = 'superseded', settled_at = clock_timestamp(), waits_for = ''"
+        " WHERE system_id = %s AND order_id = ANY(%s) AND NOT level AND NOT stoppable AND state IN ('waiting', 'parked') RETURNING id",
+        (system_id, list(order_ids)),
     )
     cases.close("command", [id for (id,) in rows])
 

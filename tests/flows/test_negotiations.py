@@ -384,6 +384,40 @@ def test_a_refund_the_order_names_is_read(known: World) -> None:
     ]
 
 
+def asked() -> list[str]:
+    return [key for (key,) in rows("SELECT subject_key FROM sync_command WHERE kind = 'Refresh' ORDER BY id")]
+
+
+def test_a_refund_of_a_line_not_known_yet_has_its_units_once_it_is(known: World) -> None:
+    """Heard before the edit that brought the line. Its units were lost: the line went to the warehouse whole."""
+    of_cup = RefundStated(
+        occurred_at=NOON + timedelta(minutes=1), ref="77", order_ref="137", amount=Decimal("12.50"),
+        lines=(RefundedLine(line="2", units=1, total=Decimal("10.33"), tax=Decimal("2.17")),),
+    )  # fmt: skip
+    known.tell(of_cup)
+    assert (lines(), asked()) == ([(2, 0, 2, 0, 0)], ["external:137"])
+    named = (RefundMention(ref="77", amount=Decimal("12.50")),)
+    known.tell(order(version=90, lines=(line(), line("2", "CUP")), refunds=named))
+    assert asked() == ["external:137", "external:137:77"]
+    known.tell(of_cup)
+    known.tell(of_cup)
+    assert lines() == [(2, 0, 2, 0, 0), (2, 1, 1, 0, 1)]
+    assert rows(
+        "SELECT l.external_id, x.units FROM canonical_refundline x JOIN canonical_orderline l ON l.id = x.line_id"
+    ) == [("2", 1)]
+
+
+def test_a_refund_heard_after_it_was_deleted_does_not_count(known: World) -> None:
+    """The order's statement without it was recorded first: only the order itself can say whether it was deleted, or younger words of it
+    came earlier. Its answer says nothing new, and counts all the same."""
+    known.tell(order(version=300, status="completed"))
+    refund(known, 1)
+    assert (lines(), asked()) == ([(2, 0, 2, 0, 1)], ["external:137"])
+    known.tell(order(version=300, status="completed", read_at=NOON + timedelta(minutes=6)))
+    assert rows("SELECT gone_at IS NOT NULL FROM canonical_refund") == [(True,)]
+    assert lines() == [(2, 0, 2, 0, 0)]
+
+
 def test_a_refund_waits_for_its_order(world: World) -> None:
     recorded = world.tell(RefundStated(occurred_at=NOON, ref="77", order_ref="137", amount=Decimal(5)))
     assert list(recorded.missing.values()) == [f"order-of:{world.shop.pk}:137"]
@@ -495,6 +529,35 @@ def test_an_address_a_warehouse_cannot_print_is_found_before_it_is_told(world: W
     ]
     let_go("address")
     assert "RequestFulfilment" in carry_out(world)
+
+
+def reject(world: World, number: int, place: str) -> None:
+    fact = RequestAnswered(occurred_at=NOON + timedelta(minutes=3), request=references()[number], answer="rejected")
+    world.tell(fact, source=world.partners[place])
+
+
+def test_what_the_next_warehouse_cannot_take_is_found_before_it_is_asked(known: World) -> None:
+    """Only the first location of the list was looked at: the second was asked for what it had to refuse."""
+    System.objects.filter(pk=known.partners["W2"].pk).update(limits={"line": 5})
+    known.tell(order(version=2, note="Ring twice."))
+    assert holds() == []
+    reject(known, 0, "W1")
+    assert (holds(), len(requests())) == (["address"], 1)
+    assert rows("SELECT words FROM canonical_hold") == [("w2-one: the street has 9 characters, at most 5 are taken.",)]
+    let_go("address")
+    assert [place for place, *_ in requests()] == ["W1", "W2"]
+
+
+def test_a_further_request_has_a_longer_reference(known: World) -> None:
+    """A backorder is called ONE-137-B1."""
+    System.objects.filter(pk=known.partners["W2"].pk).update(limits={"reference": 8})
+    ship(known, 1)
+    short(known, 1)
+    let_go("short")
+    assert (holds(), len(requests())) == (["address"], 1)
+    assert rows("SELECT words FROM canonical_hold WHERE lifted_at IS NULL") == [
+        ("w2-one: the order number has 10 characters, at most 8 are taken.",)
+    ]
 
 
 # ---- edits of what has shipped already --------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from canonical.facts import ExecutionReported, Posted, RefundStated, RequestAnswered
+from canonical.facts import ExecutionReported, Gone, Posted, RefundStated, RequestAnswered
 from canonical.models import Mapping, Order, OrderLine, ShopPolicy, Sourcing
 from canonical.types import RefundedLine, Tender, Units
-from retailsync.sync import clock, deciding
-from retailsync.sync.models import Command
+from retailsync.sync import clock, deciding, release
+from retailsync.sync.models import Case, Command
 from tests.facts import NOON, line, order, shipping
 from tests.flows import test_negotiations as told_by
 from tests.flows.outside import carry_out
@@ -159,6 +159,55 @@ def test_an_answer_that_comes_after_the_end_changes_nothing(world: World) -> Non
     assert requests()[1:] == [("W1", "unsubmitted", "open", False, [2])]
 
 
+def test_an_order_wanted_again_while_the_erp_refuses_to_cancel_it_waits_for_a_person(known: World) -> None:
+    """Said to be done, the refused cancellation has ended the ERP's order, and a new one is made."""
+    known.tell(order(version=2, status="cancelled"))
+    carry_out(known, to=[*known.partners.values()])
+    answer(known)
+    Command.objects.filter(kind="CancelOrder").update(state="parked", reason="invoiced")
+    cancel = Command.objects.get(kind="CancelOrder")
+    case = Case.objects.create(
+        target_kind="command", target_id=cancel.pk, system=known.erp, order_id=cancel.order_id, workflow="order_to_fulfilment",
+        stage="send", reason="invoiced", cause="x", words="It is invoiced.", who="back_office",
+    )  # fmt: skip
+    known.tell(order(version=3))
+    assert carry_out(known, to=[known.erp]) == []
+    assert release.settle_by_hand(case.pk, "ann", "credit note made")
+    assert carry_out(known, to=[known.erp]) == ["CreateOrder", "ConfirmOrder"]
+    assert rows("SELECT attempt, reference, ended_at IS NOT NULL FROM canonical_booking ORDER BY attempt") == [
+        (1, "ONE-137", True), (2, "ONE-137/2", False)]  # fmt: skip
+
+
+def deleted(world: World, version: int) -> None:
+    world.tell(Gone(occurred_at=NOON, ref="137", version=version, read_at=clock.now(), entity="order"))
+
+
+def open_exceptions() -> list[tuple[str, str]]:
+    return rows("SELECT target_kind, reason FROM sync_case WHERE closed_at IS NULL ORDER BY 1, 2")
+
+
+@pytest.mark.parametrize("heard", ["before", "after"])
+def test_what_shipped_of_an_order_that_was_deleted_is_one_exception(known: World, heard: str) -> None:
+    """The shop refused the tracking of an order it no longer has, and beside that the shipment was an exception: one cause, two of them.
+    When the order is there again, its customer sees the parcel."""
+    if heard == "before":
+        deleted(known, 2)
+    ship(known, 2)
+    if heard == "after":
+        tracking = Command.objects.get(kind="SendTracking")
+        Command.objects.filter(pk=tracking.pk).update(state="parked", reason="order_gone")
+        Case.objects.create(
+            target_kind="command", target_id=tracking.pk, system=known.shop, order_id=tracking.order_id, workflow="shipments",
+            stage="send", reason="order_gone", cause="x", words="The shop no longer has order 137.", who="back_office",
+        )  # fmt: skip
+        deleted(known, 2)
+    assert open_exceptions() == [("hold", "cancel_refused")]
+    assert "SendTracking" not in carry_out(known)
+    known.tell(order(version=3, read_at=clock.now()))
+    assert open_exceptions() == []
+    assert sorted(carry_out(known)) == ["CompleteOrder", "SendTracking"]
+
+
 # ---- what warehouses do not do ----------------------------------------------------------------------------------------------
 def test_a_warehouse_that_does_not_go_on_is_told_of(known: World) -> None:
     known.tell(order(version=2, status="on_hold"))
@@ -170,6 +219,25 @@ def test_a_warehouse_that_does_not_go_on_is_told_of(known: World) -> None:
     assert holds() == ["edited_after_release"]
     ship(known, 2)
     assert holds() == []
+
+
+def test_an_order_cancelled_again_is_asked_for_again(known: World) -> None:
+    """The warehouse refused the first cancellation, and a person closed that. It was not asked a second time, and nobody was told."""
+    known.tell(order(version=2, status="cancelled"))
+    carry_out(known)
+    answer(known, "rejected")
+    known.tell(order(version=3, status="cancelled", note="Call first."))
+    assert [c[1:3] for c in changes()] == [("cancel", "rejected")]
+    let_go("cancel_refused")
+    known.tell(order(version=4))
+    assert holds() == []
+    known.tell(order(version=5, status="cancelled"))
+    assert [c[1:3] for c in changes()] == [("cancel", "rejected"), ("cancel", "asked")]
+    carry_out(known)
+    answer(known, "rejected", change=2)
+    assert (holds(), stage()) == (["cancel_refused"], "cancel_refused")
+    known.tell(order(version=6, status="cancelled", note="Please!"))
+    assert (len(changes()), holds()) == (2, ["cancel_refused"])
 
 
 @pytest.mark.parametrize("policy", ["ask", "ship_available", "cancel_remainder"])
