@@ -140,9 +140,37 @@ def lived(place: Place) -> list[Any]:
     place.tell(moved(PostStockAdjustment, 3, 1))
     place.tell(moved(PostStockAdjustment, 4, -15))
     ordered(place, 3, 1)
-    place.tell(moved(PostStockAdjustment, 5, -3))
-    place.tell(moved(PostReceipt, 6, 10))
+    place.tell(moved(PostStockAdjustment, 5, 12))
+    theirs = promised(place, 6)
+    place.tell(moved(PostStockAdjustment, 7, -8))
+    call(session(place.settings), "stock.picking", "action_cancel", object, ids=[theirs])
+    place.look("taken back")
+    place.tell(moved(PostStockAdjustment, 8, -7))
+    place.tell(moved(PostReceipt, 9, 10))
     return place.seen
+
+
+def promised(place: Place, units: int) -> int:
+    """A transfer of somebody else's, which delivers no order of ours: it has reserved what it wants."""
+    here, xid = session(place.settings), f"{place.settings.module}.theirs"
+    [house] = held(
+        place.settings,
+        "stock.warehouse",
+        [["code", "=", place.links[Ref("location", 1)]]],
+        ["lot_stock_id", "int_type_id"],
+    )
+    [goal, *_] = held(place.settings, "stock.location", [["usage", "=", "customer"]], ["name"])
+    ends = [str(house["lot_stock_id"][0]), str(goal["id"])]
+    fields = ["id", "picking_type_id/.id", "location_id/.id", "location_dest_id/.id"]
+    fields += [
+        f"move_ids/{f}"
+        for f in ("id", "product_id/.id", "product_uom_qty", "quantity", "location_id/.id", "location_dest_id/.id")
+    ]
+    row = [xid, str(house["int_type_id"][0]), *ends, f"{xid}_move", place.product, str(units), str(units), *ends]
+    loaded = load_once(here, "stock.picking", fields, {xid: [row]})[xid]
+    assert isinstance(loaded, int)
+    place.look("promised to somebody else")
+    return loaded
 
 
 def ordered(place: Place, number: int, units: int) -> None:
