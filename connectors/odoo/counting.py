@@ -11,7 +11,7 @@ products with a changed *move* are asked as well, and every `stock_full_minutes`
 Source: `_get_domain_locations` in addons/stock/models/product.py, `_unlink_zero_quants` in stock_quant.py, tried on Odoo 19.0.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -101,21 +101,22 @@ def _products(session: Session, at: Cursor) -> list[Stocked]:
 
 
 # ---- the figures --------------------------------------------------------------------------------------------------------------
-def _told(session: Session, at: Cursor, warehouse: Warehouse, products: Sequence[Stocked]) -> Iterator[Heard]:
-    """One warehouse's figures of these products. A full reading leaves out what is not there; otherwise nothing is said as 0."""
+def _told(session: Session, at: Cursor, warehouse: Warehouse, products: Sequence[Stocked]) -> list[Heard]:
+    """One warehouse's figures of these products, if there are any. A full reading leaves out what is not there and counts its parts;
+    otherwise nothing is said as 0."""
     asked_at = session.now()
     sums = _sums(session, warehouse, [product.id for product in products])
-    told = [p for p in products if p.id in sums or not at.run]
-    if not told:
-        return
-    rows = [_row(p, *sums.get(p.id, (Decimal(0),) * 3)) for p in told]
-    part, total = at.told.get(warehouse.code, (0, 0))
+    rows = [_row(p, *sums.get(p.id, (Decimal(0),) * 3)) for p in products if p.id in sums or not at.run]
+    if not rows:
+        return []
+    page = StockPage(location=warehouse.code, rows=rows)
+    key = f"{warehouse.code} {asked_at.isoformat()}"
     if at.run:
-        part, total = at.told[warehouse.code] = (part + 1, total + len(rows))
-    page = StockPage(location=warehouse.code, rows=rows, run=_run(at, warehouse.code), part=part)
-    yield _heard(
-        STOCK_PAGE, f"{page.run} {part}" if at.run else f"{page.location} {asked_at.isoformat()}", page, asked_at
-    )
+        part, total = at.told[warehouse.code]
+        at.told[warehouse.code] = (part + 1, total + len(rows))
+        page.run, page.part = _run(at, warehouse.code), part + 1
+        key = f"{page.run} {page.part}"
+    return [_heard(STOCK_PAGE, key, page, asked_at)]
 
 
 def _sums(
@@ -143,7 +144,8 @@ def _row(product: Stocked, quantity: Decimal, reserved: Decimal, held: Decimal) 
 
 # ---- the messages -------------------------------------------------------------------------------------------------------------
 def _run(at: Cursor, code: str) -> str:
-    return f"{at.run}-{code}" if at.run else ""
+    """A full reading is one run per warehouse."""
+    return f"{at.run}-{code}"
 
 
 def _closed(at: Cursor, now: datetime) -> list[Heard]:

@@ -23,6 +23,11 @@ class Quants:
         quant = self._find(product, location)
         return float(quant["quantity"]) if quant else 0.0
 
+    def over(self, product: int, location: int) -> float:
+        """What is reserved there beyond what lies there."""
+        quant = self._find(product, location)
+        return float(quant["reserved_quantity"] - max(0.0, quant["quantity"])) if quant else 0.0
+
     def change(self, product: int, location: int, *, quantity: float = 0.0, reserved: float = 0.0) -> None:
         """Units come and go, or are reserved and let go."""
         if not (quantity or reserved) or not self.counted(location):

@@ -20,6 +20,7 @@ CHAINS: Mapping[str, Sequence[tuple[str, str, int, int]]] = {
     ],
 }  # fmt: skip
 CLOSED = ("done", "cancel")
+SHORT = ("confirmed", "partially_available")  # states of a move that wants more than it has got
 BACK = "back"  # the step of a transfer that takes goods back to the shelf
 
 
@@ -39,6 +40,7 @@ class Stock:
     def __init__(self, records: Records, steps: str) -> None:
         self.records, self.chain = records, CHAINS[steps]
         self.quants = Quants(records)
+        self._short = {id for id, move in records.store.table("stock.move").items() if move["state"] in SHORT}
 
     # -- reading
     def moves(self, picking: Record, *, opened: bool = True) -> list[Record]:
@@ -117,6 +119,8 @@ class Stock:
 
     def _ready(self, picking: int) -> None:
         """An open transfer is ready as soon as anything of it is reserved."""
+        if not picking:
+            return
         row = self.records.get("stock.picking", picking)
         states = {move["state"] for move in self.moves(row)}
         if row["state"] in ("assigned", "confirmed") and states:
@@ -166,6 +170,7 @@ class Stock:
         self._reserve(move, -1)
         self.records.write("stock.move", id, values)
         self._reserve(move, +1)
+        (self._short.add if move["state"] in SHORT else self._short.discard)(id)
 
     def _reserve(self, move: Record, sign: int) -> None:
         if move["state"] not in CLOSED:
@@ -196,6 +201,27 @@ class Stock:
         self.set_move(move["id"], {"state": "done", "product_uom_qty": move["quantity"]})
         self.quants.change(move["product_id"], move["location_id"], quantity=-move["quantity"])
         self.quants.change(move["product_id"], move["location_dest_id"], quantity=move["quantity"])
+        self._take_back(move["product_id"], move["location_id"])
+        self._hand_out(move["product_id"], move["location_dest_id"])
+
+    def _take_back(self, product: int, location: int) -> None:
+        """What left was promised to others: the latest of them get less (`_free_reservation`)."""
+        over = self.quants.over(product, location)
+        moves = self.records.store.table("stock.move").values() if over > 0 else ()
+        there = [m for m in moves if (m["product_id"], m["location_id"], m["picked"]) == (product, location, False)]
+        for move in reversed([m for m in there if m["state"] not in CLOSED and m["quantity"]]):
+            left = move["quantity"] - min(over, move["quantity"])
+            over -= move["quantity"] - left
+            self.set_move(move["id"], {"quantity": left, "state": _state(left, move["product_uom_qty"])})
+            self._ready(move["picking_id"])
+
+    def _hand_out(self, product: int, location: int) -> None:
+        """What came is promised to those who wait for it, in their order (`_trigger_assign`)."""
+        for id in sorted(self._short):
+            move = self.records.get("stock.move", id)
+            if (move["product_id"], move["location_id"]) == (product, location):
+                self.set_move(id, self._got(move, move["product_uom_qty"]))
+                self._ready(move["picking_id"])
 
     def validate(self, ids: Sequence[int], context: Mapping[str, Any]) -> Any:
         """button_validate: true, or the question about a backorder when something is short and nobody answered it in advance."""
@@ -288,12 +314,20 @@ class Stock:
         """Change a transfer and, by commands (1, id, values), its moves. A new place is its moves' too."""
         values = dict(values)
         for _, move, changes in values.pop("move_ids", ()):
-            if self.records.get("stock.move", move)["state"] == "cancel" and "quantity" in changes:
+            held = self.records.get("stock.move", move)
+            if held["state"] == "cancel" and "quantity" in changes:
                 raise user_error("You cannot change a cancelled stock move, create a new line instead.")
-            self.set_move(move, changes)
+            reserves = "quantity" in changes and held["state"] in (*SHORT, "assigned")
+            state = {"state": _state(changes["quantity"], held["product_uom_qty"])} if reserves else {}
+            self.set_move(move, {**changes, **state})
         for move in self.records.get("stock.picking", id)["move_ids"] if "location_id" in values else ():
             self.set_move(move, {"location_id": values["location_id"]})
         self.records.write("stock.picking", id, values)
+
+
+def _state(got: float, wanted: float) -> str:
+    """The state of an open move by what it has got."""
+    return "assigned" if got >= wanted else "partially_available" if got else "confirmed"
 
 
 def _is_short(move: Record) -> bool:

@@ -12,7 +12,7 @@ from connectors.base import Envelope, Heard, Session
 from connectors.errors import Refused
 from connectors.odoo import connector, counting
 from connectors.odoo.simulator import Odoo
-from tests.connectors.odoo.conftest import MUG, PLATE, TEA, Desk, issue, order
+from tests.connectors.odoo.conftest import MUG, PLATE, TEA, Desk, customer, issue, line, order
 
 HOUR = timedelta(hours=1)
 
@@ -226,6 +226,19 @@ def test_lots_places_and_packages_are_one_figure(feed: Feed) -> None:
         create("stock.quant", values)
     rows = [f.rows for f in feed.read() if isinstance(f, CountsStated)]
     assert rows == [(Counted(ref=str(MUG), sku="W1-MUG-BLUE", on_hand=14, allocated=3, quality_hold=3),)]
+
+
+def test_what_is_picked_and_packed_has_not_left() -> None:
+    with Odoo(stock=0, steps="pick_pack_ship") as odoo:
+        desk = Desk(odoo)
+        desk.send(customer())
+        odoo.set_stock("W1-MUG-BLUE", "WH", 10)
+        desk.confirmed(order(1, line(11, MUG, 3, "30.99")))
+        feed, seen = Feed(desk), []
+        for picking in (1, 2, 3):
+            seen.append(feed.figures()["WH", "W1-MUG-BLUE"])
+            desk.by_hand(1, "deliver", picking=picking)
+        assert [*seen, feed.figures()["WH", "W1-MUG-BLUE"]] == [(10, 3), (10, 3), (10, 3), (7, 0)]
 
 
 def test_goods_of_somebody_else_are_not_ours(feed: Feed) -> None:
