@@ -76,7 +76,12 @@ def encoded(value: Any) -> str:
 
 
 def _cast(name: str, kind: str) -> str:
-    return f"{name}::jsonb" if kind == "jsonb" else name
+    return f"{name}::{kind}" if _is_text(kind) else name
+
+
+def _is_text(kind: str) -> bool:
+    """Whether values of this type travel as text: an array holds no arrays of different lengths, and the driver reads jsonb as text."""
+    return kind == "jsonb" or kind.endswith("[]")
 
 
 def _picked(columns: Mapping[str, str]) -> str:
@@ -84,7 +89,7 @@ def _picked(columns: Mapping[str, str]) -> str:
 
 
 def _unnest(columns: Mapping[str, str]) -> str:
-    parts = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in columns.values())
+    parts = ", ".join(f"%s::{'text' if _is_text(kind) else kind}[]" for kind in columns.values())
     return f"unnest({parts}) AS v({', '.join(columns)})"
 
 
@@ -96,6 +101,8 @@ def _arrays(columns: Mapping[str, str], rows: Rows) -> list[list[Any]]:
 def _encoded(kind: str, column: list[Any]) -> list[Any]:
     if kind == "jsonb":
         return [v if v is None or isinstance(v, str) else json.dumps(v) for v in column]
+    if kind.endswith("[]"):
+        return [_param(list(v)) for v in column]
     return column
 
 

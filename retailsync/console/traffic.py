@@ -182,7 +182,7 @@ class AttemptAdmin(ReadOnly):
         return words.when(row.started_at, relative=True)
 
     def page(self, request: Request, row: Attempt) -> dict[str, Any]:
-        carried = Command.objects.filter(exchanges__contains=[row.pk]).order_by("pk")
+        carried = Command.objects.filter(pk__in=row.commands).order_by("pk")
         return {"title": self.what(row), "commands": list(carried[:200]), "answer": self.outcome(row)}
 
 

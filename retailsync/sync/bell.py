@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from retailsync.celery import app
 from retailsync.platform import addresses
 
-_PENDING = 30  # seconds after which a bell that nobody answered may ring again
+_PENDING = 5  # seconds after which a bell that nobody answered, or whose drain is still at work, may ring again
 _QUIET = 2.0  # seconds not to try again after Redis did not answer: a door must not wait for it
 _log = logging.getLogger(__name__)
 _state: dict[str, float] = {"silent_until": 0.0}
@@ -20,7 +20,7 @@ _client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_co
 
 
 def ring(task: str, system_id: int) -> None:
-    """Ask for one drain, unless one is already asked for that has not begun. Never raises: a bell may fail."""
+    """Ask for one drain, unless one is already asked for that has not looked for the last time. Never raises: a bell may fail."""
     if time.monotonic() < _state["silent_until"]:
         return
     try:
@@ -70,7 +70,8 @@ ringer = Ringer()
 
 
 def answered(task: str, system_id: int) -> None:
-    """A drain begins: whatever is committed from now on needs a new bell."""
+    """Whatever is committed from now on needs a new bell; a drain says so before it looks for the last time, and when it ends. While it
+    works the bell is silent: it finds what comes, and each bell would only call a worker that finds the lease taken."""
     try:
         _client.delete(_key(task, system_id))
     except redis.RedisError as error:

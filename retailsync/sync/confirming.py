@@ -92,7 +92,7 @@ def _write(token: uuid.UUID, outcomes: Sequence[Outcome], steps: dict[int, work.
         outbox.supersede(again, token)
     columns = {
         "id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text", "words": "text",
-        "trouble": "text", "evidence": "text", "doubtful": "boolean", "burns": "integer", "exchanges": "text", "settled": "boolean",
+        "trouble": "text", "evidence": "text", "doubtful": "boolean", "burns": "integer", "exchanges": "bigint[]", "settled": "boolean",
         "waiting_since": "timestamptz",
     }  # fmt: skip
     rows = [_row(o, steps[o.claimed.id], now) for o in sorted(outcomes, key=lambda o: o.claimed.id)]
@@ -115,7 +115,7 @@ def _row(outcome: Outcome, step: work.Next, now: datetime) -> tuple[object, ...]
     return (
         claimed.id, step.state, step.not_before, step.waits_for, step.reason, step.words, outcome.trouble,
         receipt.evidence if receipt else "", doubtful, int(step.burns and not step.waits_for),
-        "{" + ",".join(str(i) for i in outcome.exchanges) + "}", step.state == "confirmed",
+        outcome.exchanges, step.state == "confirmed",
         claimed.since if step.waits_for else None,
     )  # fmt: skip
 
@@ -133,11 +133,11 @@ def store_exchanges(system_id: int, exchanges: Sequence[Exchange]) -> list[int]:
     """Store exchanges as attempts; returns their ids in order."""
     columns = {
         "id": "bigint", "system_id": "bigint", "method": "text", "url": "text", "status": "integer", "request": "text",
-        "response": "text", "error": "text", "started_at": "timestamptz", "seconds": "double precision",
+        "response": "text", "commands": "bigint[]", "error": "text", "started_at": "timestamptz", "seconds": "double precision",
     }  # fmt: skip
     ids = sql.new_ids("sync_attempt", len(exchanges))
     rows = [
-        (id, system_id, e.method, e.url, e.status, e.request, e.response, e.error, e.started_at, e.duration)
+        (id, system_id, e.method, e.url, e.status, e.request, e.response, e.jobs, e.error, e.started_at, e.duration)
         for id, e in zip(ids, exchanges, strict=True)
     ]
     sql.insert("sync_attempt", columns, rows)

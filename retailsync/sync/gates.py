@@ -15,21 +15,29 @@ _BURST = 2.0  # seconds of allowance a rate limit may save up
 
 def allow(system_id: int, wanted: int, now: datetime) -> int:
     """How many commands may go out now, at most `wanted`. After failures one goes first, as a probe. Takes them off the allowance."""
-    sql.fetch("INSERT INTO sync_gate (system_id) VALUES (%s) ON CONFLICT DO NOTHING", (system_id,))
+    query = (
+        "SELECT s.mode, s.rate_limit, g.failures, g.open_until, g.paused_until"
+        " FROM sync_gate g JOIN canonical_system s ON s.id = g.system_id WHERE g.system_id = %s"
+    )
+    if not (rows := sql.fetch(query, (system_id,))):
+        sql.fetch("INSERT INTO sync_gate (system_id) VALUES (%s) ON CONFLICT DO NOTHING", (system_id,))
+        rows = sql.fetch(query, (system_id,))
+    ((mode, rate, failures, open_until, paused_until),) = rows
+    if mode != "live" or any(until and until > now for until in (open_until, paused_until)):
+        return 0
+    count = 1 if failures >= TRIP else wanted
+    return _rationed(system_id, count, rate, now) if rate else count
+
+
+def _rationed(system_id: int, wanted: int, rate: float, now: datetime) -> int:
+    """Take at most so many off the allowance, under its lock: only a system with a rate limit costs a commit for being asked about."""
     with transaction.atomic():
-        ((mode, rate, failures, open_until, paused_until, allowance, at),) = sql.fetch(
-            "SELECT s.mode, s.rate_limit, g.failures, g.open_until, g.paused_until, g.allowance, g.allowance_at"
-            " FROM sync_gate g JOIN canonical_system s ON s.id = g.system_id WHERE g.system_id = %s FOR UPDATE OF g",
-            (system_id,),
+        ((allowance, at),) = sql.fetch(
+            "SELECT allowance, allowance_at FROM sync_gate WHERE system_id = %s FOR UPDATE", (system_id,)
         )
-        if mode != "live" or any(until and until > now for until in (open_until, paused_until)):
-            return 0
-        count = 1 if failures >= TRIP else wanted
-        if not rate:
-            return count
         most = max(1.0, rate * _BURST)
         saved = most if at is None else min(most, allowance + rate * max(0.0, (now - at).total_seconds()))
-        count = min(count, int(saved))
+        count = min(wanted, int(saved))
         sql.fetch(
             "UPDATE sync_gate SET allowance = %s, allowance_at = %s WHERE system_id = %s",
             (saved - count, now, system_id),

@@ -67,35 +67,44 @@ def drain(system_id: int) -> int:
 
     Only one drain per system works at a time; one that comes too late leaves word, and the holder rings for it again.
     """
-    count = 0
-    bell.answered(TASK, system_id)
     with lease(f"inbox:{system_id}", LEASE) as held:
         if held is None:
             return 0
-        _bury(system_id)
-        count = _drain(system_id, held)
-    if held.wanted or count < 0:
+        try:
+            _bury(system_id)
+            count, more = _drain(system_id, held)
+        finally:
+            bell.answered(TASK, system_id)
+    if held.wanted or more:
         bell.ring(TASK, system_id)
-    return abs(count)
+    return count
 
 
-def _drain(system_id: int, held: Held) -> int:
-    """Works batches; a negative count says that time ran out, or the worker shall stop, before the messages did."""
-    count, ends = 0, time.monotonic() + SECONDS
+def _drain(system_id: int, held: Held) -> tuple[int, bool]:
+    """Works batches; says how many messages that were, and whether time ran out, or the worker shall stop, before the messages did."""
+    count, last, ends = 0, False, time.monotonic() + SECONDS
     while held.renew(LEASE):
         if time.monotonic() > ends or stopping.asked():
-            return -count
-        alone = _next_alone(system_id)
-        if alone is not None:
-            _work_alone(system_id, alone)
-            count += 1
-            continue
-        batch, ids = _claim(system_id)
-        if not ids:
-            return count
+            return count, True
+        worked = _turn(system_id)
+        if not worked and last:
+            return count, False
+        if not worked:
+            bell.answered(TASK, system_id)
+        count, last = count + worked, not worked
+    return count, False
+
+
+def _turn(system_id: int) -> int:
+    """Work one message by itself, or one batch; how many messages that were."""
+    alone = _next_alone(system_id)
+    if alone is not None:
+        _work_alone(system_id, alone)
+        return 1
+    batch, ids = _claim(system_id)
+    if ids:
         work_batch(system_id, batch, ids)
-        count += len(ids)
-    return count
+    return len(ids)
 
 
 def _claim(system_id: int) -> tuple[int, list[int]]:

@@ -1,5 +1,6 @@
 """Leases on names: at most one drain per name at a time. Database time; the token makes a late holder harmless."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,24 @@ _RELEASE = """UPDATE sync_lease l SET until = NULL, wanted = false FROM (SELECT 
     WHERE l.id = o.id AND l.token = %s RETURNING o.wanted"""
 
 
+SPARE = 2.0  # seconds a lease is taken for beyond what was asked, so that not every renewal costs a commit
+
+
 class Held:
     """A lease in hand. After it was given back, `wanted` tells that somebody came meanwhile and went away again."""
 
     def __init__(self, name: str, token: uuid.UUID) -> None:
         self.name, self.token, self.wanted = name, token, False
+        self._ends = 0.0  # of the monotonic clock; never later than in the database
 
     def renew(self, seconds: float) -> bool:
-        """Keep it for so many seconds from now; False when it was lost meanwhile (another holder may be at work)."""
-        return bool(sql.fetch(_RENEW, (seconds, self.name, self.token)))
+        """Keep it for so many seconds from now at least; False when it was lost meanwhile (another holder may be at work)."""
+        now = time.monotonic()
+        if self._ends >= now + seconds:
+            return True
+        renewed = bool(sql.fetch(_RENEW, (seconds + SPARE, self.name, self.token)))
+        self._ends = now + seconds + SPARE if renewed else 0.0
+        return renewed
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The corridor's rows: what was heard (Message), what must be told (Command), what was exchanged (Attempt), what needs a person (Case)."""
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -141,7 +140,6 @@ class Command(models.Model):
                 condition=Q(state="waiting", notice_at__isnull=False, cleared=False),
                 name="command_notice",
             ),
-            GinIndex(fields=["exchanges"], name="command_exchanges"),
         ]
 
     def __str__(self) -> str:
@@ -149,7 +147,8 @@ class Command(models.Model):
 
 
 class Attempt(models.Model):
-    """One HTTP exchange, masked, stored once. Commands point to it by `exchanges`."""
+    """One HTTP exchange, masked, stored once. It and the commands it carried name each other: an index of arrays would cost each
+    command several times what it is asked for."""
 
     system = models.ForeignKey("canonical.System", models.CASCADE)
     method = models.CharField(max_length=7)
@@ -157,6 +156,7 @@ class Attempt(models.Model):
     status = models.PositiveSmallIntegerField(null=True)
     request = models.TextField(blank=True)
     response = models.TextField(blank=True)
+    commands = ArrayField(models.BigIntegerField(), default=list, db_default=[])
     error = models.TextField(blank=True)
     started_at = models.DateTimeField()
     seconds = models.FloatField()

@@ -240,6 +240,13 @@ def reclaim(system_id: int, longest: float, now: datetime) -> int:
         "SELECT id, lease_token FROM sync_command WHERE system_id = %s AND state = 'sending' AND lease_until < clock_timestamp()",
         (system_id,),
     )
+    if not ended:
+        return 0
+    with transaction.atomic():
+        return _reclaim(system_id, longest, now, ended)
+
+
+def _reclaim(system_id: int, longest: float, now: datetime, ended: Sequence[tuple[int, uuid.UUID]]) -> int:
     for token in sorted({token for _, token in ended}):
         supersede([id for id, its in ended if its == token], token)
     rows = sql.fetch(

@@ -33,11 +33,13 @@ AWHILE = 0.25
 # ---- drain ------------------------------------------------------------------------------------------------------------------
 def drain(system_id: int) -> int:
     """Send what waits for this system until nothing may go out or the time is up. Returns how many commands were worked on."""
-    bell.answered(TASK, system_id)
     with lease(f"send:{system_id}", SECONDS + MARGIN) as held:
         if held is None:
             return 0
-        count, more = _drain(system_id, held)
+        try:
+            count, more = _drain(system_id, held)
+        finally:
+            bell.answered(TASK, system_id)
     if held.wanted or more:
         bell.ring(TASK, system_id)
     return count
@@ -45,7 +47,7 @@ def drain(system_id: int) -> int:
 
 def _drain(system_id: int, held: Held) -> tuple[int, bool]:
     """How many commands were worked on, and whether more may follow at once."""
-    count, ends, visit = 0, time.monotonic() + SECONDS, None
+    count, last, ends, visit = 0, False, time.monotonic() + SECONDS, None
     while time.monotonic() < ends and not stopping.asked():
         allowed = gates.allow(system_id, CLAIM, clock.now())
         if not allowed:
@@ -55,9 +57,11 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
             return count, False
         token, claimed = outbox.claim(system_id, allowed, SECONDS + MARGIN, clock.now())
         gates.spare(system_id, allowed - len(claimed))
-        if not claimed:
+        if not claimed and last:
             return count, False
-        count += len(claimed)
+        if not claimed:
+            bell.answered(TASK, system_id)
+        count, last = count + len(claimed), not claimed
         if not _work(visit, token, claimed, held, ends):
             return count, time.monotonic() > ends or stopping.asked()
     return count, True
@@ -71,13 +75,8 @@ def _visit(system_id: int) -> systems.Visit | None:
         gates.failed(system_id, clock.now(), error.words, "misconfigured", whole=True)
         return None
     longest = max((s.longest for s in visit.connector.sends.values()), default=0.0)
-    transient.repeat(lambda: _reclaim(system_id, longest))
+    transient.repeat(lambda: outbox.reclaim(system_id, longest, clock.now()))
     return visit
-
-
-def _reclaim(system_id: int, longest: float) -> None:
-    with transaction.atomic():
-        outbox.reclaim(system_id, longest, clock.now())
 
 
 def _work(visit: systems.Visit, token: uuid.UUID, claimed: Sequence[Claimed], held: Held, ends: float) -> bool:

@@ -30,5 +30,13 @@ def test_arrays_arrive_as_they_were(kind):
     assert arrived == VALUES[kind]
 
 
+def test_a_column_may_hold_arrays_of_any_length():
+    columns = {"n": "bigint", "ids": "bigint[]"}
+    sql.fetch("CREATE TEMPORARY TABLE given (n bigint, ids bigint[]) ON COMMIT DROP")
+    for rows in ([(1, [7, 8]), (2, ())], [(3, [9])]):
+        sql.insert("given", columns, rows)
+    assert sql.fetch("SELECT ids FROM given ORDER BY n") == [([7, 8],), ([],), ([9],)]
+
+
 def test_an_empty_array_is_empty():
     assert sql.fetch("SELECT 1 WHERE 1 = ANY(%(none)s)", {"none": []}) == []

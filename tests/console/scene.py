@@ -72,7 +72,7 @@ class Scene:
         attempt = Attempt.objects.create(
             system=self.erp, method="POST", url="https://erp.example.com/json/2/sale.order/create", status=422,
             request='{"vals_list": [{"client_order_ref": "WEB-1"}], "token": "•••"}', response=json.dumps(error),
-            started_at=clock.now(), seconds=0.42,
+            commands=[command.pk], started_at=clock.now(), seconds=0.42,
         )  # fmt: skip
         words = "Odoo did not accept the order: tax 21 % is archived."
         Command.objects.filter(pk=command.pk).update(

@@ -4,7 +4,7 @@ import pytest
 
 from connectors.registry import CONNECTORS
 from retailsync.platform import stopping
-from retailsync.sync import inbox, outbox, sending
+from retailsync.sync import bell, inbox, leases, outbox, sending
 from retailsync.sync.leases import lease
 from tests.facts import order
 from tests.sync.conftest import Scene
@@ -68,6 +68,15 @@ def test_a_worker_that_shall_stop_gives_back_what_has_not_left(
     assert bells[-1] == (sending.TASK, partner)
 
 
+def test_what_came_while_the_bell_was_silent_is_found_by_the_last_look(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a look after bell.answered it waited for the sweep."""
+    shop, late = scene.world.shop.pk, [heard("late")]
+    monkeypatch.setattr(bell, "answered", lambda *_: late and inbox.receive(shop, [late.pop()], door="webhook"))
+    assert inbox.drain(shop) == 1
+
+
 def test_a_lease_is_had_by_one_of_many() -> None:
     """Without the WHERE of leases._TAKE both had it."""
     gate = Gate()
@@ -114,8 +123,9 @@ def test_a_lost_lease_is_not_given_back_for_its_new_holder() -> None:
     successor.__exit__(None, None, None)
 
 
-def test_a_drain_that_lost_its_lease_sends_nothing_more(scene: Scene) -> None:
+def test_a_drain_that_lost_its_lease_sends_nothing_more(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without `held.renew` in sending._work it sent everything else too: six requests instead of one."""
+    monkeypatch.setattr(leases, "SPARE", 0.0)  # only time ends a lease, and none passes here
     scene.protect("native_unique", batch=1)
     scene.world.tell(order("1"), order("2", email="b@example.com"))
     erp = scene.world.erp.pk

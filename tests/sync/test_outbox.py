@@ -198,7 +198,7 @@ def test_a_change_after_the_claim_waits_as_a_level_of_its_own(scene: Scene) -> N
 
 def _lost_lease(scene: Scene) -> None:
     sql.fetch(EXPIRE)
-    sending._reclaim(scene.world.shop.pk, 5)
+    outbox.reclaim(scene.world.shop.pk, 5, clock.now())
 
 
 def _retried(scene: Scene) -> None:
@@ -234,7 +234,7 @@ def test_a_late_completion_does_not_settle_the_level_another_worker_sends(scene:
     put(shop, refresh())
     token, (claimed,) = outbox.claim(shop, 10, 60, clock.now())
     sql.fetch(EXPIRE)
-    sending._reclaim(shop, 0)
+    outbox.reclaim(shop, 0, clock.now())
     sql.fetch(NOW)
     assert claim(shop) == ["refresh:order:1"]
     put(shop, refresh())
@@ -300,10 +300,10 @@ def test_what_never_left_is_taken_back_at_once_and_is_not_doubtful(scene: Scene)
     erp = scene.world.erp.pk
     put(erp, rounding(1))
     assert claim(erp) == ["rounding:1:0"]
-    sending._reclaim(erp, 60)
+    outbox.reclaim(erp, 60, clock.now())
     assert states() == [("rounding:1:0", "sending")]  # its lease still runs
     sql.fetch(EXPIRE)
-    sending._reclaim(erp, 60)
+    outbox.reclaim(erp, 60, clock.now())
     assert rows("SELECT state, doubtful, attempts, not_before <= clock_timestamp() FROM sync_command") == [
         ("waiting", False, 1, True)
     ]
@@ -316,7 +316,7 @@ def test_what_may_have_left_is_doubtful_and_not_looked_for_before_the_target_can
     token, (claimed,) = outbox.claim(erp, 10, 60, clock.now())
     outbox.hold_on([claimed.id], token, 60)
     sql.fetch(EXPIRE)
-    sending._reclaim(erp, 60)
+    outbox.reclaim(erp, 60, clock.now())
     ((state, doubtful, wait),) = rows("SELECT state, doubtful, not_before - clock_timestamp() FROM sync_command")
     assert (state, doubtful) == ("waiting", True)
     assert timedelta(seconds=55) < wait <= timedelta(seconds=60)
