@@ -209,7 +209,7 @@ class StockLevel(models.Model):
 
 class KitComponent(models.Model):
     """What a kit is made of; also a case of twelve (one component, twelve units) or a variation sold from its parent's stock. A component
-    is no kit itself: the database refuses that (migration 0004)."""
+    is no kit itself: the database refuses that (migration 0006)."""
 
     kit = models.ForeignKey("canonical.Sku", models.CASCADE, related_name="components")
     component = models.ForeignKey("canonical.Sku", models.PROTECT, related_name="kits")
@@ -376,7 +376,7 @@ class Listing(models.Model):
 class StockTouch(models.Model):
     """A SKU (empty: all) whose sellable figure has to be reckoned again; perhaps because a shop took `reduced` more units off its own
     stock, between `after` and `until` by its clock; perhaps because its `terms` changed, which the database notes by itself (migration
-    0004). Append-only, and gone once reckoned: recording an order locks no SKU."""
+    0006). Append-only, and gone once reckoned: recording an order locks no SKU."""
 
     sku = models.ForeignKey(
         "canonical.Sku", models.CASCADE, null=True, related_name="+", db_index=False, db_constraint=False

@@ -58,7 +58,7 @@ def unfollow(table: str) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("canonical", "0004_stock")]
+    dependencies = [("canonical", "0005_stock")]
 
     operations = [
         migrations.RunSQL(

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("canonical", "0003_refunded_before_abandoned"),
+        ("canonical", "0004_room_for_updates"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

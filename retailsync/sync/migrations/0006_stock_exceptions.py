@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sync", "0004_webhooks_are_watched"),
+        ("sync", "0005_exchanges_name_their_commands"),
     ]
 
     operations = [
