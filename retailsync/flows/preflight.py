@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from canonical.mappings import Limits, Unmapped
 from canonical.types import Address
-from retailsync.flows import wishes
-from retailsync.flows.view import OrderView
+from retailsync.flows import reckoning, wishes
+from retailsync.flows.view import OrderView, Place
 
 
 class Finding(NamedTuple):
@@ -51,11 +52,11 @@ def unmapped(order: OrderView) -> Iterator[Finding]:
     yield from found.values()
 
 
-def refused(order: OrderView) -> Iterator[Finding]:
+def refused(order: OrderView, now: datetime) -> Iterator[Finding]:
     """What the ERP and the warehouses this order would go to cannot take of it."""
-    if not any(line.ships for line in order.lines):
+    if not order.limits or not any(line.ships for line in order.lines):
         return
-    systems = {order.erp_id} | {place.system_id for line in order.lines if line.ships for place in line.sources[:1]}
+    systems = {order.erp_id} | {place.system_id for place in _places(order, now)}
     address = wishes.placed(order, order.shipping)
     problems: dict[str, None] = {}
     for system in sorted(s for s in systems if s is not None and s in order.limits):
@@ -65,6 +66,14 @@ def refused(order: OrderView) -> Iterator[Finding]:
     if problems:
         mark = hashlib.sha256(msgspec.json.encode((address, sorted(problems)))).hexdigest()[:12]
         yield Finding("address", mark, " ".join(problems))
+
+
+def _places(order: OrderView, now: datetime) -> Iterator[Place]:
+    """Where its open units go; of lines that wait, or went, the first of their list."""
+    sent = reckoning.routes(order, now).sent
+    yield from sent
+    routed = {line for units in sent.values() for line in units}
+    yield from (s.place for x in order.lines if x.ships and x.id not in routed for s in x.sources[:1])
 
 
 def _problems(reference: str, address: Address, limits: Limits) -> Iterator[str]:
