@@ -146,10 +146,15 @@ def _smallest(things: Sequence[Thing], score: Callable[[tuple[Thing, ...]], Any]
 def _whole(needs: Mapping[int, Need], shelves: Shelves) -> Units:
     """Line → the one location it goes to, of the lines somebody can serve whole; from as few locations as possible."""
     able = {line: options for line, need in needs.items() if (options := _options(need, shelves))}
+    if len(able) < 2 or not shelves.free:
+        return {line: min(options, key=_liking(shelves, needs[line])).location for line, options in able.items()}
+    places = [{s.location for s in options} for options in able.values()]
     forced = {options[0].location for options in able.values() if len(options) == 1}
     others = list(dict.fromkeys(s.location for options in able.values() for s in options if s.location not in forced))
 
     def score(chosen: tuple[int, ...]) -> Any:
+        if any(served.isdisjoint(chosen) and served.isdisjoint(forced) for served in places):
+            return None
         way = _spread(needs, able, shelves, forced.union(chosen))
         return way.mark if len(way.sent) == len(able) else None
 
