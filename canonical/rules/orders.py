@@ -1,9 +1,7 @@
-"""Rules about orders: which shop statuses let an order go on, and where its units are sent. Pure."""
+"""Rules about orders: which shop statuses let an order go on, and when nothing of it is left to ship. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeVar
-
-Place = TypeVar("Place")
+from collections.abc import Iterable
+from typing import Literal
 
 #: The shop says it is paid or otherwise accepted (WooCommerce: processing). Completed means the shop is done with it.
 RELEASING = frozenset({"processing", "completed"})
@@ -20,24 +18,6 @@ def stance(shop_status: str, gone: bool, released: bool) -> Stance:
     if not released:
         return "wait"
     return "go" if shop_status in RELEASING else "pause"
-
-
-def route(
-    open_units: Mapping[int, int], sources: Mapping[int, Sequence[Place]]
-) -> tuple[dict[Place, dict[int, int]], list[int]]:
-    """Send each line's units to the first location of its ordered list.
-
-    `open_units`: line id → units still to be routed; `sources`: line id → the locations that may be asked, in order. Returns
-    location → {line: units}, and the lines no location is left for.
-    """
-    routed: dict[Place, dict[int, int]] = {}
-    stranded = []
-    for line, units in open_units.items():
-        if not sources.get(line):
-            stranded.append(line)
-        else:
-            routed.setdefault(sources[line][0], {})[line] = units
-    return routed, stranded
 
 
 def complete(lines: Iterable[tuple[int, int, int]]) -> bool:

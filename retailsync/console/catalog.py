@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import available_timezones
 
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
@@ -18,10 +21,44 @@ from retailsync.console.base import Lists, ReadOnly, Request
 from retailsync.sync.models import Action
 
 
+class LocationForm(forms.ModelForm):
+    """One location: who ships from it, who is told of it, and when its goods leave."""
+
+    class Meta:
+        model = Location
+        fields = ("code", "name", "kind", "executor", "told", "timezone", "working_days", "cut_off", "active")
+        labels = {"told": "ERP that is told", "cut_off": "Cut-off"}
+        help_texts = {
+            "executor": "The system that is asked to ship from here.",
+            "timezone": "Working days and cut-off are by the clock of this place, e.g. Europe/Amsterdam.",
+            "cut_off": "What is routed before this leaves the same day, e.g. 15:00. Empty: always. Decides only between equal ranks.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "told" in self.fields:
+            self.fields["told"].queryset = self.fields["told"].queryset.filter(roles__contains=["erp"])
+
+    def clean_timezone(self) -> str:
+        """A zone the program knows."""
+        name: str = self.cleaned_data["timezone"]
+        if name not in available_timezones():
+            raise ValidationError("There is no such zone; write it like Europe/Amsterdam, or UTC.")
+        return name
+
+    def clean_working_days(self) -> str:
+        """Digits of the week, each once and in order."""
+        days = set(self.cleaned_data["working_days"])
+        if not days <= set("1234567"):
+            raise ValidationError("Write the days as digits: 1 is Monday, 7 is Sunday; 12345 is Monday to Friday.")
+        return "".join(sorted(days))
+
+
 @admin.register(Location)
 class LocationAdmin(SimpleHistoryAdmin, Lists):
     """Where goods lie."""
 
+    form = LocationForm
     list_display = ["code", "name", "kind", "executor", "active"]
     list_filter = ["kind", "active", "executor"]
     list_select_related = ["executor"]

@@ -23,6 +23,9 @@ class Asked(NamedTuple):
 
 ASKED = {
     "on_short": Asked("When a warehouse is short", "What becomes of an order of which a warehouse lacks some units."),
+    "split": Asked(
+        "Several locations may ship one order", "What may happen where no location is known to have all of it. One parcel comes first."
+    ),
     "on_amendment_refused": Asked(
         "When a warehouse refuses a change", "The shop changed an order that a warehouse knows, and the warehouse will not take the change."
     ),

@@ -3,8 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -12,7 +13,9 @@ from canonical import sql
 from canonical.ledger import Cause, Written
 from canonical.mappings import Limits, Tables
 from canonical.rules.orders import STOPPED
+from canonical.rules.routing import Calendar
 from canonical.types import Address, Parcel, Tax, Units
+from retailsync.flows import shelves
 from retailsync.flows.view import (
     BookingView,
     ChangeView,
@@ -27,6 +30,7 @@ from retailsync.flows.view import (
     RefundView,
     RequestView,
     ShipmentView,
+    SourceView,
 )  # fmt: skip
 
 _addresses = msgspec.json.Decoder(Address)
@@ -97,13 +101,13 @@ _PLANNED = """SELECT order_id, system_id, purpose, state, state IN ('waiting', '
 #: What is planned to take the news over must not leave without it meanwhile: senders skip locked rows.
 _KEPT = """SELECT 1 FROM sync_command WHERE order_id = ANY(%s) AND kind = ANY(%s) AND state IN ('waiting', 'parked')
   ORDER BY id FOR UPDATE"""
-_SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id FROM canonical_sourcing g
-  JOIN canonical_location p ON p.id = g.location_id
+_SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id, g.rank, p.timezone, p.working_days, p.cut_off
+  FROM canonical_sourcing g JOIN canonical_location p ON p.id = g.location_id
   WHERE p.active AND g.channel_id = ANY(%s) AND (g.sku_id IS NULL OR g.sku_id = ANY(%s)) ORDER BY g.rank, g.id"""
 _CONFIG = """SELECT 'mapping', m.kind, m.channel_id, m.key, m.value FROM canonical_mapping m
     WHERE m.channel_id IS NULL OR m.channel_id = ANY(%(channels)s)
-  UNION ALL SELECT 'policy', '', channel_id, '', jsonb_build_array(on_short, on_amendment_refused, erp_acceptance, erp_minutes, guests)
-    FROM canonical_shoppolicy WHERE channel_id = ANY(%(channels)s)
+  UNION ALL SELECT 'policy', '', channel_id, '', jsonb_build_array(on_short, on_amendment_refused, erp_acceptance, erp_minutes, guests,
+      split) FROM canonical_shoppolicy WHERE channel_id = ANY(%(channels)s)
   UNION ALL SELECT 'limits', name, id, '', limits FROM canonical_system WHERE limits <> '{}'"""
 
 #: Commands whose content an edit of the order may contradict.
@@ -131,6 +135,7 @@ def gather(entries: Sequence[Written]) -> list[OrderView]:
     for id, system, kind, subject, *posting in sql.fetch(_POSTINGS, (ids,)):
         orders[id].postings[system, kind, subject] = PostingView(*posting)
     _add_planned(orders, ids)
+    shelves.add(orders.values())
     return list(orders.values())
 
 
@@ -211,11 +216,19 @@ def _add_lines(orders: dict[int, OrderView], ids: Sequence[int]) -> None:
         )
 
 
-def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, int | None], list[Place]]:
-    found: dict[tuple[int, int | None], list[Place]] = defaultdict(list)
-    for channel, sku, *place in sql.fetch(_SOURCES, (sorted(channels), sorted(skus))):
-        found[channel, sku].append(Place(*place))
+def _sources(channels: Iterable[int], skus: Iterable[int]) -> dict[tuple[int, int | None], list[SourceView]]:
+    found: dict[tuple[int, int | None], list[SourceView]] = defaultdict(list)
+    for channel, sku, *place, rank, zone, days, cut_off in sql.fetch(_SOURCES, (sorted(channels), sorted(skus))):
+        found[channel, sku].append(SourceView(Place(*place), rank, Calendar(_zone(zone), days, cut_off)))
     return dict(found)
+
+
+def _zone(name: str) -> tzinfo:
+    """A time zone nobody knows counts as UTC; the form that stores it checks it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
 
 
 def _add_requests(orders: dict[int, OrderView], ids: Sequence[int]) -> None:

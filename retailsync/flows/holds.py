@@ -42,11 +42,12 @@ class Check(NamedTuple):
     words: str
     line_id: int | None = None
     quiet: bool = False
+    tells: bool = False  # also where others of its reason block: the rest of this order goes on
 
     @property
     def blocks(self) -> bool:
         """Whether it keeps the order where it is."""
-        return self.reason not in TELLING
+        return self.reason not in TELLING and not self.tells
 
 
 class Changes(NamedTuple):
@@ -68,7 +69,7 @@ def changes(order: OrderView, now: datetime) -> Changes:
 
 
 def _is_over(hold: HoldView, check: Check | None) -> bool:
-    return check is None or check.detail[:300] != hold.detail
+    return check is None or (check.detail[:300], check.blocks) != (hold.detail, hold.blocks)
 
 
 def _stands(order: OrderView, check: Check, lifted: list[HoldView]) -> bool:
@@ -82,14 +83,14 @@ def checks(order: OrderView, now: datetime) -> Iterator[Check]:
     """Every reason why this order may not go on."""
     stopped = order.stance == "stop"
     if not stopped:
-        yield from _understood(order)
+        yield from _understood(order, now)
     if order.released_at is None:
         if not stopped:
             yield from _before_release(order, now)
         return
     if not stopped:
         yield from _paused(order)
-        yield from _sourcing(order)
+        yield from _sourcing(order, now)
         yield from _short(order)
         yield from _erp(order)
     elif _shipped(order):
@@ -102,7 +103,7 @@ def checks(order: OrderView, now: datetime) -> Iterator[Check]:
 
 
 # ---- before release ---------------------------------------------------------------------------------------------------------
-def _understood(order: OrderView) -> Iterable[Check]:
+def _understood(order: OrderView, now: datetime) -> Iterable[Check]:
     """What has to be known of an order before anybody is told of it, or of its edits."""
     if order.shop_status == "unknown":
         text = order.shop_status_text
@@ -114,7 +115,7 @@ def _understood(order: OrderView) -> Iterable[Check]:
         words = f"The order's parts differ from its total by {off.normalize():f} {order.currency}."
         yield Check("totals", f"{off.normalize():f}", words)
     if order.released_at is None or not reckoning.fully_shipped(order):
-        for finding in (*preflight.unmapped(order), *preflight.refused(order)):
+        for finding in (*preflight.unmapped(order), *preflight.refused(order, now)):
             yield Check(*finding)
 
 
@@ -146,8 +147,10 @@ def _paused(order: OrderView) -> Iterable[Check]:
         )
 
 
-def _sourcing(order: OrderView) -> Iterable[Check]:
-    stranded = set(reckoning.routes(order)[1])
+def _sourcing(order: OrderView, now: datetime) -> Iterable[Check]:
+    routes = reckoning.routes(order, now)
+    yield from _waiting(order, routes)
+    stranded = set(routes.stranded)
     refusals = [
         f"{r.place.code} ({r.reason or 'no reason given'})" for r in reckoning.ordinary(order) if r.answer == "rejected"
     ]
@@ -166,8 +169,30 @@ def _sourcing(order: OrderView) -> Iterable[Check]:
                 f"No warehouse is left for “{line.sku}”. Rejected by {', '.join(refusals)}.",
                 line.id,
             )
+        elif line.sources:
+            words = "No one warehouse is set up to ship all of this order, and this shop does not split orders."
+            yield Check("no_location", line.sku, words, line.id)
         else:
             yield Check("no_location", line.sku, f"No warehouse is set up to ship “{line.sku}”.", line.id)
+
+
+def _waiting(order: OrderView, routes: reckoning.Routes) -> Iterable[Check]:
+    """Units none of their warehouses has. What is there goes on where the shop's policy ships it, and keeps no other line waiting."""
+    going = order.policy.on_short == "ship_available" and bool(routes.sent or any(x.routed for x in order.lines))
+    for line in (x for x in order.lines if x.id in routes.waiting):
+        units = routes.waiting[line.id]
+        lacks = f"{units} × “{line.sku}” {'is' if units == 1 else 'are'} lacking"
+        words = f"{lacks}: no warehouse it may come from has enough now."
+        if order.policy.split == "never" and len(order.lines) > 1:
+            words = f"{lacks} where most of this order lies: no warehouse has all of it, and this shop does not split orders."
+        words += " It goes by itself once there is enough. Release to ask a warehouse all the same."
+        yield Check("stock", reckoning.stock_detail(order, line), words, line.id, tells=going)
+
+
+def waits_for_stock(order: OrderView, held: Changes) -> bool:
+    """Whether units wait until somebody counts enough of them."""
+    opened = any(h.open and h.reason == "stock" and h not in held.lift for h in order.holds)
+    return opened or any(c.reason == "stock" for c in held.place)
 
 
 def _short(order: OrderView) -> Iterable[Check]:

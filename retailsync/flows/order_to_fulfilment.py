@@ -33,7 +33,7 @@ def _plan(order: OrderView, now: datetime) -> Iterator[Step]:
     is recorded before the next step."""
     held = holds.changes(order, now)
     yield from _hold(order, held, now)
-    yield from _alarm(order, now)
+    yield from _alarm(order, held, now)
     if held.place or held.lift:
         return
     if order.released_at is not None:
@@ -73,7 +73,8 @@ def _release(order: OrderView, blocked: bool, now: datetime) -> Iterator[Step]:
         yield Step(order.cause, order.channel_id, OrderReleased(occurred_at=now, order_id=order.id))
         if order.erp_id is not None and order.booking is None:
             yield Step(order.cause, order.channel_id, booking.raised(order, now))
-        if order.policy.erp_acceptance == "no" and not reckoning.routes(order)[1]:
+        routes = reckoning.routes(order, now)
+        if order.policy.erp_acceptance == "no" and not routes.stranded and not routes.waiting:
             yield from _raise(order, now)  # else the next round finds what no warehouse can ship, and holds the order
     elif order.shop_status == "on_hold" and not reckoning.paid(order):
         yield from _unpaid(order, now)
@@ -107,7 +108,7 @@ def _unpaid(order: OrderView, now: datetime) -> Iterator[Step]:
             yield Step(order.cause, order.channel_id, reminder)
 
 
-def _alarm(order: OrderView, now: datetime) -> Iterator[Step]:
+def _alarm(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step]:
     """When only time can change something, the order is looked at again then."""
     try:
         at = releasing.verdict(order, now).look_at if order.released_at is None else None
@@ -115,6 +116,8 @@ def _alarm(order: OrderView, now: datetime) -> Iterator[Step]:
         at = None
     if order.stance == "go" and order.booking and not releasing.warehouse_may_know(order, now):
         at = releasing.accepted_by(order)
+    if holds.waits_for_stock(order, held):
+        at = min(again for again in (at, releasing.looked_at_again(order, now)) if again is not None)
     if at != order.look_at:
         yield Step(order.cause, order.channel_id, AlarmSet(occurred_at=now, order_id=order.id, at=at))
 
@@ -153,7 +156,9 @@ def _take_back(order: OrderView, now: datetime) -> Iterator[Step]:
 
 
 def _raise(order: OrderView, now: datetime) -> Iterator[Step]:
-    for number, what in enumerate(reckoning.next_requests(order), len(order.requests) + 1):
+    asked = reckoning.next_requests(order, now)
+    reckoning.take(order, {what.place: what.units for what in asked})
+    for number, what in enumerate(asked, len(order.requests) + 1):
         raised = RequestRaised(
             occurred_at=now, order_id=order.id, reference=f"F{order.id}-{number}", location_id=what.place.id,
             system_id=what.place.system_id, lines=tuple(what.units.items()), purpose=what.purpose, attempt=what.attempt,

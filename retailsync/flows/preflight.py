@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,14 +52,14 @@ def unmapped(order: OrderView) -> Iterator[Finding]:
     yield from found.values()
 
 
-def refused(order: OrderView) -> Iterator[Finding]:
+def refused(order: OrderView, now: datetime) -> Iterator[Finding]:
     """What the ERP and the warehouses cannot take of it: those that work on it, and those it would go to now. After a rejection that is
     the next one, with limits of its own, and a further request has a longer reference."""
     if not order.limits or not any(line.ships for line in order.lines):
         return
     address = wishes.placed(order, order.shipping)
     problems: dict[str, None] = {}
-    for system, reference in sorted(_told(order)):
+    for system, reference in sorted(_told(order, now)):
         name, limits = order.limits[system]
         for problem in _problems(reference, address, limits):
             problems[f"{name}: {problem}"] = None
@@ -67,11 +68,13 @@ def refused(order: OrderView) -> Iterator[Finding]:
         yield Finding("address", mark, " ".join(problems))
 
 
-def _told(order: OrderView) -> set[tuple[int, str]]:
+def _told(order: OrderView, now: datetime) -> set[tuple[int, str]]:
     """The systems with limits that are told of the order, each with the references it is called by there."""
     told = {(order.erp_id, order.reference)}
     told |= {(r.place.system_id, wishes.reference(order, r)) for r in order.requests if reckoning.live(r)}
-    told |= {(n.place.system_id, wishes.called(order, n.purpose, n.attempt)) for n in reckoning.next_requests(order)}
+    told |= {
+        (n.place.system_id, wishes.called(order, n.purpose, n.attempt)) for n in reckoning.next_requests(order, now)
+    }
     return {(system, reference) for system, reference in told if system is not None and system in order.limits}
 
 

@@ -1,12 +1,13 @@
 """What is still open on an order, computed from its view: units wanted, routed and to be taken back; money to compare. Pure."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
-from canonical.rules import money, orders
+from canonical.rules import money, orders, routing
 from canonical.types import Charge, Line, Tax
 from retailsync.flows.view import ChargeView, LineView, OrderView, Place, RequestView
 
@@ -150,26 +151,52 @@ def overruled(order: OrderView, line_id: int | None, reason: str, detail: str) -
     )
 
 
-def routes(order: OrderView) -> tuple[dict[Place, dict[int, int]], list[int]]:
-    """Where the open units go, and the lines for which no location is left: who rejected the order or is short of the line is not
-    asked again. Units that wait for stock go back to their first location once a person says so."""
-    refused = {r.place.id for r in ordinary(order) if r.answer == "rejected"}
+class Routes(NamedTuple):
+    """Where the open units go (place → line → units), the lines no location is left for, and the units nobody has."""
+
+    sent: dict[Place, dict[int, int]]
+    stranded: list[int]
+    waiting: dict[int, int]
+
+
+def routes(order: OrderView, now: datetime) -> Routes:
+    """Where the open units go by what is free: who rejected the order or is short of the line is not asked again."""
     left = open_units(order)
-    sources = {line.id: _sources(order, line, refused, left) for line in order.lines}
-    return orders.route(left, sources)
+    if not left:
+        return Routes({}, [], {})
+    needs = {line.id: _need(order, line, left[line.id], now) for line in order.lines if line.id in left}
+    begun = {r.place.id for r in ordinary(order) if live(r) or any(r.shipped.values())}
+    found = routing.route(needs, order.shelves, order.policy.split, begun)
+    places = {s.place.id: s.place for line in order.lines for s in line.sources}
+    return Routes({places[location]: units for location, units in found.sent.items()}, found.stranded, found.waiting)
 
 
-def _sources(order: OrderView, line: LineView, refused: set[int], left: dict[int, int]) -> list[Place]:
-    if line.id in left and overruled(order, line.id, "stock", stock_detail(order, line)):
-        return list(line.sources)
-    return [p for p in line.sources if p.id not in refused | _short_at(order, line.id)]
+def take(order: OrderView, sent: dict[Place, dict[int, int]]) -> None:
+    """What this order gets, no other of the batch does."""
+    for place, lines in sent.items():
+        for line, units in lines.items():
+            order.shelves.give(order.parts.get(line, {}), place.id, units)
 
 
-def next_requests(order: OrderView) -> list[Next]:
-    """What the warehouses would be asked now: one request per location for the units not yet routed; after a rejection the next location
+def _need(order: OrderView, line: LineView, units: int, now: datetime) -> routing.Need:
+    """What nobody has is asked for all the same where the shop sells it on backorder, or gives up only what a warehouse says it lacks;
+    and once a person says so, also of who refused."""
+    told = overruled(order, line.id, "stock", stock_detail(order, line))
+    refused = {r.place.id for r in ordinary(order) if r.answer == "rejected"} | _short_at(order, line.id)
+    sources = tuple(
+        routing.Source(s.place.id, s.rank, routing.leaves(s.calendar, now))
+        for s in line.sources
+        if told or s.place.id not in refused
+    )
+    anyway = told or line.id in order.backordered or order.policy.on_short == "cancel_remainder"
+    return routing.Need(units, sources, order.parts.get(line.id, {}), anyway)
+
+
+def next_requests(order: OrderView, now: datetime) -> list[Next]:
+    """What the warehouses would be asked now: one request per location for the units not yet routed; after a rejection another location
     of the list."""
     found = []
-    for place, units in routes(order)[0].items():
+    for place, units in routes(order, now).sent.items():
         purpose = "backorder" if any(_missed(order, line) for line in units) else "original"
         attempt = 1 + sum(r.purpose == purpose for r in order.requests if r.place.id == place.id)
         found.append(Next(place, units, purpose, attempt))

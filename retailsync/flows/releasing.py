@@ -102,6 +102,18 @@ def _next(order: OrderView, method: Payment, now: datetime) -> datetime | None:
     return min((m for m in moments if m is not None and m > now), default=None)
 
 
+AGAIN = timedelta(
+    minutes=15
+)  # after which an order that waits for stock is looked at again, should nobody have woken it
+
+
+def looked_at_again(order: OrderView, now: datetime) -> datetime:
+    """The next time it is looked at whether there is stock by now: a count wakes the order, what others give up does not. The minute
+    follows from the order, so that not all of them come at once."""
+    at = now.replace(minute=0, second=0, microsecond=0) + timedelta(minutes=order.id % 15)
+    return at + (max(timedelta(), now - at) // AGAIN + (now >= at)) * AGAIN
+
+
 def warehouse_may_know(order: OrderView, now: datetime) -> bool:
     """Whether the ERP's acceptance, where the shop's policy asks for it, keeps the warehouse waiting no longer."""
     posting = order.booked("sales_order")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from canonical.ledger import Cause
 from canonical.mappings import Limits, Tables, Unmapped
 from canonical.rules.orders import Stance, stance
+from canonical.rules.routing import Calendar, Shelves, Split
 from canonical.types import Address, ChangeKind, Parcel, Tax, Units
 
 
@@ -18,6 +19,14 @@ class Place(NamedTuple):
     id: int
     code: str
     system_id: int
+
+
+class SourceView(NamedTuple):
+    """One step of a line's list: a location that may ship it."""
+
+    place: Place
+    rank: int
+    calendar: Calendar
 
 
 class LineView(NamedTuple):
@@ -40,7 +49,7 @@ class LineView(NamedTuple):
     subtotal: Decimal
     total: Decimal
     taxes: tuple[Tax, ...]
-    sources: Sequence[Place]
+    sources: Sequence[SourceView]
 
 
 class ChargeView(NamedTuple):
@@ -131,6 +140,7 @@ class Policy(NamedTuple):
     erp_acceptance: str = "no"
     erp_minutes: int = 30
     guests: str = "per_email"
+    split: Split = "lines"
 
 
 class ShipmentView(NamedTuple):
@@ -224,6 +234,11 @@ class OrderView:
     told: dict[tuple[int, str], Any] = field(
         default_factory=dict
     )  # (system, purpose) → content that left; only of orders about which something new was said
+    shelves: Shelves = field(default_factory=Shelves)  # what is free of it where; one for all orders of a batch
+    parts: dict[int, dict[int, int]] = field(
+        default_factory=dict
+    )  # line → SKU → units of it in one, of what is counted
+    backordered: set[int] = field(default_factory=set)  # lines the shop may sell without having them
 
     @property
     def stance(self) -> Stance:

@@ -32,6 +32,7 @@ def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     _follow(entries, recorded, now)
     if recorded.listed:
         transaction.on_commit(partial(bell.ring, PUBLISH, source))
+    _look_for_stock(recorded.entries, now)
     return recorded
 
 
@@ -93,6 +94,25 @@ def _wake(keys: set[str], now: datetime) -> None:
         return
     _wake_rows("message", "sync_message", "received", "sync.drain_inbox", keys, now)
     _wake_rows("command", "sync_command", "waiting", "sync.drain_outbox", keys, now)
+
+
+#: Whoever is being changed by somebody else is passed over, not waited for (orders are locked before levels): it is planned just now, and
+#: looked at again by itself.
+_WAITING_FOR_STOCK = """UPDATE canonical_order t SET look_at = %(now)s FROM (SELECT o.id FROM canonical_order o
+    WHERE (o.look_at IS NULL OR o.look_at > %(now)s) AND o.id IN (SELECT h.order_id FROM canonical_hold h
+      JOIN canonical_orderline l ON l.order_id = h.order_id LEFT JOIN canonical_linecomponent c ON c.line_id = l.id
+      JOIN canonical_stocklevel v ON v.sku_id = coalesce(c.sku_id, l.sku_id)
+      WHERE h.reason = 'stock' AND h.lifted_at IS NULL AND v.id = ANY(%(levels)s))
+    ORDER BY o.id FOR UPDATE SKIP LOCKED) w WHERE t.id = w.id"""
+#: What our own orders shipped left with the demand for it: nothing more is free than before.
+_NO_RISE = frozenset({"shipped", "booked"})
+
+
+def _look_for_stock(entries: Iterable[Written], now: datetime) -> None:
+    """Orders that wait for stock of a level that changed have their time come now: the sweep plans them in batches, the oldest first."""
+    risen = {e.subject_id for e in entries if e.subject_kind == "stock_level" and e.event not in _NO_RISE}
+    if risen:
+        sql.fetch(_WAITING_FOR_STOCK, {"now": now, "levels": sorted(risen)})
 
 
 def _wake_rows(kind: str, table: str, state: str, task: str, keys: set[str], now: datetime) -> None:

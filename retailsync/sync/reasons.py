@@ -113,7 +113,7 @@ REASONS: dict[str, Reason] = {
     "stock": Reason(
         "Waits for stock",
         "back_office",
-        "Release once there is stock again: the rest is asked for as a backorder. Or refund it in the shop.",
+        "Where stock is counted it goes by itself once there is enough. Release to ask a warehouse all the same, or refund it in the shop.",
     ),
     "completed_in_shop": Reason(
         "Completed in the shop before we shipped",

@@ -239,14 +239,6 @@ def test_a_difference_is_rounding_within_the_tolerance_only(total: str, expected
     assert money.rounding(D(total), [line()], [shipping()], "EUR") == (None if expected is None else D(expected))
 
 
-def test_units_go_to_the_first_location_of_their_list() -> None:
-    sources = {1: ["A", "B"], 2: ["B"], 3: []}
-    open_units = {1: 2, 2: 1, 3: 5}
-    assert orders.route(open_units, sources) == ({"A": {1: 2}, "B": {2: 1}}, [3])
-    assert orders.route(open_units, {1: ["B"], 2: ["B"]}) == ({"B": {1: 2, 2: 1}}, [3])
-    assert orders.route({}, sources) == ({}, [])
-
-
 @pytest.mark.parametrize(
     ("lines", "complete"),
     [

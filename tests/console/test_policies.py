@@ -1,11 +1,12 @@
 """What staff decide per shop and per system is asked in words, with its defaults in sight."""
 
+from datetime import time
 from typing import Any
 
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import ShopPolicy, System
+from canonical.models import Location, ShopPolicy, System
 from tests.console.conftest import person
 from tests.console.scene import Scene
 from tests.console.test_systems import page, save
@@ -13,7 +14,7 @@ from tests.console.test_systems import page, save
 ADD = "/admin/canonical/shoppolicy/add/"
 CHOSEN: dict[str, Any] = {
     "on_short": "ship_available", "on_amendment_refused": "ask", "erp_acceptance": "after", "erp_minutes": "15", "guests": "collective",
-    "notice_hours": "48",
+    "notice_hours": "48", "split": "units",
 }  # fmt: skip
 
 
@@ -62,3 +63,19 @@ def test_what_a_system_cannot_take_is_a_form(scene: Scene, boss: Client) -> None
     )
     assert "two letters" in str(wrong.context["adminform"].form.errors["means_countries"])
     assert 'value="BE, NL"' in boss.get(page(scene.warehouse)).content.decode()
+
+
+def test_a_location_says_when_its_goods_leave(scene: Scene, boss: Client) -> None:
+    place = Location.objects.get()
+    url = reverse("admin:canonical_location_change", args=[place.pk])
+    form = boss.get(url).content.decode()
+    assert "ERP that is told" in form and "Cut-off" in form
+    given = {"code": place.code, "name": place.name, "kind": place.kind, "executor": place.executor_id, "active": "on"}
+    wrong = boss.post(url, {**given, "timezone": "Mars/Olympus", "working_days": "128", "told": scene.shop.pk})
+    assert set(wrong.context["adminform"].form.errors) == {"timezone", "working_days", "told"}
+    right = {**given, "timezone": "Europe/Amsterdam", "working_days": "6123", "cut_off": "15:00", "told": scene.erp.pk}
+    assert boss.post(url, right).status_code == 302
+    place.refresh_from_db()
+    assert (place.timezone, place.working_days, place.cut_off, place.told_id) == (
+        "Europe/Amsterdam", "1236", time(15), scene.erp.pk,
+    )  # fmt: skip

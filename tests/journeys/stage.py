@@ -192,15 +192,15 @@ class Stage:
         """One customer buys; the shop's order id."""
         return self.shop.place(1, seed=seed, shape=shape, **how)[0]
 
-    def buy(self, *codes: str, status: str = "processing") -> int:
-        """One customer buys one of each of these; the shop's order id. Fires webhooks like every order."""
+    def buy(self, *codes: str, status: str = "processing", units: int = 1) -> int:
+        """One customer buys one (or so many) of each of these; the shop's order id. Fires webhooks like every order."""
         ids = {p["sku"]: p["id"] for p in self.shop.products.values()}
         home = {"first_name": "Eva", "last_name": "Smit", "address_1": "Kerkweg 1", "city": "Leiden", "country": "NL"}
         order = {
             "status": status,
             "billing": {**home, "email": "eva@example.com"},
             "shipping": home,
-            "line_items": [{"product_id": ids[code], "quantity": 1} for code in codes],
+            "line_items": [{"product_id": ids[code], "quantity": units} for code in codes],
         }
         return int(self._ask("POST", "/orders", order)["id"])
 
