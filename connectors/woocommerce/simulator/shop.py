@@ -198,7 +198,11 @@ class Shop(Till, Products, Customers, Fulfillments, Hooks):
         return {"redelivering": min(last, len(self.webhooks.sent)) * said["times"]}
 
     def state(self) -> Any:
-        """What this shop holds, for an oracle."""
+        """What this shop holds, for an oracle: all of one moment."""
+        with self.lock:
+            return self._state()
+
+    def _state(self) -> Record:
         hooks = [
             visible(hook) | {"failure_count": hook["failure_count"]} for hook in self.webhooks.subscriptions().values()
         ]

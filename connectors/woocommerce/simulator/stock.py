@@ -167,8 +167,8 @@ class Stock(Records):
             self.store.put("held", order["id"], row)
 
     # -- staff
-    def set_stock(self, sku: str, quantity: int) -> None:
-        """Set a figure by hand: of what counts this SKU, which may be its parent."""
+    def set_stock(self, sku: str, quantity: float) -> None:
+        """Set a figure by hand: of what counts this SKU, which may be its parent. Shops with a plugin for it have fractions."""
         self._keep_books(sku, stock_quantity=quantity)
 
     def set_backorders(self, sku: str, backorders: Literal["no", "notify", "yes"]) -> None:

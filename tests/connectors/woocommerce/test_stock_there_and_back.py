@@ -8,7 +8,7 @@ import pytest
 
 from canonical.commands import PublishStock
 from canonical.facts import Fact, Gone, ListingStated, SkuStated
-from connectors.base import Heard, Job, Receipt, Session
+from connectors.base import Heard, Job, Malformed, Receipt, Session
 from connectors.simulation import Answer, Fault, Request
 from connectors.woocommerce import connector
 from connectors.woocommerce.simulator import Shop, Stocked
@@ -55,6 +55,15 @@ def test_a_look_shows_what_is_there_with_the_shops_clock(shop: Shop, session: Se
     assert isinstance(fact, ListingStated) and fact.shop_at and fact.read_at
     assert (fact.holder, fact.managed, fact.quantity, fact.backorders) == (holder(shop, BOWL), True, 4, "notify")
     assert timedelta(minutes=9) < fact.shop_at - fact.read_at < timedelta(minutes=11)
+
+
+def test_a_shop_that_sells_by_weight_is_not_understood(shop: Shop, session: Session) -> None:
+    shop.set_stock(BOWL, 3.0)
+    (fact,) = look(session, holder(shop, BOWL))
+    assert isinstance(fact, ListingStated) and fact.quantity == 3
+    shop.set_stock(BOWL, 2.5)
+    with pytest.raises(Malformed, match=r"should be a whole number, but is “2\.5”"):
+        look(session, holder(shop, BOWL))
 
 
 def test_each_look_is_heard_even_where_nothing_changed(shop: Shop, session: Session) -> None:
