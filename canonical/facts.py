@@ -228,7 +228,8 @@ class ListingStated(Snapshot):
     """What a shop shows of its own stock for one thing it sells. `ref` is the id its order lines and SkuStated name.
 
     `holder` is the shop's address of what holds the stock: "12", of a variation "10:12" (parent first); several variations that share
-    their parent's stock name the parent. `shop_at` is the shop's clock when it answered, to tell which of its sales it contains.
+    their parent's stock name the parent. `shop_since` and `shop_at` are the shop's clock when it was asked and when it answered: sales
+    before are in the figure, later ones are not, and of those between nobody knows.
     """
 
     holder: str
@@ -236,6 +237,7 @@ class ListingStated(Snapshot):
     quantity: int = 0
     backorders: Backorders = "no"
     in_stock: bool = True
+    shop_since: datetime | None = None
     shop_at: datetime | None = None
 
 

@@ -80,11 +80,11 @@ def _lock(skus: Sequence[int]) -> None:
     )
 
 
-#: A sale before the last reading is in it, one after it is not; where its second may be the reading's own nobody can tell.
+#: A sale before the last reading is in it, one after it is not; of one that may have come while it was read nobody can tell.
 _SALES = """UPDATE canonical_listing t SET sold_at = greatest(t.sold_at, v.until),
       expected = CASE WHEN v.unsure THEN NULL ELSE t.expected - v.units END
     FROM (SELECT l.id, max(v.until) AS until, coalesce(sum(v.units) FILTER (WHERE v.after > l.shop_at), 0)::int AS units,
-        bool_or(v.after <= l.shop_at AND v.until >= date_trunc('second', l.shop_at)) AS unsure
+        bool_or(v.after <= l.shop_at AND v.until >= l.shop_since) AS unsure
       FROM unnest(%s::bigint[], %s::bigint[], %s::integer[], %s::timestamptz[], %s::timestamptz[]) v(channel, sku, units, after, until)
       JOIN canonical_offer o ON o.channel_id = v.channel AND o.sku_id = v.sku JOIN canonical_listing l ON l.id = o.listing_id
       GROUP BY l.id) v

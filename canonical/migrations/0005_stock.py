@@ -297,6 +297,7 @@ class Migration(migrations.Migration):
                 ("managed", models.BooleanField(default=True)),
                 ("quantity", models.IntegerField(help_text="What the shop said last.", null=True)),
                 ("read_at", models.DateTimeField(help_text="When we asked for it, by our clock.", null=True)),
+                ("shop_since", models.DateTimeField(help_text="When it was asked, by the shop's clock.", null=True)),
                 ("shop_at", models.DateTimeField(help_text="When it answered, by the shop's clock.", null=True)),
                 ("hint", models.IntegerField(help_text="What a push said since, of unknown age.", null=True)),
                 ("hint_at", models.DateTimeField(null=True)),
@@ -631,7 +632,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 blank=True,
                 db_constraint=False,
-                help_text="The ERP that is told of receipts and corrections the warehouse reports.",
+                help_text="The ERP that is told of receipts and corrections the warehouse reports. A stock source of the ERP says what it calls this location.",
                 null=True,
                 on_delete=django.db.models.deletion.DO_NOTHING,
                 related_name="+",
@@ -698,7 +699,7 @@ class Migration(migrations.Migration):
             name="told",
             field=models.ForeignKey(
                 blank=True,
-                help_text="The ERP that is told of receipts and corrections the warehouse reports.",
+                help_text="The ERP that is told of receipts and corrections the warehouse reports. A stock source of the ERP says what it calls this location.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="told_locations",

@@ -353,6 +353,7 @@ class Listing(models.Model):
     managed = models.BooleanField(default=True)
     quantity = models.IntegerField(null=True, help_text="What the shop said last.")
     read_at = models.DateTimeField(null=True, help_text="When we asked for it, by our clock.")
+    shop_since = models.DateTimeField(null=True, help_text="When it was asked, by the shop's clock.")
     shop_at = models.DateTimeField(null=True, help_text="When it answered, by the shop's clock.")
     hint = models.IntegerField(null=True, help_text="What a push said since, of unknown age.")
     hint_at = models.DateTimeField(null=True)

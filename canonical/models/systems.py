@@ -87,7 +87,8 @@ class Location(models.Model):
         null=True,
         blank=True,
         related_name="told_locations",
-        help_text="The ERP that is told of receipts and corrections the warehouse reports.",
+        help_text="The ERP that is told of receipts and corrections the warehouse reports. A stock source of the ERP says what it calls"
+        " this location.",
     )
     timezone = models.CharField(max_length=40, default="UTC", db_default="UTC")
     working_days = models.CharField(

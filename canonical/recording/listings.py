@@ -10,14 +10,15 @@ from canonical.recording.work import Recorded, Stated, rank
 
 _NEW = {"channel_id": "bigint", "external_id": "text", "managed": "boolean", "ledger_version": "integer"}
 _SAID = {
-    "id": "bigint", "quantity": "integer", "backorders": "text", "managed": "boolean", "read_at": "timestamptz", "shop_at": "timestamptz",
+    "id": "bigint", "quantity": "integer", "backorders": "text", "managed": "boolean", "read_at": "timestamptz",
+    "shop_since": "timestamptz", "shop_at": "timestamptz",
 }  # fmt: skip
-#: A reading says what the shop shows. Where one of its sales may have come after the reading and was counted already, or came in the very
-#: second of it, nobody can tell whether the figure contains it: then what to expect is not known for sure.
+#: A reading says what the shop shows. Where one of its sales we know of came while it was read, or may have come later and was counted
+#: already, nobody can tell whether the figure contains it: then what to expect is not known for sure.
 _READ = """UPDATE canonical_listing t SET quantity = v.quantity, backorders = v.backorders, managed = v.managed, read_at = v.read_at,
-      shop_at = v.shop_at, hint = NULL, hint_at = NULL, gone_at = NULL,
-      expected = CASE WHEN NOT v.managed OR t.sold_at >= date_trunc('second', v.shop_at) THEN NULL ELSE v.quantity END,
-      tries = CASE WHEN t.sold_at >= date_trunc('second', v.shop_at) THEN t.tries + 1 ELSE 0 END,
+      shop_since = v.shop_since, shop_at = v.shop_at, hint = NULL, hint_at = NULL, gone_at = NULL,
+      expected = CASE WHEN NOT v.managed OR t.sold_at >= v.shop_since THEN NULL ELSE v.quantity END,
+      tries = CASE WHEN t.sold_at >= v.shop_since THEN t.tries + 1 ELSE 0 END,
       confirmed = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN t.told ELSE t.confirmed END,
       confirmed_at = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN v.read_at ELSE t.confirmed_at END
     FROM (SELECT v.*, (SELECT ROW(o.quantity, o.backorders, o.managed, o.gone_at, o.expected, o.confirmed)
@@ -39,7 +40,9 @@ def stated(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
     ids = _known(source, best, recorded)
     recorded.listed = True
     _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.shop_at}, recorded)
-    hints = [(ids[h], s.fact.quantity, "", s.fact.managed, None, None) for h, s in best.items() if not s.fact.shop_at]
+    hints = [
+        (ids[h], s.fact.quantity, "", s.fact.managed, None, None, None) for h, s in best.items() if not s.fact.shop_at
+    ]
     if hints:
         _hint(source, hints, {ids[h]: s for h, s in best.items()}, recorded)
     _offers(source, said, ids, recorded)
@@ -72,7 +75,15 @@ def _known(source: int, best: Mapping[str, Stated], recorded: Recorded) -> dict[
 
 def _read(source: int, readings: Mapping[int, Stated], recorded: Recorded) -> None:
     rows = [
-        (id, s.fact.quantity, s.fact.backorders, s.fact.managed, s.fact.read_at, s.fact.shop_at)
+        (
+            id,
+            s.fact.quantity,
+            s.fact.backorders,
+            s.fact.managed,
+            s.fact.read_at,
+            s.fact.shop_since or s.fact.shop_at,
+            s.fact.shop_at,
+        )
         for id, s in sorted(readings.items())
     ]
     if not rows:

@@ -44,8 +44,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Answer:
     """What a shop said to one request of ours.
 
-    `asked_at` is our clock when we began, `shop_time` the shop's when it answered. Of a list: how many `pages`
-    and rows (`total`) there are.
+    `asked_at` is our clock when we began, `shop_time` the shop's when it answered, `seconds` how long that took. Of a list: how many
+    `pages` and rows (`total`) there are.
     """
 
     status: int
@@ -55,6 +55,7 @@ class Answer:
     writing: bool = False
     pages: int = 0
     total: int = 0
+    seconds: float = 0.0
 
     @property
     def code(self) -> str:
@@ -122,6 +123,7 @@ def ask(
         writing,
         pages=_count(response, "x-wp-totalpages"),
         total=_count(response, "x-wp-total"),
+        seconds=(session.now() - asked_at).total_seconds(),
     )
 
 

@@ -102,7 +102,9 @@ def _alone(session: Session, collection: str, id: str, holder: str, about: Seque
 def heard_row(holder: str, row: Row, answer: Answer) -> Heard:
     """What the shop shows of one thing, with the shop's clock: `stock.read`."""
     kept: dict[str, Any] = {field: row[field] for field in FIELDS if field in row}
-    return Heard("stock.read", _key(holder, answer), stock_of(holder, _clock(answer), kept), answer.asked_at)
+    return Heard(
+        "stock.read", _key(holder, answer), stock_of(holder, _began(answer), _clock(answer), kept), answer.asked_at
+    )
 
 
 def _missing(holder: str, answer: Answer) -> Heard:
@@ -116,3 +118,8 @@ def _key(holder: str, answer: Answer) -> bytes:
 
 def _clock(answer: Answer) -> int:
     return int(answer.shop_time.timestamp())
+
+
+def _began(answer: Answer) -> int:
+    """The shop's clock when it cannot have looked yet: rows are read (and written) one after the other until it answers."""
+    return int(answer.shop_time.timestamp() - answer.seconds)

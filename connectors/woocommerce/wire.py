@@ -196,16 +196,18 @@ class WireProduct(Wire):
 
 class WireStock(Wire):
     """Our own wrapping of a product's row that was looked at or written for its stock: what holds the stock as we asked for it (see
-    looking.py), and the shop's clock when it answered."""
+    looking.py), and the shop's clock when we asked and when it answered."""
 
     holder: Text = ""
+    since: int = 0
     at: int = 0
     row: WireProduct | UnsetType = UNSET
 
 
-def stock_of(holder: str, at: int, row: Any) -> bytes:
-    """A product's row with what we know of it: `{"holder": "10:12", "at": 1795407865, "row": {…}}`, as WireStock reads it."""
-    return msgspec.json.encode({"holder": holder, "at": at, "row": row})
+def stock_of(holder: str, since: int, at: int, row: Any) -> bytes:
+    """A product's row with what we know of it: `{"holder": "10:12", "since": 1795407864, "at": 1795407865, "row": {…}}`, as WireStock
+    reads it."""
+    return msgspec.json.encode({"holder": holder, "since": since, "at": at, "row": row})
 
 
 class WireCustomer(Wire):

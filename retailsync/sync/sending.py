@@ -206,14 +206,19 @@ def _resolve(system_id: int, chunk: Sequence[Claimed], send: Send) -> tuple[dict
     return jobs, outcomes
 
 
+_PLACES = "SELECT 'location', location_id, external_id FROM canonical_stocksource WHERE system_id = %s AND location_id = ANY(%s)"
+
+
 def _links(system_id: int, wanted: set[Ref]) -> dict[Ref, str]:
-    """Reference of ours → the target's id, for those it knows."""
+    """Reference of ours → the target's id, for those it knows. What it calls a location people say beside whose stock it tells."""
     refs = sorted(wanted)
     rows = sql.fetch(
         "SELECT l.entity, l.our_id, l.external_id FROM canonical_link l JOIN unnest(%s::text[], %s::bigint[]) v(e, i)"
         " ON l.entity = v.e AND l.our_id = v.i WHERE l.system_id = %s",
         ([r.entity for r in refs], [r.id for r in refs], system_id),
     )
+    if places := [r.id for r in refs if r.entity == "location"]:
+        rows = sql.fetch(_PLACES, (system_id, places)) + rows  # a link says more than a source
     return {Ref(entity, our): external for entity, our, external in rows}
 
 

@@ -129,3 +129,18 @@ def test_pending_then_paid_leaves_nothing_unsellable(s: Stage) -> None:
     s.settle()
     assert shown(s, "W1-BOWL") == {"W1-BOWL": 49}
     assert (writes(s), wrong()) == (before, [])
+
+
+def test_what_a_warehouse_receives_is_booked_in_the_erp_that_is_told(s: Stage) -> None:
+    place = s.world.places["W1"]
+    place.told = s.world.erp
+    place.save()
+    StockSource.objects.create(system=s.world.erp, location=place, external_id="WH", authority="information")
+    s.warehouses["W1"].receive("W1-BOWL", 20, "PO-7")
+    s.warehouses["W1"].adjust("W1-MUG-BLUE", -2, "broken")
+    s.settle()
+    assert s.trouble() == CALM
+    booked = rows(
+        "SELECT kind, state FROM sync_command WHERE kind IN ('PostReceipt', 'PostStockAdjustment') ORDER BY id"
+    )
+    assert booked == [("PostReceipt", "confirmed"), ("PostStockAdjustment", "confirmed")]

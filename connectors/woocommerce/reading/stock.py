@@ -35,7 +35,7 @@ def read_stock(envelope: Envelope) -> Sequence[Fact]:
     if said.row is msgspec.UNSET or said.row.id is msgspec.UNSET or said.row.manage_stock is msgspec.UNSET:
         raise Malformed(f"The shop's answer does not say whether {text(said.holder)[:50]} has stock.")
     above, _, _ = text(said.holder).rpartition(":")
-    return (listing(said.row, envelope, above=above, shop_at=_moment(said.at)),)
+    return (listing(said.row, envelope, above=above, shop_at=_moment(said.at), shop_since=_moment(said.since)),)
 
 
 def stock_missing(envelope: Envelope) -> Sequence[Fact]:
@@ -48,7 +48,12 @@ def stock_missing(envelope: Envelope) -> Sequence[Fact]:
 
 
 def listing(
-    said: WireProduct, envelope: Envelope, *, above: str = "", shop_at: datetime | None = None
+    said: WireProduct,
+    envelope: Envelope,
+    *,
+    above: str = "",
+    shop_at: datetime | None = None,
+    shop_since: datetime | None = None,
 ) -> ListingStated:
     """What a row says of its stock. `above`: the parent it was read under; older shops do not repeat it."""
     ref = needed(None if said.id is msgspec.UNSET else said.id, "The product's id")
@@ -68,6 +73,7 @@ def listing(
         backorders=_BACKORDERS.get(text(said.backorders), "no") if managed else "no",
         in_stock=said.stock_status != "outofstock",
         shop_at=shop_at,
+        shop_since=shop_since or shop_at,
     )
 
 

@@ -142,7 +142,15 @@ def test_the_first_category_counts(said: Any, category: str) -> None:
 def test_a_row_that_was_asked_for_knows_the_shops_clock() -> None:
     (fact,) = looked_at(json.loads(recorded("product_put_stock_string")))
     assert fact == ListingStated(
-        occurred_at=AT, ref="10", version=1795407981, read_at=NOW, holder="10", managed=True, quantity=30, shop_at=AT
+        occurred_at=AT,
+        ref="10",
+        version=1795407981,
+        read_at=NOW,
+        holder="10",
+        managed=True,
+        quantity=30,
+        shop_since=AT,
+        shop_at=AT,
     )
 
 
