@@ -69,11 +69,13 @@ def refused(order: OrderView, now: datetime) -> Iterator[Finding]:
 
 
 def _places(order: OrderView, now: datetime) -> Iterator[Place]:
-    """Where its open units go; of lines that wait, or went, the first of their list."""
+    """Where its units are, or are about to be sent; of lines that go nowhere yet, the first of their list."""
     sent = reckoning.routes(order, now).sent
-    yield from sent
-    routed = {line for units in sent.values() for line in units}
-    yield from (s.place for x in order.lines if x.ships and x.id not in routed for s in x.sources[:1])
+    asked = [(r.place, r.units) for r in order.requests if r.answer not in ("rejected", "closed")]
+    gone = [*sent.items(), *asked]
+    yield from (place for place, _ in gone)
+    lines = {line for _, units in gone for line in units}
+    yield from (s.place for x in order.lines if x.ships and x.id not in lines for s in x.sources[:1])
 
 
 def _problems(reference: str, address: Address, limits: Limits) -> Iterator[str]:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from canonical.facts import ExecutionReported, RequestAnswered
 from canonical.ledger import Cause, Written
-from canonical.models import AvailabilityRule, Hold, Offer, ShopPolicy, Sku, StockSource
+from canonical.models import AvailabilityRule, Hold, Offer, ShopPolicy, Sku, Sourcing, StockSource, System
 from canonical.types import Units
 from retailsync.flows import gathering
 from retailsync.sync import alarms, clock, release
@@ -285,3 +285,22 @@ def test_a_shop_that_never_splits_says_so(world: World) -> None:
     world.tell(order(lines=(line("1"), line("2", "CUP"))))
     assert [reason for _, reason, *_ in holds()] == ["stock"]
     assert "this shop does not split orders" in Hold.objects.get().words
+
+
+def test_a_shop_that_never_splits_needs_one_location_for_all(world: World) -> None:
+    policy(world, split="never")
+    world.stock("PEN", at="W2")
+    Sourcing.objects.filter(sku__code="MUG", location=world.places["W2"]).delete()
+    world.tell(order(lines=(line("1"), line("2", "PEN"))))
+    assert [reason for _, reason, *_ in holds()] == ["no_location", "no_location"]
+    assert set(Hold.objects.values_list("words", flat=True)) == {
+        "No one warehouse is set up to ship all of this order, and this shop does not split orders."
+    }
+    assert asked() == []
+
+
+def test_only_who_is_asked_has_to_take_the_address(world: World) -> None:
+    System.objects.filter(pk=world.partners["W1"].pk).update(limits={"line": 3})
+    counted(world, W1={"MUG": 0}, W2={"MUG": 2})
+    world.tell(mugs(2))
+    assert (asked(), holds()) == ([("137", "W2", "MUG", 2)], [])
