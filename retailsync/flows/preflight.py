@@ -69,12 +69,15 @@ def refused(order: OrderView, now: datetime) -> Iterator[Finding]:
 
 
 def _told(order: OrderView, now: datetime) -> set[tuple[int, str]]:
-    """The systems with limits that are told of the order, each with the references it is called by there."""
+    """The systems with limits that are told of the order, each with the references it is called by there; of lines that go nowhere yet,
+    the first of their list."""
+    following, live = reckoning.next_requests(order, now), [r for r in order.requests if reckoning.live(r)]
     told = {(order.erp_id, order.reference)}
-    told |= {(r.place.system_id, wishes.reference(order, r)) for r in order.requests if reckoning.live(r)}
-    told |= {
-        (n.place.system_id, wishes.called(order, n.purpose, n.attempt)) for n in reckoning.next_requests(order, now)
-    }
+    told |= {(r.place.system_id, wishes.reference(order, r)) for r in live}
+    told |= {(n.place.system_id, wishes.called(order, n.purpose, n.attempt)) for n in following}
+    lines = {line for some in (*live, *following) for line in some.units}
+    waiting = [x.sources[0].place for x in order.lines if x.ships and x.id not in lines and x.sources]
+    told |= {(place.system_id, wishes.called(order, "original", 1)) for place in waiting}
     return {(system, reference) for system, reference in told if system is not None and system in order.limits}
 
 

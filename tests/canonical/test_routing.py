@@ -6,6 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canonical.rules import routing
 from canonical.rules.routing import Calendar, Need, Routes, Shelves, Source, leaves, route
@@ -227,6 +229,52 @@ def test_what_one_order_was_given_the_next_does_not_get() -> None:
         free.give({1: 1}, location, 2 if expected == 2 else 4)
         assert location == expected
     assert free.given == Counter({(1, 1): 4, (1, 2): 4})
+
+
+PLACES = (1, 2, 3)
+NEEDS = st.lists(
+    st.builds(
+        lambda units, at, of: need(units, *at, of=of),
+        st.integers(1, 4),
+        st.permutations(PLACES).flatmap(lambda order: st.integers(0, 3).map(lambda n: order[:n])),
+        st.dictionaries(st.sampled_from([1, 2]), st.integers(1, 2), min_size=1),
+    ),
+    max_size=4,
+)
+FREE = st.dictionaries(st.tuples(st.sampled_from([1, 2]), st.sampled_from(PLACES)), st.integers(-1, 9))
+
+
+@given(NEEDS, FREE, st.sampled_from(["never", "lines", "units"]))
+def test_whatever_lies_where_no_unit_is_lost_doubled_or_taken_from_an_empty_shelf(
+    needs: Any, free: Any, split: Any
+) -> None:
+    asked = dict(enumerate(needs))
+    sent, stranded, waiting = route(asked, Shelves(free), split)
+    for line, want in asked.items():
+        shares = {at: units[line] for at, units in sent.items() if line in units}
+        assert set(shares) <= {s.location for s in want.sources}
+        assert len(shares) < 2 or split == "units"
+        if line in stranded:
+            assert not shares
+            assert not want.sources or split == "never"
+        elif split != "never" or sent:
+            assert sum(shares.values()) + waiting.get(line, 0) == want.units
+    assert split != "never" or len(sent) + bool(waiting) <= 1
+    taken: Counter[Any] = Counter()
+    for at, units in sent.items():
+        for line, n in units.items():
+            taken.update({(sku, at): n * per for sku, per in asked[line].parts.items()})
+    assert all(n <= max(0, free[key]) for key, n in taken.items() if key in free)
+    assert len(sent) <= 1 or split == "never" or waiting or not _one_has_all(asked, free)
+
+
+def _one_has_all(asked: Any, free: Any) -> bool:
+    """Whether one location is known to have all that is asked for."""
+    total: Counter[int] = Counter()
+    for want in asked.values():
+        total.update({sku: per * want.units for sku, per in want.parts.items()})
+    common = [at for at in PLACES if all(at in [s.location for s in want.sources] for want in asked.values())]
+    return any(all(free.get((sku, at), -1) >= n for sku, n in total.items()) for at in common)
 
 
 # ---- when goods leave -------------------------------------------------------------------------------------------------------

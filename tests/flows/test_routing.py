@@ -1,15 +1,17 @@
 """Orders go where their goods are, as far as anybody counted them; told by facts alone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from canonical.facts import RequestAnswered
+from canonical.facts import ExecutionReported, RequestAnswered
 from canonical.ledger import Cause, Written
-from canonical.models import AvailabilityRule, Hold, Offer, ShopPolicy, Sku, StockSource
+from canonical.models import AvailabilityRule, Hold, Offer, ShopPolicy, Sku, Sourcing, StockSource, System
+from canonical.types import Units
 from retailsync.flows import gathering
 from retailsync.sync import alarms, clock, release
 from retailsync.sync.models import Case
@@ -104,6 +106,51 @@ def test_stock_is_read_in_a_fixed_number_of_queries(world: World, figures: dict[
         return sum("canonical_stocklevel" in query["sql"] for query in seen)
 
     assert queries(entries) == queries(entries[:1]) == (2 if figures else 1)
+
+
+def meanwhile(do: Any) -> None:
+    """Somebody else does this, and waits for nothing we hold."""
+
+    def work() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '10s'")
+                do()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_orders_planned_at_once_may_race_for_the_last_unit_and_none_waits_for_the_other(world: World) -> None:
+    policy(world, on_short="ship_available")
+    counted(world, W1={"MUG": 1}, W2={"MUG": 9})
+    with transaction.atomic():
+        world.tell(mugs(1, "1", email="a@example.com"))
+        meanwhile(lambda: world.tell(mugs(1, "2", email="b@example.com")))
+    assert sorted(asked()) == [("1", "W1", "MUG", 1), ("2", "W1", "MUG", 1)]
+    reference, mug = rows("SELECT r.reference, q.line_id::text FROM canonical_fulfilmentrequest r"
+                          " JOIN canonical_requestline q ON q.request_id = r.id ORDER BY r.id")[1]  # fmt: skip
+    gone = ExecutionReported(
+        occurred_at=clock.now(), request=reference, stage="short", lines=(Units(units=1, line=mug),)
+    )
+    world.tell(gone, source=world.partners["W1"])
+    assert asked()[2][1:] == ("W2", "MUG", 1)
+    assert holds() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_count_waits_for_no_order_and_none_is_forgotten(world: World) -> None:
+    counted(world, W1={"MUG": 0}, W2={"MUG": 0})
+    world.tell(mugs(2))
+    with transaction.atomic():
+        rows("SELECT 1 FROM canonical_order FOR UPDATE")
+        meanwhile(lambda: counted(world, W1={"MUG": 2}))
+    assert (look(), asked()) == (0, [])
+    assert look(timedelta(minutes=15)) == 1
+    assert asked() == [("137", "W1", "MUG", 2)]
 
 
 # ---- what is not known ------------------------------------------------------------------------------------------------------
@@ -238,3 +285,22 @@ def test_a_shop_that_never_splits_says_so(world: World) -> None:
     world.tell(order(lines=(line("1"), line("2", "CUP"))))
     assert [reason for _, reason, *_ in holds()] == ["stock"]
     assert "this shop does not split orders" in Hold.objects.get().words
+
+
+def test_a_shop_that_never_splits_needs_one_location_for_all(world: World) -> None:
+    policy(world, split="never")
+    world.stock("PEN", at="W2")
+    Sourcing.objects.filter(sku__code="MUG", location=world.places["W2"]).delete()
+    world.tell(order(lines=(line("1"), line("2", "PEN"))))
+    assert [reason for _, reason, *_ in holds()] == ["no_location", "no_location"]
+    assert set(Hold.objects.values_list("words", flat=True)) == {
+        "No one warehouse is set up to ship all of this order, and this shop does not split orders."
+    }
+    assert asked() == []
+
+
+def test_only_who_is_asked_has_to_take_the_address(world: World) -> None:
+    System.objects.filter(pk=world.partners["W1"].pk).update(limits={"line": 3})
+    counted(world, W1={"MUG": 0}, W2={"MUG": 2})
+    world.tell(mugs(2))
+    assert (asked(), holds()) == ([("137", "W2", "MUG", 2)], [])

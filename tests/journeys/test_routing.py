@@ -103,8 +103,7 @@ def test_a_kit_goes_where_all_its_parts_are_and_takes_them(s: Stage) -> None:
     assert [t[2] for t in s.whole()] == ["completed", "on_hold"]  # one green tea is left in W2
 
 
-def test_of_two_orders_for_the_last_unit_one_hears_that_it_is_gone(s: Stage) -> None:
-    """Planned at the same moment both are sent there; the warehouse says short, and the next one is asked."""
+def test_a_warehouse_that_counted_wrong_says_short_and_the_next_is_asked(s: Stage) -> None:
     ShopPolicy.objects.create(channel=s.world.shop, on_short="ship_available")
     counted(s, W1={MUG: 1}, W2={MUG: 5})
     s.behave(W1="short")
