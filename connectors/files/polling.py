@@ -218,8 +218,6 @@ def _handed_out(settings: Settings, folder: Folder, place: Place) -> Page:
     """The next rows. A file that is not what was checked is looked at anew; of what was handed out before nothing becomes true."""
     try:
         with folder.open(place.name) as handle:
-            if identity(handle) != place.identity:
-                return AGAIN
             heard = list(_parts(Table(handle, settings), place))
             if identity(handle) != place.identity:
                 return AGAIN

@@ -46,11 +46,11 @@ class House:
 
     def pages(self) -> Iterator[Page]:
         """One run of the poll, page by page."""
-        more = True
-        while more:
-            page = self.step()
-            more = page.more
-            yield page
+        for _ in range(500):
+            yield (page := self.step())
+            if not page.more:
+                return
+        raise AssertionError("it never ends")
 
     def poll(self) -> str:
         """One run; the words it ends with, empty when all went well."""

@@ -9,6 +9,7 @@ import pytest
 
 from canonical.facts import CountsCompleted, CountsStated
 from canonical.types import Counted
+from connectors.base import Session
 from connectors.files import polling
 from connectors.files.polling import probe
 
@@ -250,9 +251,21 @@ def test_a_file_that_is_changed_between_two_pages_is_read_anew(house: Make, smal
     assert sum(len(f.rows) for f in acme.facts() if isinstance(f, CountsStated) and f.run == whole[0].run) == 12
 
 
-def test_a_probe_says_what_waits(house: Make, root: Any) -> None:
-    from connectors.base import Session
+def test_a_file_that_grows_while_it_is_checked_is_left_alone(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme = house(complete="done")
+    acme.writer.drop(NAME, {"A": 1})
+    check = polling._check
 
+    def slow_check(settings: Any, table: Any) -> str:
+        with (acme.folder / NAME).open("ab") as late:
+            late.write(b"B;1\r\n")
+        return check(settings, table)
+
+    monkeypatch.setattr(polling, "_check", slow_check)
+    assert (acme.poll(), acme.heard, NAME in acme.held()[""]) == ("", {}, True)
+
+
+def test_a_probe_says_what_waits(house: Make) -> None:
     acme = house()
     acme.writer.drop(NAME, STOCK)
     session = Session("acme", acme.settings, {}, None, acme.clock)  # type: ignore[arg-type]
