@@ -1,8 +1,9 @@
 """The order in the ERP: created, made equal to the cent, confirmed, amended, cancelled; each once, each after the receipt before. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from canonical.commands import AddRounding, CancelOrder, Command, ConfirmOrder
 from canonical.facts import BookingRaised, Decision
@@ -91,11 +92,21 @@ def edited(order: OrderView, live: BookingView) -> bool:
     return wishes.material(wish) != wishes.material(told)
 
 
-def _told(order: OrderView, live: BookingView) -> dict[str, object] | None:
+def _told(order: OrderView, live: BookingView) -> dict[str, Any] | None:
     last = order.told.get((live.system_id, f"sales_order:{live.id}"))
     for revision in range(1, amendments(order, live) + 1):
         last = order.told.get((live.system_id, f"amend_order:{live.id}:{revision}"), last)
     return last
+
+
+def lacks(order: OrderView, live: BookingView, lines: Collection[int]) -> bool:
+    """Whether the ERP has to be told first of what left of these lines: it books out only what it has an order for, and an amendment
+    would wait behind a goods issue that was refused. One it does not let be amended any more is not waited for."""
+    told = _told(order, live)
+    if told is None or refused(order):
+        return False
+    known = {line["line_id"]: line["stated"]["units"] for line in told["lines"]}
+    return any(line.shipped > known.get(line.id, 0) for line in order.lines if line.id in lines)
 
 
 def refused(order: OrderView) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from canonical.commands import Command, CompleteOrder, IssueLine, PostGoodsIssue, SendTracking
 from canonical.types import Units
-from retailsync.flows import reckoning
+from retailsync.flows import booking, reckoning
 from retailsync.flows.base import Flow, Step
 from retailsync.flows.gathering import gather
 from retailsync.flows.view import BookingView, OrderView, ShipmentView
@@ -29,7 +29,7 @@ def _commands(order: OrderView) -> Iterator[tuple[int, Command]]:
     posting = order.booked("sales_order")
     if order.booking is not None and posting is not None and posting.state == "confirmed":
         booked = [s for s in order.shipments if not _replaces(order, s)]
-        for shipment in booked:
+        for shipment in (s for s in booked if not booking.lacks(order, order.booking, s.units)):
             yield order.booking.system_id, _issue(order, order.booking, shipment, last=shipment is booked[-1])
     if _done(order):
         when = max((s.shipped_at for s in order.shipments), default=order.released_at or order.placed_at)
@@ -65,10 +65,10 @@ def _tracking(order: OrderView, shipment: ShipmentView) -> SendTracking:
     )  # fmt: skip
 
 
-def _issue(order: OrderView, booking: BookingView, shipment: ShipmentView, *, last: bool) -> PostGoodsIssue:
+def _issue(order: OrderView, live: BookingView, shipment: ShipmentView, *, last: bool) -> PostGoodsIssue:
     skus = {line.id: line.sku_id or 0 for line in order.lines}
     return PostGoodsIssue(
-        shipment_id=shipment.id, order_id=order.id, booking_id=booking.id, location_id=shipment.location_id,
+        shipment_id=shipment.id, order_id=order.id, booking_id=live.id, location_id=shipment.location_id,
         lines=tuple(IssueLine(line_id=line, sku_id=skus[line], units=n) for line, n in sorted(shipment.units.items())),
         shipped_at=shipment.shipped_at, tracking=", ".join(p.tracking for p in shipment.parcels if p.tracking),
         carrier=shipment.carrier, final=last and reckoning.fully_shipped(order),
@@ -90,7 +90,6 @@ FLOW = Flow(
                 "fulfilment_request sent",
                 "sales_order created",
                 "rounding done",
-                "amendment done",
                 "completion done",
                 "reminder done",
                 "shop_cancellation done",

@@ -139,6 +139,11 @@ def _booked(life: Life, number: int, shop: Any, reference: str, stage: str, ship
             found.append((f"{what} in the ERP", dict(+sums), "shipped", dict(left)))
     marks = Counter(p["note"] for p in sale["pickings"] if p["state"] == "done")
     found += [("issued twice", note) for note, count in marks.items() if count > 1]
+    given_up = rows(  # what a policy or a person decided not to ship is not booked, and its refund is the shop's to make
+        "SELECT 1 FROM canonical_abandonment a JOIN canonical_orderline l ON l.id = a.line_id JOIN canonical_order o ON o.id = l.order_id"
+        " WHERE o.external_id = %s", str(number))  # fmt: skip
+    if given_up:
+        return found
     if (
         shop is not None
         and not shop["refunds"]

@@ -320,7 +320,12 @@ class Life:
         raise AssertionError("warehouses find no end")
 
     def recover(self) -> None:
-        """Nothing goes wrong any more; what was lost is polled."""
+        """Nothing goes wrong any more, and what waited for that goes on."""
+        self.mend()
+        self.settle()
+
+    def mend(self) -> None:
+        """Nothing goes wrong any more."""
         for name in list(self.down):
             self.start(name)
         for system in self.systems.values():
@@ -328,11 +333,10 @@ class Life:
         self.s.shop.webhooks.set_mischief(drop=0.0, duplicate=0.0, shuffle=False)
         for hook in self.s.shop.webhooks.subscriptions().values():
             hook.update(status="active", failure_count=0)
-        self.settle()
 
-    def hear_all(self) -> None:
+    def hear_all(self, rounds: int = 2) -> None:
         """Polls, and a whole round of the sweep."""
-        for _ in range(2):
+        for _ in range(rounds):
             self.later()
             sql.fetch(
                 "UPDATE sync_cursor SET value = jsonb_set(value::jsonb, '{began}', '\"2020-01-01T00:00:00Z\"')::text"

@@ -322,6 +322,21 @@ def test_an_edit_of_what_has_left_is_one_question_and_all_of_it_is_booked(known:
     assert holds() == ["over_shipped"]
 
 
+def test_what_leaves_although_it_was_taken_off_is_in_the_erp_before_it_is_booked_out(known: World) -> None:
+    """The warehouse refused to let go of what was swapped, and ships it. The ERP has no line for it any more: the goods issue was refused
+    there, and the amendment that brings the line back waited behind it for ever."""
+    known.tell(order(version=2, lines=(line("2", "CUP"),)))
+    carry_out(known)
+    answer(known, "rejected")
+    assert holds() == ["edited_after_release"]
+    ship(known, 2)
+    assert carry_out(known, to=[known.erp]) == ["AmendOrder", "PostGoodsIssue"]
+    assert [(x["line_id"], x["units"]) for x in told("PostGoodsIssue")[0]["lines"]] == [
+        (x["line_id"], x["stated"]["units"]) for x in told("AmendOrder")[-1]["lines"][:1]
+    ]
+    assert holds() == ["over_shipped"]
+
+
 # ---- refunds before shipping ------------------------------------------------------------------------------------------------
 def test_refunded_units_are_taken_back_before_they_ship(known: World) -> None:
     refund(known, 1)

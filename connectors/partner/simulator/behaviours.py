@@ -120,5 +120,6 @@ BEHAVIOURS: Mapping[str, Sequence[Act]] = {
     "accepts": (accept, wait, picking, picked, packed, ship),
     "picks": (accept, picking, picked, wait, packed, ship),
     "packs": (accept, picking, picked, packed, wait, ship),
+    "stops_short": (accept, picking, short, wait, picked, packed, ship),
     "ships_half": (accept, picking, picked, packed, ship_half, wait, ship),
 }
