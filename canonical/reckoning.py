@@ -25,10 +25,12 @@ class Touch(NamedTuple):
 
 
 class Reckoned(NamedTuple):
-    """What came of it: how many touches were taken, and the shops some figure of which changed."""
+    """What came of it: how many touches were taken, the shops some figure of which changed, and the SKUs of which more is promised than
+    may be sold."""
 
     touches: int
     channels: list[int]
+    short: list[int] = []
 
 
 def reckon(now: datetime) -> Reckoned:
@@ -42,9 +44,9 @@ def reckon(now: datetime) -> Reckoned:
     if dirty := [t for t in touches if t.terms]:
         terms.resolve(None if any(t.sku is None for t in dirty) else [t.sku for t in dirty if t.sku])
     sold = _sales(touches, now)
-    changed = figures(skus, {t.sku: t.cause for t in touches}, now)
+    changed, short = figures(skus, {t.sku: t.cause for t in touches}, now)
     aimed = _aim(skus, now)
-    return Reckoned(len(touches), sorted({*sold, *changed, *aimed}))
+    return Reckoned(len(touches), sorted({*sold, *changed, *aimed}), sorted(short))
 
 
 def _take() -> list[Touch]:
@@ -102,17 +104,19 @@ def _sales(touches: Iterable[Touch], now: datetime) -> set[int]:
 
 
 _WRITE = f"""UPDATE canonical_offer t SET sellable = v.sellable, terms = v.terms FROM ({sellable.RECKONED}) v
-    WHERE v.id = t.id AND (t.sellable, t.terms) IS DISTINCT FROM (v.sellable, v.terms) RETURNING t.id, t.channel_id, t.sku_id"""
+    WHERE v.id = t.id AND (t.sellable, t.terms) IS DISTINCT FROM (v.sellable, v.terms)
+    RETURNING t.id, t.channel_id, t.sku_id, t.backorders = 'no' AND (v.terms->>'network')::int < 0"""
 
 
-def figures(skus: Sequence[int], causes: dict[int | None, Cause], now: datetime) -> set[int]:
-    """Reckon what may be sold of these SKUs; returns the shops where a figure, or why it is what it is, changed."""
+def figures(skus: Sequence[int], causes: dict[int | None, Cause], now: datetime) -> tuple[set[int], set[int]]:
+    """Reckon what may be sold of these SKUs; returns the shops where a figure, or why it is what it is, changed, and the SKUs of which more
+    is promised than may be sold though none may be on backorder."""
     rows = sql.fetch(_WRITE, given(skus)) if skus else []
     anything = next(iter(causes.values()), Cause("", 0))
     ledger.changed(
-        "offer", [Change(id, "reckoned", causes.get(sku, anything), now, channel) for id, channel, sku in rows]
+        "offer", [Change(id, "reckoned", causes.get(sku, anything), now, channel) for id, channel, sku, _ in rows]
     )
-    return {channel for _, channel, _ in rows}
+    return {channel for _, channel, *_ in rows}, {sku for _, _, sku, short in rows if short}
 
 
 def given(skus: Sequence[int]) -> dict[str, list[int]]:

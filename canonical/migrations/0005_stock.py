@@ -355,6 +355,7 @@ class Migration(migrations.Migration):
                             ("in_flight", "in flight between poll and write"),
                             ("stale", "a source told us too late"),
                             ("shop", "the shop sold below what it showed"),
+                            ("later", "the stock went away after the sale"),
                             ("rules", "our own figure was too high"),
                         ],
                         max_length=10,

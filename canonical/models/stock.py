@@ -429,6 +429,7 @@ class Oversell(models.Model):
         IN_FLIGHT = "in_flight", "in flight between poll and write"
         STALE = "stale", "a source told us too late"
         SHOP = "shop", "the shop sold below what it showed"
+        LATER = "later", "the stock went away after the sale"
         RULES = "rules", "our own figure was too high"
 
     order = models.ForeignKey("canonical.Order", models.CASCADE, related_name="oversells")

@@ -47,15 +47,20 @@ def _sql_states() -> str:
     return f"ARRAY[{', '.join(repr(state) for state in _STATES)}]::text[]"
 
 
+#: Receipts that may say since when a shipment is out of a source's figures.
+_SINCE = ("fulfilment_request", "sales_order", "goods_issue")
+
+
 def _link(source: int, stated: Sequence[Stated], recorded: Recorded) -> None:
     links.claim([(source, e, x, our, 0, None, None) for s in stated for e, our, x in s.fact.links], recorded)
     _submitted(source, [s for s in stated if s.fact.subject_kind == "fulfilment_request"], recorded)
     unsent = {s.fact.subject_id: s for s in stated if s.fact.kind == "request_change" and s.fact.state == "done"}
     changes.done(source, unsent, recorded)
     recorded.recount.update(s.fact.order_id for s in unsent.values())
-    issued = [s for s in stated if s.fact.kind == "goods_issue" and s.fact.state == "done"]
-    if issued:
-        stock.booked(source, {s.fact.subject_id: s.fact.occurred_at for s in issued}, issued[0].cause, recorded)
+    if told := {
+        s.fact.order_id: (s.cause, s.fact.occurred_at) for s in stated if s.fact.kind in _SINCE and s.fact.order_id
+    }:
+        stock.heard_late(told, recorded)
     ended = {s.fact.subject_id: s for s in stated if s.fact.kind == "sales_order" and s.fact.state == "cancelled"}
     bookings.ended(source, ended, recorded)
 

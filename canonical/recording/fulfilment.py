@@ -88,6 +88,7 @@ def answers(source: int, stated: Sequence[Stated], recorded: Recorded) -> list[i
         ],
     )
     recorded.entries += ledger.changed("fulfilment_request", [ours(source, s, r.id, s.fact.answer) for r, s in news])
+    stock.heard_late({r.order_id: (s.cause, s.fact.occurred_at) for r, s in news}, recorded)
     return [r.order_id for r, _ in news]
 
 

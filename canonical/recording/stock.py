@@ -119,22 +119,50 @@ _COUNT = {
     "quality_hold": "integer", "incoming": "integer", "in_transit": "integer", "observed_at": "timestamptz", "cause_kind": "text",
     "cause_id": "bigint", "doubt": "text",
 }  # fmt: skip
-#: The latest count of a SKU by one source stands; of two at one instant the lower one, whichever came first.
+#: The latest count of a SKU by one source stands; of two at one instant the one with less to sell, whichever came first.
 _LATER = """ON CONFLICT (source_id, sku_id, accepted) DO UPDATE SET on_hand = excluded.on_hand, allocated = excluded.allocated,
       damaged = excluded.damaged, quality_hold = excluded.quality_hold, incoming = excluded.incoming, in_transit = excluded.in_transit,
       observed_at = excluded.observed_at, cause_kind = excluded.cause_kind, cause_id = excluded.cause_id, doubt = excluded.doubt
-    WHERE (excluded.observed_at, -excluded.on_hand) > (canonical_stockcount.observed_at, -canonical_stockcount.on_hand)
+    WHERE (excluded.observed_at, -excluded.on_hand, excluded.allocated, excluded.damaged, excluded.quality_hold, -excluded.incoming,
+        -excluded.in_transit)
+      > (canonical_stockcount.observed_at, -canonical_stockcount.on_hand, canonical_stockcount.allocated, canonical_stockcount.damaged,
+        canonical_stockcount.quality_hold, -canonical_stockcount.incoming, -canonical_stockcount.in_transit)
     RETURNING source_id, sku_id, accepted"""
+
+
+def _rank(row: _Row) -> tuple[object, ...]:
+    """The order of counts, as the statement above has it."""
+    f = row.figures
+    return row.at, -f.on_hand, f.allocated, f.damaged, f.quality_hold, -f.incoming, -f.in_transit
+
+
+#: The newest whole counting of each source, and what of these SKUs it knew, or what is newer than it.
+_SWEPT = """SELECT w.source_id, w.at, array(SELECT c.sku_id FROM canonical_stockcount c
+      WHERE c.source_id = w.source_id AND c.sku_id = ANY(%s) AND c.observed_at >= w.at)
+    FROM (SELECT source_id, max(observed_at) AS at FROM canonical_stocksnapshot
+      WHERE source_id = ANY(%s) AND state = 'applied' AND lists_all GROUP BY 1) w"""
+
+
+def _settled(rows: Sequence[_Row]) -> list[_Row]:
+    """A count heard late, of a thing a whole counting no later than it did not list: by then it was not there any more."""
+    swept = {
+        source: (at, set(known))
+        for source, at, known in sql.fetch(_SWEPT, (sorted({r.sku for r in rows}), sorted({r.source.id for r in rows})))
+    }
+
+    def is_swept(row: _Row) -> bool:
+        at, known = swept.get(row.source.id, (None, ()))
+        return at is not None and row.at <= at and row.sku not in known
+
+    return [r._replace(at=swept[r.source.id][0], figures=Counted(on_hand=0)) if is_swept(r) else r for r in rows]
 
 
 def _apply(system_id: int, rows: Sequence[_Row], event: str, recorded: Recorded) -> None:
     """Make counts true and fold the levels they are about."""
-    best: dict[tuple[int, int], _Row] = {}
-    for row in sorted(rows, key=lambda r: (r.at, -r.figures.on_hand)):
-        best[row.source.id, row.sku] = row
-    if not best:
+    if not rows:
         return
-    levels.lock(Place(r.sku, r.source.location) for r in best.values())
+    levels.lock(Place(r.sku, r.source.location) for r in rows if r.source.authority == "levels")
+    best = {(r.source.id, r.sku): r for r in sorted(_settled(rows), key=_rank)}
     doubts = _doubts(list(best.values()))
     values = [_values(row, doubts.get(key, "")) for key, row in sorted(best.items())]
     written = sql.insert("canonical_stockcount", _COUNT, values, _LATER)
@@ -237,6 +265,7 @@ def _gather(system_id: int, stated: Sequence[Stated], known: Mapping[str, Source
     if not stated:
         return
     ids = _open(stated, known)
+    stated = [s for s in stated if (known[s.fact.location].id, s.fact.run) in ids]  # of one that is over nothing is new
     _keep(ids, [s for s in stated if isinstance(s.fact, CountsStated)], known)
     _note_completions(ids, [s for s in stated if isinstance(s.fact, CountsCompleted)], known)
     by_id = {source.id: source for source in known.values()}
@@ -254,20 +283,20 @@ def _gather(system_id: int, stated: Sequence[Stated], known: Mapping[str, Source
 
 
 def _open(stated: Sequence[Stated], known: Mapping[str, Source]) -> dict[tuple[int, str], int]:
-    """(source, run) → its snapshot's id, locked."""
+    """(source, run) → the id of its snapshot that is still open, locked."""
     first = {(known[s.fact.location].id, s.fact.run): s for s in reversed(stated)}
     rows = [(source, run, s.fact.occurred_at, *s.cause) for (source, run), s in sorted(first.items())]
     sql.insert("canonical_stocksnapshot", _SNAPSHOT, rows, "ON CONFLICT (source_id, run) DO NOTHING")
     found = sql.fetch(
         """SELECT t.id, t.source_id, t.run FROM canonical_stocksnapshot t JOIN unnest(%s::bigint[], %s::text[]) v(source, run)
-           ON t.source_id = v.source AND t.run = v.run ORDER BY t.id FOR UPDATE OF t""",
+           ON t.source_id = v.source AND t.run = v.run WHERE t.state = 'open' ORDER BY t.id FOR UPDATE OF t""",
         ([source for source, _ in first], [run for _, run in first]),
     )
     return {(source, run): id for id, source, run in found}
 
 
 def _keep(ids: Mapping[tuple[int, str], int], parts: Sequence[Stated], known: Mapping[str, Source]) -> None:
-    """Keep parts of snapshots that are still open; one that was kept before says nothing new."""
+    """Keep parts; one that was kept before says nothing new."""
     rows = sorted(
         {(ids[known[s.fact.location].id, s.fact.run], s.fact.part): s for s in parts}.items(), key=lambda kept: kept[0]
     )
@@ -347,8 +376,8 @@ def apply_snapshot(system_id: int, whole: Whole, cause: Cause, recorded: Recorde
     if whole.full:
         listed = sorted({row.sku for row in applied})
         gone = sql.fetch(
-            """SELECT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at < %s
-                 AND NOT c.sku_id = ANY(%s) AND (c.on_hand, c.allocated, c.damaged, c.quality_hold) <> (0, 0, 0, 0)""",
+            """SELECT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at <= %s
+                 AND NOT c.sku_id = ANY(%s)""",
             (whole.source.id, whole.source.authority == "levels", whole.observed_at, listed),
         )
         nothing = Counted(on_hand=0)
@@ -418,7 +447,7 @@ _SHIPPED = """INSERT INTO canonical_stockmovement (external_id, sku_id, location
       s.shipped_at,
       CASE WHEN a.system_id IS DISTINCT FROM s.system_id AND a.id IS NOT NULL THEN b.booked_at
            WHEN a.figure = 'net_orders' THEN coalesce(t.at, s.shipped_at)
-           WHEN a.figure = 'net_allocated' THEN coalesce(r.answered_at, s.shipped_at) ELSE s.shipped_at END,
+           WHEN a.figure = 'net_allocated' AND r.answer <> 'rejected' THEN coalesce(r.answered_at, s.shipped_at) ELSE s.shipped_at END,
       CASE WHEN a.system_id IS DISTINCT FROM s.system_id AND a.id IS NOT NULL THEN h.at
            WHEN a.figure = 'net_orders' THEN t.at WHEN r.answer <> 'rejected' THEN r.answered_at END,
       true, s.id, x.line_id, 1, '', s.external_id
@@ -438,31 +467,29 @@ _SHIPPED = """INSERT INTO canonical_stockmovement (external_id, sku_id, location
     WHERE s.id = ANY(%s) AND x.sku IS NOT NULL
       AND EXISTS (SELECT 1 FROM canonical_stocksource o WHERE o.location_id = r.location_id)
     GROUP BY s.id, x.line_id, x.sku, r.id, a.id, t.at, h.at, b.booked_at ORDER BY 1
-    ON CONFLICT (source_id, external_id) DO NOTHING RETURNING id, sku_id, location_id, shipment_id"""
+    ON CONFLICT (source_id, external_id) DO UPDATE SET counted_since = excluded.counted_since, held_since = excluded.held_since
+      WHERE (canonical_stockmovement.counted_since, canonical_stockmovement.held_since)
+        IS DISTINCT FROM (excluded.counted_since, excluded.held_since)
+    RETURNING id, sku_id, location_id, shipment_id, xmax = 0"""
 
 
 def shipped(causes: Mapping[int, tuple[Cause, datetime]], recorded: Recorded) -> None:
-    """Shipments (id → cause and when) just recorded take their units off the level."""
+    """Shipments (id → cause and when) take their units off the level: those just recorded, and those of which we learn only now since when
+    the location's source had them out of its figures."""
     made = sql.fetch(_SHIPPED, (sorted(causes),))
-    changes = [ledger.Change(id, "shipment", *causes[shipment], None) for id, _, _, shipment in made]
+    changes = [ledger.Change(id, "shipment", *causes[shipment], None) for id, _, _, shipment, new in made if new]
     recorded.entries += ledger.opened("stock_movement", changes)
-    places = {Place(sku, location): causes[shipment][0] for _, sku, location, shipment in made}
+    places = {Place(sku, location): causes[shipment][0] for _, sku, location, shipment, _ in made}
     if places:
         levels.refold(places, "shipped", max(at for _, at in causes.values()), recorded, None)
 
 
-_BOOKED = """UPDATE canonical_stockmovement m SET counted_since = v.at FROM unnest(%s::bigint[], %s::timestamptz[]) v(shipment, at)
-  WHERE m.shipment_id = v.shipment AND m.counted_since IS NULL AND EXISTS (SELECT 1 FROM canonical_stocksource a
-    WHERE a.location_id = m.location_id AND a.authority = 'levels' AND a.system_id = %s) RETURNING m.sku_id, m.location_id"""
-
-
-def booked(system_id: int, at: Mapping[int, datetime], cause: Cause, recorded: Recorded) -> None:
-    """An ERP booked these shipments (id → when) out: its counts contain them from now on. The level stays until it counts again."""
-    ids = sorted(at)
-    rows = sql.fetch(_BOOKED, (ids, [at[id] for id in ids], system_id))
+def heard_late(orders: Mapping[int, tuple[Cause, datetime]], recorded: Recorded) -> None:
+    """A word came about these orders (id → cause and when) which may say since when their shipments are out of a source's figures: a
+    warehouse's answer, its receipt of the request, an ERP's of the booking or the goods issue."""
+    rows = sql.fetch("SELECT id, order_id FROM canonical_shipment WHERE order_id = ANY(%s)", (sorted(orders),))
     if rows:
-        places = {Place(sku, location): cause for sku, location in rows}
-        levels.refold(places, "booked", max(at.values()), recorded, system_id)
+        shipped({id: orders[order] for id, order in rows}, recorded)
 
 
 def accept(level_ids: Sequence[int], cause: Cause, by: str, recorded: Recorded) -> None:

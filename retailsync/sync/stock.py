@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from canonical import reckoning, sql
+from canonical import reckoning, sql, verdicts
 from canonical.ledger import Cause
 from canonical.recording import levels
 from retailsync.sync import bell, cases, clock, corridor, transient
@@ -51,7 +51,10 @@ def drained(patience: float) -> bool:
 
 def _reckon() -> reckoning.Reckoned:
     with transaction.atomic():
-        return reckoning.reckon(clock.now())
+        done = reckoning.reckon(clock.now())
+        if done.short:
+            verdicts.judge(**reckoning.given(done.short), now=clock.now())
+        return done
 
 
 # ---- what time changes ------------------------------------------------------------------------------------------------------

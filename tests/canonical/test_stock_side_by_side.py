@@ -1,0 +1,181 @@
+"""Two transactions record or reckon stock at once, each on a connection of its own; and what the database refuses whoever asks."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from canonical import reckoning, sql
+from canonical.facts import CountsStated, ShipmentStated
+from canonical.models import (
+    FulfilmentRequest,
+    KitComponent,
+    Listing,
+    Publication,
+    Sku,
+    StockLevel,
+    StockSource,
+    StockTouch,
+)
+from canonical.recording import levels
+from canonical.types import Counted, Parcel, Units
+from retailsync.sync import clock, filling, transient
+from tests.canonical.stocked import count, offered, reckon, sellable, source
+from tests.facts import line, order
+from tests.flows.outside import carry_out
+from tests.journeys.stage import unexplained
+from tests.sync.side_by_side import Gate, Worker, blocked, both
+from tests.world import World, make_world
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CODES = [f"S{n:02d}" for n in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bell reaches a broker."""
+    from retailsync.sync import bell  # late: it needs configured settings
+
+    monkeypatch.setattr(bell, "ring", lambda task, system: None)
+
+
+@pytest.fixture
+def world() -> World:
+    world = make_world()
+    offered(world, *CODES, at=("W1", "W2"), quantity=50)
+    return world
+
+
+def ago(minutes: float) -> datetime:
+    return clock.now() - timedelta(minutes=minutes)
+
+
+def right() -> None:
+    """Levels are their fold, and everything is explained."""
+    assert levels.differing() == []
+    assert unexplained() == []
+
+
+def counting(world: World, by: Any, figure: int, step: int, times: int = 6) -> Callable[[], None]:
+    """One source counts everything again and again, its newest count last."""
+
+    def do() -> None:
+        for n in range(times):
+            said = tuple(Counted(sku=code, on_hand=figure + n) for code in CODES[::step])
+            fact = CountsStated(occurred_at=ago(60 - n), location="W1", rows=said)
+            transient.repeat(lambda fact=fact: world.tell(fact, source=by))
+
+    return do
+
+
+def test_two_sources_count_the_same_things(world: World) -> None:
+    """One sets the levels, the other informs: neither waits in a circle for the other, and the levels are the first one's."""
+    source(world)
+    source(world, system=world.erp, authority="information")
+    both(counting(world, world.partners["W1"], 100, 1), counting(world, world.erp, 500, -1))
+    assert set(StockLevel.objects.values_list("on_hand", flat=True)) == {105}
+    right()
+
+
+def test_shipments_while_counts_arrive(world: World) -> None:
+    """Whatever comes first: what left before the last count is in it, what left later is not."""
+    source(world)
+    lines = tuple(line(str(n), code, units=2) for n, code in enumerate(CODES, 1))
+    world.tell(*[order(str(n), lines=lines) for n in range(1, 7)])
+    carry_out(world)
+    requests = list(FulfilmentRequest.objects.filter(location__code="W1"))
+    assert len(requests) == 6
+
+    def ship() -> None:
+        for n, request in enumerate(requests):
+            parcel = Parcel(tracking=f"T{n}", lines=tuple(Units(units=2, sku=code) for code in CODES[::-1]))
+            at = ago(58.5 if n < 3 else 30)  # three before the last counts, three after
+            fact = ShipmentStated(occurred_at=at, ref=f"S{n}", request=request.reference, parcels=(parcel,))
+            transient.repeat(lambda fact=fact: world.tell(fact, source=world.partners["W1"]))
+
+    both(ship, counting(world, world.partners["W1"], 100, 1))
+    assert set(StockLevel.objects.values_list("on_hand", flat=True)) == {105 - 3 * 2}
+    right()
+
+
+def test_reckoning_while_recording(world: World) -> None:
+    """Nothing touched is lost: once everything was recorded, one more reckoning has every figure right."""
+    source(world)
+    count(world, **dict.fromkeys(CODES, 90))
+    reckon()
+
+    def buy() -> None:
+        for n in range(20):
+            lines = tuple(line(str(k), code, units=1, reduced=1) for k, code in enumerate(CODES, 1))
+            transient.repeat(lambda n=n, lines=lines: world.tell(order(f"{n}", lines=lines)))
+
+    buying = Worker(buy)
+    while not buying.done:
+        transient.repeat(reckon)
+    buying.result()
+    assert {sellable(world, code) for code in CODES} == {70}
+    assert not StockTouch.objects.exists()
+    right()
+
+
+def test_reckoning_and_filling_lock_listings_in_one_order(world: World) -> None:
+    """Filling locked them as the plan came, and met a reckoning that had them by id: a deadlock ended one of the two."""
+    source(world)
+    count(world, **dict.fromkeys(CODES, 90))
+    reckon()
+    ids = list(Listing.objects.order_by("id").values_list("id", flat=True))
+    gate = Gate()
+
+    def third() -> None:
+        with transaction.atomic():
+            sql.fetch("SELECT 1 FROM canonical_listing WHERE id = %s FOR UPDATE", (ids[5],))
+            gate.stop()
+
+    def reckoning_all() -> None:
+        with transaction.atomic():
+            sql.fetch("INSERT INTO canonical_stocktouch (terms) VALUES (false)")
+            reckoning.reckon(clock.now())
+
+    holder = Worker(third)
+    gate.reached()
+    one = Worker(lambda: sql.fetch(filling._STOCK, ([*reversed(ids)],)))
+    assert blocked(one)
+    two = Worker(reckoning_all)
+    assert blocked(two, waiting=2)
+    gate.open()
+    holder.result()
+    assert len(one.result()) == len(ids)
+    two.result()
+
+
+def test_a_kit_is_never_made_of_kits(world: World) -> None:
+    """Also where two are made at once that each would see only half of. Without the lock in the trigger both were made."""
+    a, b, c = Sku.objects.order_by("code")[:3]
+
+    def make(kit: Sku, component: Sku) -> Callable[[], str]:
+        def do() -> str:
+            try:
+                with transaction.atomic():
+                    KitComponent.objects.create(kit=kit, component=component)
+            except IntegrityError:
+                return "refused"
+            return "made"
+
+        return do
+
+    assert sorted(both(make(a, b), make(b, c))) == ["made", "refused"]
+    assert KitComponent.objects.count() == 1
+
+
+def test_one_source_sets_the_levels_of_a_location(world: World) -> None:
+    source(world)
+    with pytest.raises(IntegrityError, match="source_one_sets_levels"):
+        StockSource.objects.create(system=world.erp, location=world.places["W1"], external_id="W1")
+
+
+def test_one_publication_of_a_shop_is_open(world: World) -> None:
+    Publication.objects.create(channel=world.shop)
+    with pytest.raises(IntegrityError, match="publication_one_at_a_time"):
+        Publication.objects.create(channel=world.shop)
