@@ -410,6 +410,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("part", models.IntegerField()),
+                ("observed_at", models.DateTimeField()),
                 ("rows", models.JSONField()),
             ],
         ),

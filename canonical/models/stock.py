@@ -133,6 +133,7 @@ class SnapshotPart(models.Model):
 
     snapshot = models.ForeignKey(StockSnapshot, models.CASCADE, related_name="gathered")
     part = models.IntegerField()
+    observed_at = models.DateTimeField()
     rows = models.JSONField()
 
     class Meta:

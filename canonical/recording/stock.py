@@ -300,10 +300,10 @@ def _keep(ids: Mapping[tuple[int, str], int], parts: Sequence[Stated], known: Ma
     rows = sorted(
         {(ids[known[s.fact.location].id, s.fact.run], s.fact.part): s for s in parts}.items(), key=lambda kept: kept[0]
     )
-    columns = {"snapshot_id": "bigint", "part": "integer", "rows": "jsonb"}
+    columns = {"snapshot_id": "bigint", "part": "integer", "observed_at": "timestamptz", "rows": "jsonb"}
     sql.insert(
         "canonical_snapshotpart", columns,
-        [(snapshot, part, msgspec.json.encode(s.fact.rows).decode()) for (snapshot, part), s in rows],
+        [(snapshot, part, s.fact.occurred_at, msgspec.json.encode(s.fact.rows).decode()) for (snapshot, part), s in rows],
         "ON CONFLICT (snapshot_id, part) DO NOTHING",
     )  # fmt: skip
     sql.fetch(
@@ -364,30 +364,33 @@ def _park(system_id: int, whole: Whole, why: str, recorded: Recorded) -> None:
 
 
 def apply_snapshot(system_id: int, whole: Whole, cause: Cause, recorded: Recorded) -> None:
-    """Apply a whole snapshot, and end it. What a full one does not list is not there."""
-    parts = sql.fetch("SELECT rows::text FROM canonical_snapshotpart WHERE snapshot_id = %s ORDER BY part", (whole.id,))
-    rows = [row for (text,) in parts for row in _ROWS.decode(text)]
-    skus = _skus(system_id, rows)
+    """Apply a whole snapshot, and end it: every part at the instant it was counted. What a full one does not list was not there when it
+    began: what came since was perhaps only behind it."""
+    parts = sql.fetch(
+        "SELECT observed_at, rows::text FROM canonical_snapshotpart WHERE snapshot_id = %s ORDER BY part", (whole.id,)
+    )
+    rows = [(at, row) for at, text in parts for row in _ROWS.decode(text)]
+    skus = _skus(system_id, [row for _, row in rows])
     applied = [
-        _Row(whole.source, skus[row.ref, row.sku], whole.observed_at, cause, row)
-        for row in rows
-        if (row.ref, row.sku) in skus
+        _Row(whole.source, skus[row.ref, row.sku], at, cause, row) for at, row in rows if (row.ref, row.sku) in skus
     ]
+    began = min([whole.observed_at, *(at for at, _ in parts)])
     if whole.full:
         listed = sorted({row.sku for row in applied})
         gone = sql.fetch(
             """SELECT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at <= %s
                  AND NOT c.sku_id = ANY(%s)""",
-            (whole.source.id, whole.source.authority == "levels", whole.observed_at, listed),
+            (whole.source.id, whole.source.authority == "levels", began, listed),
         )
         nothing = Counted(on_hand=0)
-        applied += [_Row(whole.source, sku, whole.observed_at, cause, nothing) for (sku,) in gone]
+        applied += [_Row(whole.source, sku, began, cause, nothing) for (sku,) in gone]
     _apply(system_id, applied, "counted", recorded)
-    heard({whole.source.id: whole.observed_at})
-    unknown = len(rows) - sum((row.ref, row.sku) in skus for row in rows)
+    heard({whole.source.id: max([whole.observed_at, *(at for at, _ in parts)])})
+    unknown = sum((row.ref, row.sku) not in skus for _, row in rows)
     sql.fetch(
-        "UPDATE canonical_stocksnapshot SET state = 'applied', unknown = %s, words = '', ended_at = clock_timestamp() WHERE id = %s",
-        (unknown, whole.id),
+        "UPDATE canonical_stocksnapshot SET state = 'applied', observed_at = %s, unknown = %s, words = '', ended_at = clock_timestamp()"
+        " WHERE id = %s",
+        (began, unknown, whole.id),
     )
     sql.fetch("DELETE FROM canonical_snapshotpart WHERE snapshot_id = %s", (whole.id,))
     recorded.settled.add(("snapshot", whole.id))

@@ -22,7 +22,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     monkeypatch.setattr(bell, "ring", lambda task, system: None)
     world = make_world()
-    offered(world, "MUG", "JAR", at=("W1", "W2"))
+    offered(world, "MUG", "JAR")
     source(world)
     count(world, MUG=10, JAR=0, at=ago(60))
     stock.drain()
