@@ -112,12 +112,16 @@ class Tables:
 
     def _look(self, kind: str, *keys: str) -> Any:
         """The meaning of the first of these words that has one; None where the table is not in use. Raises Unmapped."""
+        if not self.uses(kind):
+            return None
         for key in keys:
             if meaning := self._found.get((kind, key.strip().lower())):
                 return meaning
-        if kind in self._used:
-            raise Unmapped(kind, keys[0])
-        return None
+        raise Unmapped(kind, keys[0])
+
+    def uses(self, kind: str) -> bool:
+        """Whether the table has rows: then it is complete, or asks."""
+        return kind in self._used
 
     def shipping(self, code: str, title: str) -> Shipping | None:
         """A shipping method by `code:title`, then `code`. Raises Unmapped."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from canonical import facts, sql
 from canonical.facts import Fact
+from canonical.ledger import Written
 from canonical.recording import (
     bookings,
     catalog,
@@ -112,10 +113,15 @@ def _lock(source: int, groups: dict[type[Fact], list[Stated]]) -> None:
 
 
 def _derive(touched: Sequence[int], groups: dict[type[Fact], list[Stated]], now: datetime, recorded: Recorded) -> None:
-    """A stage follows from every kind of row but postings, which the outside world's receipts bring in great numbers."""
+    """A stage follows from every kind of row but postings, which the outside world's receipts bring in great numbers, and what they
+    alone say of a request."""
     causes = {s.fact.order_id: s.cause for s in groups.get(facts.OrderReleased, [])}
-    causes |= {e.order_id: e.cause for e in recorded.entries if e.order_id and e.subject_kind != "posting"}
+    causes |= {e.order_id: e.cause for e in recorded.entries if e.order_id and not _is_receipt(e)}
     born = recorded.born - recorded.recount
     ids = [id for id in {*touched, *causes} - born if id in causes]
     counted = ids if any(kind in groups for kind in _COUNTED) else [id for id in ids if id in recorded.recount]
     derived.refresh(ids, causes, now, recorded, counted)
+
+
+def _is_receipt(entry: Written) -> bool:
+    return entry.subject_kind == "posting" or (entry.subject_kind, entry.event) == ("fulfilment_request", "submitted")

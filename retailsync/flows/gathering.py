@@ -110,8 +110,29 @@ _CONFIG = """SELECT 'mapping', m.kind, m.channel_id, m.key, m.value FROM canonic
       split) FROM canonical_shoppolicy WHERE channel_id = ANY(%(channels)s)
   UNION ALL SELECT 'limits', name, id, '', limits FROM canonical_system WHERE limits <> '{}'"""
 
+#: What waits for the ERP's confirmation: an edit, a moment, a warehouse that may not know before, a hold, a parcel to be booked out. Not
+#: EXISTS: on a young table it is planned as a scan of all of it.
+_AWAITED = """SELECT o.id FROM canonical_order o LEFT JOIN canonical_shoppolicy p ON p.channel_id = o.channel_id
+  WHERE o.id = ANY(%s) AND (o.restated_at IS NOT NULL OR o.gone_at IS NOT NULL OR o.look_at IS NOT NULL OR p.erp_acceptance <> 'no'
+    OR (SELECT true FROM canonical_hold h WHERE h.order_id = o.id AND h.lifted_at IS NULL LIMIT 1)
+    OR (SELECT true FROM canonical_shipment s WHERE s.order_id = o.id LIMIT 1))"""
+
 #: Commands whose content an edit of the order may contradict.
 _CONTENT = ("CreateOrder", "AmendOrder", "RequestFulfilment", "ChangeRequest")
+
+
+def stirring(entries: Sequence[Written]) -> list[Written]:
+    """Entries without confirmations of the ERP that nothing waits for: nearly all of them, and their orders would be gathered and planned
+    with everything done."""
+    confirmed = {e.order_id for e in entries if _is_confirmation(e)}
+    if not confirmed:
+        return list(entries)
+    awaited = {id for (id,) in sql.fetch(_AWAITED, (sorted(confirmed),))}
+    return [e for e in entries if not _is_confirmation(e) or e.order_id in awaited]
+
+
+def _is_confirmation(entry: Written) -> bool:
+    return (entry.subject_kind, entry.event) == ("posting", "sales_order confirmed") and entry.order_id is not None
 
 
 def gather(entries: Sequence[Written]) -> list[OrderView]:

@@ -265,7 +265,10 @@ class OrderView:
     @property
     def booking(self) -> BookingView | None:
         """The sales order in the ERP that is not ended."""
-        return next((b for b in self.bookings if not b.ended and b.system_id == self.erp_id), None)
+        for booking in self.bookings:  # asked dozens of times a plan: no generator for it
+            if not booking.ended and booking.system_id == self.erp_id:
+                return booking
+        return None
 
     def posting(self, system_id: int | None, kind: str, subject_id: int) -> PostingView | None:
         """What a system confirmed it holds of one subject, if anything."""

@@ -96,6 +96,8 @@ def _taxed_charge(order: OrderView, charge: Charge) -> Charge:
 
 def taxed(order: OrderView, taxes: tuple[Tax, ...]) -> tuple[Tax, ...]:
     """Taxes with the ERP's own, where the shop's table of taxes is in use. Raises Unmapped."""
+    if not order.tables.uses("tax"):
+        return taxes
     known = [(tax, order.tables.tax(tax.code, f"{tax.rate.normalize():f}")) for tax in taxes]
     return tuple(msgspec.structs.replace(tax, erp=meaning.erp) if meaning else tax for tax, meaning in known)
 

@@ -70,12 +70,18 @@ ringer = Ringer()
 
 
 def answered(task: str, system_id: int) -> None:
-    """Whatever is committed from now on needs a new bell; a drain says so before it looks for the last time, and when it ends. While it
-    works the bell is silent: it finds what comes, and each bell would only call a worker that finds the lease taken."""
+    """Whatever is committed from now on needs a new bell: a drain says so before it looks for the last time. While it works the bell is
+    silent: it finds what comes, and each bell would only call a worker that finds the lease taken."""
     try:
         _client.delete(_key(task, system_id))
     except redis.RedisError as error:
         _log.warning("bell silent", extra={"task": task, "error": type(error).__name__})
+
+
+def again(task: str, system_id: int) -> None:
+    """A drain ends before the work does."""
+    answered(task, system_id)
+    ring(task, system_id)
 
 
 def _key(task: str, system_id: int) -> str:

@@ -70,13 +70,10 @@ def drain(system_id: int) -> int:
     with lease(f"inbox:{system_id}", LEASE) as held:
         if held is None:
             return 0
-        try:
-            _bury(system_id)
-            count, more = _drain(system_id, held)
-        finally:
-            bell.answered(TASK, system_id)
+        _bury(system_id)
+        count, more = _drain(system_id, held)
     if held.wanted or more:
-        bell.ring(TASK, system_id)
+        bell.again(TASK, system_id)
     return count
 
 

@@ -36,12 +36,9 @@ def drain(system_id: int) -> int:
     with lease(f"send:{system_id}", SECONDS + MARGIN) as held:
         if held is None:
             return 0
-        try:
-            count, more = _drain(system_id, held)
-        finally:
-            bell.answered(TASK, system_id)
+        count, more = _drain(system_id, held)
     if held.wanted or more:
-        bell.ring(TASK, system_id)
+        bell.again(TASK, system_id)
     return count
 
 
@@ -51,10 +48,10 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
     while time.monotonic() < ends and not stopping.asked():
         allowed = gates.allow(system_id, CLAIM, clock.now())
         if not allowed:
-            return count, False
+            break
         visit = visit or _visit(system_id)
         if visit is None:
-            return count, False
+            break
         token, claimed = outbox.claim(system_id, allowed, SECONDS + MARGIN, clock.now())
         gates.spare(system_id, allowed - len(claimed))
         if not claimed and last:
@@ -63,8 +60,11 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
             bell.answered(TASK, system_id)
         count, last = count + len(claimed), not claimed
         if not _work(visit, token, claimed, held, ends):
-            return count, time.monotonic() > ends or stopping.asked()
-    return count, True
+            break
+    more = time.monotonic() > ends or stopping.asked()
+    if not more:
+        bell.answered(TASK, system_id)  # what may not go out now is rung for by the sweep
+    return count, more
 
 
 def _visit(system_id: int) -> systems.Visit | None:
