@@ -31,6 +31,14 @@ FOLLOWED = (
 )
 
 
+#: Listings that are not known to show what they should, and those whose shop keeps no stock: few of many.
+FEW = """
+CREATE INDEX listing_unsettled ON canonical_listing (channel_id, id) WHERE gone_at IS NULL AND managed AND target IS NOT NULL
+  AND (expected IS NULL OR verify OR target <> expected OR backorders <> target_backorders OR hint <> expected);
+CREATE INDEX listing_unmanaged ON canonical_listing (channel_id) WHERE NOT managed;
+"""
+
+
 def follow(table: str, column: str | None, fields: str, whole: bool) -> str:
     """SQL of a trigger that touches the SKU a row was about and the one it is about now."""
     new, old = (f"NEW.{column}", f"OLD.{column}") if column else ("NULL", "NULL")
@@ -64,5 +72,6 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             KITS, "DROP TRIGGER no_kits_of_kits ON canonical_kitcomponent; DROP FUNCTION canonical_no_kits_of_kits();"
         ),
+        migrations.RunSQL(FEW, "DROP INDEX listing_unsettled; DROP INDEX listing_unmanaged;"),
         *[migrations.RunSQL(follow(*followed), unfollow(followed[0])) for followed in FOLLOWED],
     ]

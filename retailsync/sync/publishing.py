@@ -30,6 +30,7 @@ LEASE = 120.0
 LOOK = 100  # listings read by one call
 CHUNK = 500  # listings brought in line by one round
 ROUNDS = 20
+PAUSE = 0.5  # seconds between two readings that may tell nothing for sure
 DEADLINE = 60.0
 PATIENCE = 20.0  # seconds to wait for a poll or a drain that somebody else is at
 SURE = 3  # readings in a row that told nothing for sure, after which a figure that is surely too high is lowered
@@ -63,17 +64,23 @@ def _rounds(channel_id: int, held: Held) -> int:
         count += _write(channel_id, ids)
         if _being_sent(ids):
             return count  # what the shop answers rings again
+        if _unsure(ids):
+            time.sleep(PAUSE)
     return count
 
 
 #: Listings that are not known to show what they should; one nobody settled a trouble with is left alone.
-_WANTED = """SELECT l.id FROM canonical_listing l
-  WHERE l.channel_id = %(channel)s AND l.gone_at IS NULL AND l.managed AND l.target IS NOT NULL AND (l.expected IS NULL OR l.verify
-      OR l.target <> l.expected OR l.backorders <> l.target_backorders
-      OR (l.hint <> l.expected AND l.hint_at < %(now)s - interval '3 seconds'))
+_WANTED = f"""SELECT l.id FROM canonical_listing l WHERE l.channel_id = %(channel)s AND {stock.UNSETTLED}
     AND NOT EXISTS (SELECT 1 FROM sync_command c WHERE c.system_id = l.channel_id AND c.subject_kind = 'listing'
       AND c.subject_key = l.id::text AND c.state IN ('waiting', 'sending', 'parked', 'in_doubt'))
   ORDER BY l.target > coalesce(l.expected, l.quantity, 0), l.id LIMIT %(limit)s"""
+
+
+def _unsure(ids: Sequence[int]) -> bool:
+    """Whether the shop sold some of these while we read: it is asked again in another second."""
+    return bool(
+        sql.fetch("SELECT 1 FROM canonical_listing WHERE id = ANY(%s) AND expected IS NULL LIMIT 1", (list(ids),))
+    )
 
 
 def _being_sent(ids: Sequence[int]) -> bool:
