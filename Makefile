@@ -20,8 +20,8 @@ up: .venv/.run  ## the product alone: web, workers, beat (Ctrl-C stops everythin
 manage: .venv/.run  ## any management command: make manage ARGS="shell"
 	@$(RUN) $(PY) manage.py $(ARGS)
 
-test: .venv/.dev  ## the tests; ARGS go to pytest
-	@$(RUN) $(PY) -m pytest $(ARGS)
+test: .venv/.dev  ## the tests, on two cores; with ARGS, which go to pytest, on one
+	@$(RUN) $(PY) -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile)
 
 test-live: .venv/.dev  ## tests against real systems (ODOO_URL, ODOO_KEY, … in the environment)
 	@$(RUN) $(PY) -m pytest -m live tests/live $(ARGS)
