@@ -116,6 +116,10 @@ def _offers(source: int, said: Sequence[Stated], ids: Mapping[str, int], recorde
 def gone(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
     """A reading found no such listing: nothing is written to it until one finds it again."""
     facts = {s.fact.ref: s for s in said if s.fact.entity == "listing"}
+    sql.fetch(
+        "SELECT 1 FROM canonical_listing WHERE channel_id = %s AND external_id = ANY(%s) ORDER BY id FOR UPDATE",
+        (source, sorted(facts)),
+    )
     rows = sql.fetch(
         """UPDATE canonical_listing t SET gone_at = v.at, expected = NULL, read_at = v.at
              FROM unnest(%s::text[], %s::timestamptz[]) v(ref, at)

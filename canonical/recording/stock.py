@@ -15,6 +15,7 @@ from canonical.recording.levels import Place
 from canonical.recording.work import Recorded, Stated, Trouble, ours
 from canonical.types import Counted
 
+FEW = 10  # units that come or go in a day
 AHEAD = timedelta(minutes=5)  # a source's clock may be so far ahead of ours
 _ROWS = msgspec.json.Decoder(tuple[Counted, ...])
 
@@ -202,7 +203,7 @@ def heard(newest: Mapping[int, datetime]) -> None:
 
 
 _KNOWN = """SELECT v.source, l.sku_id, l.on_hand, array(SELECT k.units FROM canonical_kitcomponent k
-      WHERE k.component_id = l.sku_id AND k.units > 1)
+      WHERE k.component_id = l.sku_id AND k.units > 2)
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) v(source, sku, location)
     JOIN canonical_stocklevel l ON l.sku_id = v.sku AND l.location_id = v.location WHERE l.counted IS NOT NULL"""
 
@@ -221,11 +222,11 @@ def _doubts(rows: Sequence[_Row]) -> dict[tuple[int, int], str]:
 
 
 def doubt(source: Source, is_: int, packs: Sequence[int], says: int) -> str:
-    """Why a figure cannot be believed after the one we hold; empty: it can."""
-    for pack in packs:
-        if min(is_, says) > 1 and pack in (says / is_, is_ / says):
-            return f"{says} after {is_} is exactly a pack of {pack}: a unit of measure was mixed up."
+    """Why a figure cannot be believed after the one we hold; empty: it can. Few units become half or a third as many every day."""
     far = abs(says - is_)
+    for pack in packs:
+        if min(is_, says) > 1 and far >= FEW and pack in (says / is_, is_ / says):
+            return f"{says} after {is_} is exactly a pack of {pack}: a unit of measure was mixed up."
     if far > source.jump_units and far * 100 > source.jump_percent * abs(is_):
         return f"{says} after {is_} is a jump of {far} units."
     return ""

@@ -7,22 +7,27 @@ import msgspec
 from canonical import sql
 from canonical.commands import Command, PublishStock
 from connectors.base import Receipt
-from retailsync.sync import stock
+from retailsync.sync import stock, transient
 from retailsync.sync.calling import Outcome
 from retailsync.sync.outbox import Claimed
 
+PATIENCE = 2.0  # seconds; a lease must outlive this
+
 #: What a listing should show, where it does not show it already; and note that we are about to write it.
-_STOCK = """UPDATE canonical_listing l SET told = l.target, told_at = clock_timestamp(), verify = true
-  FROM (SELECT l.id, min(s.code) AS sku FROM canonical_listing l LEFT JOIN canonical_offer o ON o.listing_id = l.id
-      LEFT JOIN canonical_sku s ON s.id = o.sku_id WHERE l.id = ANY(%s) GROUP BY 1) n
+_STOCK = """WITH mine AS MATERIALIZED (SELECT id FROM canonical_listing WHERE id = ANY(%s) ORDER BY id FOR UPDATE)
+  UPDATE canonical_listing l SET told = l.target, told_at = clock_timestamp(), verify = true
+  FROM (SELECT l.id, min(s.code) AS sku FROM mine l LEFT JOIN canonical_offer o ON o.listing_id = l.id
+      LEFT JOIN canonical_sku s ON s.id = o.sku_id GROUP BY 1) n
   WHERE n.id = l.id AND l.target IS NOT NULL AND l.gone_at IS NULL AND l.quantity IS NOT NULL
     AND (l.expected IS NULL OR l.expected <> l.target OR l.backorders <> l.target_backorders)
   RETURNING l.id, l.external_id, n.sku, l.target, l.target_backorders"""
 
 
 def _stock(commands: Sequence[PublishStock]) -> dict[int, Command]:
-    stock.drain()
-    rows = sql.fetch(_STOCK, ([c.listing_id for c in commands],))
+    stock.drained(
+        PATIENCE
+    )  # also where another worker is at it: a figure of before would be written over the sales it lacks
+    rows = transient.repeat(lambda: sql.fetch(_STOCK, ([c.listing_id for c in commands],)))
     filled = {
         id: {"ref": ref, "sku": sku or "", "quantity": n, "backorders": backorders}
         for id, ref, sku, n, backorders in rows

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -21,7 +22,20 @@ from canonical.ledger import Cause
 from canonical.models import Publication, ShopPolicy, System
 from connectors.errors import Misconfigured, Retry, SyncError
 from retailsync.platform import stopping
-from retailsync.sync import bell, cases, clock, confirming, corridor, gates, inbox, outbox, polling, stock, systems
+from retailsync.sync import (
+    bell,
+    cases,
+    clock,
+    confirming,
+    corridor,
+    gates,
+    inbox,
+    outbox,
+    polling,
+    stock,
+    systems,
+    transient,
+)
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.models import Cursor
 
@@ -61,7 +75,7 @@ def _rounds(channel_id: int, held: Held) -> int:
         ids = [id for (id,) in sql.fetch(_WANTED, {"channel": channel_id, "now": clock.now(), "limit": CHUNK})]
         if not ids or stopping.asked() or not held.renew(LEASE) or not _bring(channel_id, ids, held):
             return count
-        count += _write(channel_id, ids)
+        count += transient.repeat(partial(_write, channel_id, ids))
         if _being_sent(ids):
             return count  # what the shop answers rings again
         if _unsure(ids):
@@ -69,11 +83,12 @@ def _rounds(channel_id: int, held: Held) -> int:
     return count
 
 
-#: Listings that are not known to show what they should; one nobody settled a trouble with is left alone.
+#: Listings that are not known to show what they should; one nobody settled a trouble with is left alone. What shows too much comes first,
+#: then what was not looked at longest: listings that are sold all the time, and never known for sure, keep no other waiting.
 _WANTED = f"""SELECT l.id FROM canonical_listing l WHERE l.channel_id = %(channel)s AND {stock.UNSETTLED}
     AND NOT EXISTS (SELECT 1 FROM sync_command c WHERE c.system_id = l.channel_id AND c.subject_kind = 'listing'
       AND c.subject_key = l.id::text AND c.state IN ('waiting', 'sending', 'parked', 'in_doubt'))
-  ORDER BY l.target > coalesce(l.expected, l.quantity, 0), l.id LIMIT %(limit)s"""
+  ORDER BY l.target > coalesce(l.expected, l.quantity, 0), l.read_at NULLS FIRST, l.id LIMIT %(limit)s"""
 
 
 def _unsure(ids: Sequence[int]) -> bool:
@@ -166,6 +181,7 @@ _DUE = """SELECT l.id FROM canonical_listing l WHERE l.id = ANY(%(ids)s) AND l.g
 def _write(channel_id: int, ids: Sequence[int]) -> int:
     """Put out what is to be written."""
     with transaction.atomic():
+        sql.fetch("SELECT 1 FROM canonical_listing WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (list(ids),))
         sql.fetch(_SETTLE, {"ids": list(ids)})
         given = {"ids": list(ids), "sure": SURE, "recent": _sold_lately(channel_id)}
         due = [id for (id,) in sql.fetch(_DUE, given)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from canonical.facts import CountsCompleted, CountsStated, RequestAnswered, ShipmentStated
-from canonical.models import FulfilmentRequest, SnapshotPart, StockCount, StockLevel, StockSnapshot
+from canonical.models import FulfilmentRequest, KitComponent, Sku, SnapshotPart, StockCount, StockLevel, StockSnapshot
 from canonical.types import Counted, Parcel, Units
 from retailsync.sync import clock
 from tests.canonical.stocked import count, level, offered, source
@@ -96,3 +96,14 @@ def test_an_answer_heard_after_the_shipment_says_since_when_a_net_figure_lacked_
     )
     assert level().on_hand == 7
     assert unexplained() == []
+
+
+def test_a_figure_of_another_unit_of_measure_waits_and_a_few_units_fewer_do_not(world: World) -> None:
+    """Of a kit of two, selling two of four was taken for a mixed-up unit, and the count waited for a person."""
+    source(world)
+    case, few = Sku.objects.create(code="CASE"), Sku.objects.create(code="FEW")
+    KitComponent.objects.create(kit=case, component=Sku.objects.get(code="MUG"), units=12)
+    KitComponent.objects.create(kit=few, component=Sku.objects.get(code="JAR"), units=2)
+    count(world, MUG=5, JAR=4, at=ago(10))
+    count(world, MUG=60, JAR=2, at=ago(5))
+    assert (level("MUG").on_hand, level("MUG").doubted, level("JAR").on_hand) == (5, 60, 2)

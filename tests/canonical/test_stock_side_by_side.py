@@ -21,7 +21,7 @@ from canonical.models import (
 )
 from canonical.recording import levels
 from canonical.types import Counted, Parcel, Units
-from retailsync.sync import clock, filling, transient
+from retailsync.sync import clock, filling, publishing, transient
 from tests.canonical.stocked import count, offered, reckon, sellable, source
 from tests.facts import line, order
 from tests.flows.outside import carry_out
@@ -121,7 +121,7 @@ def test_reckoning_while_recording(world: World) -> None:
 
 
 def test_reckoning_and_filling_lock_listings_in_one_order(world: World) -> None:
-    """Filling locked them as the plan came, and met a reckoning that had them by id: a deadlock ended one of the two."""
+    """By id, whichever plan is chosen: both come to the one in the middle, which a third has, and neither waits in a circle."""
     source(world)
     count(world, **dict.fromkeys(CODES, 90))
     reckon()
@@ -179,3 +179,15 @@ def test_one_publication_of_a_shop_is_open(world: World) -> None:
     Publication.objects.create(channel=world.shop)
     with pytest.raises(IntegrityError, match="publication_one_at_a_time"):
         Publication.objects.create(channel=world.shop)
+
+
+def test_what_is_never_known_for_sure_keeps_nobody_waiting(world: World) -> None:
+    """Listings that are sold all the time came first for ever: by id."""
+    source(world)
+    count(world, **dict.fromkeys(CODES, 90))
+    reckon()
+    Listing.objects.update(expected=None, read_at=ago(5))
+    last = Listing.objects.order_by("-id").first()
+    Listing.objects.filter(pk=last.pk).update(read_at=ago(6))
+    wanted = {"channel": world.shop.pk, "now": clock.now(), "limit": 1}
+    assert sql.fetch(publishing._WANTED, wanted) == [(last.pk,)]

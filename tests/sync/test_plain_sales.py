@@ -1,0 +1,89 @@
+"""An ordinary sale changes what a shop shows and what it should show alike: however many there are, nothing is written."""
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from canonical.models import Listing, Offer, ShopPolicy, Sourcing, StockSource
+from connectors.base import Heard
+from connectors.woocommerce.simulator import KEY, SECRET, Shop
+from connectors.woocommerce.simulator.views import visible
+from retailsync.sync import clock, inbox, polling, publishing, sending, stock
+from retailsync.sync.models import Cursor
+from tests.canonical.stocked import count
+from tests.world import World, make_world, rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with Shop(seed=1) as shop:
+        yield shop
+
+
+@pytest.fixture
+def world(shop: Shop) -> World:
+    """The shop shows what the warehouse counted. ERP and warehouses are told nothing: nobody sends there."""
+    settings = {"url": shop.url, "allow_loopback_http": True}
+    world = make_world(shop={"settings": settings, "secrets": {"consumer_key": KEY, "consumer_secret": SECRET}})
+    ShopPolicy.objects.create(channel=world.shop, publish_stock=True)
+    StockSource.objects.create(system=world.partners["W1"], location=world.places["W1"], external_id="W1")
+    Sourcing.objects.create(channel=world.shop, location=world.places["W1"])
+    for feed in ("products", "orders"):
+        Cursor.objects.create(system=world.shop, feed=feed, value="" if feed == "products" else clock.now().isoformat())
+    polling.poll(world.shop.pk, "products")
+    inbox.drain(world.shop.pk)
+    codes = Offer.objects.filter(sku__requires_shipping=True).values_list("sku__code", flat=True)
+    count(world, **dict.fromkeys(codes, 5_000))
+    turn(world)
+    assert wrong() == []
+    return world
+
+
+def turn(world: World) -> None:
+    """The shop's messages and commands, until nothing moves."""
+    shop = world.shop.pk
+    while inbox.drain(shop) + stock.drain() + publishing.publish(shop) + sending.drain(shop):
+        pass
+
+
+def writes() -> int:
+    ((count,),) = rows("SELECT count(*) FROM sync_attempt WHERE method = 'POST' AND url LIKE '%%products%%batch%%'")
+    return int(count)
+
+
+def wrong() -> list[tuple[str, int | None, int | None]]:
+    """Listings that do not show what they should, as far as we know."""
+    known = Listing.objects.exclude(target=None).values_list("external_id", "target", "expected")
+    return [(ref, target, expected) for ref, target, expected in known if target != expected]
+
+
+def hear(world: World, shop: Shop, orders: list[int]) -> None:
+    """Webhooks of these orders arrive."""
+    bodies = [msgspec.json.encode(visible(shop.orders[id])) for id in orders]
+    told = [Heard("order.created", hashlib.sha256(body).digest(), body) for body in bodies]
+    inbox.receive(world.shop.pk, told, door="webhook")
+
+
+def test_a_thousand_plain_sales_cause_no_write(world: World, shop: Shop) -> None:
+    before = writes()
+    for _ in range(10):
+        hear(world, shop, shop.place(100, status="processing"))
+        turn(world)
+    assert rows("SELECT count(*) FROM canonical_order") == [(1_000,)]
+    assert (writes() - before, wrong()) == (0, [])
+    shown = {sku: told["quantity"] for sku, told in shop.stock().items() if told["managed"]}
+    assert dict(Listing.objects.filter(offers__sku__code__in=shown).values_list("offers__sku__code", "target")) == shown
+
+
+def test_nor_do_they_where_the_shop_is_only_polled(world: World, shop: Shop) -> None:
+    before = writes()
+    for _ in range(5):
+        shop.place(40, status="processing")
+        polling.poll(world.shop.pk, "orders")
+        turn(world)
+    assert rows("SELECT count(*) FROM canonical_order") == [(200,)]
+    assert (writes() - before, wrong()) == (0, [])
