@@ -238,6 +238,21 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Stock",
+                "separator": True,
+                "items": [
+                    _page("Why so many?", "help", "canonical_offer") | {"link": reverse_lazy("stock_ask")},
+                    _page("In the shops", "storefront", "canonical_offer"),
+                    _page("Levels", "inventory_2", "canonical_stocklevel"),
+                    _page("Movements", "swap_vert", "canonical_stockmovement"),
+                    _page("Availability rules", "tune", "canonical_availabilityrule"),
+                    _page("Sources", "sensors", "canonical_stocksource"),
+                    _page("Snapshots", "fact_check", "canonical_stocksnapshot"),
+                    _page("Publications", "publish", "canonical_publication"),
+                    _page("Oversold", "production_quantity_limits", "canonical_oversell"),
+                ],
+            },
+            {
                 "title": "Traffic",
                 "separator": True,
                 "items": [

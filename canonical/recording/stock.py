@@ -511,7 +511,7 @@ def accept(level_ids: Sequence[int], cause: Cause, by: str, recorded: Recorded) 
         (sorted(level_ids), *cause),
     )
     places = {Place(sku, location): cause for sku, location, _ in rows}
-    levels.refold(places, f"accepted by {by}"[:60], recorded.now, recorded, None)
+    levels.refold(places, f"accepted by {by}"[:30], recorded.now, recorded, None)
     recorded.settled |= {("stock_level", id) for _, _, id in rows}
 
 

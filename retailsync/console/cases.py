@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
 from retailsync.celery import app
-from retailsync.console import gather, mapping, words
+from retailsync.console import gather, mapping, stock_cases, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.sync import cases, release, transient
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Message
@@ -26,7 +26,7 @@ from retailsync.sync.reasons import reason
 
 AT_ONCE = 200  # more than these are released by a worker, not while somebody waits for the page
 #: What may be closed without release: nothing behind these blocks an order. Holds are released, commands released or settled by hand.
-CLOSABLE = (Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM)
+CLOSABLE = (Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM, Case.Target.LISTING, Case.Target.SOURCE)
 #: What a person may choose where goods went out that should not have: the hold is released with the choice as its reason.
 CHOICES = ("It comes back: expect a return", "The customer keeps and pays it", "Write it off")
 CHOSEN = frozenset({"shipped_after_cancel", "refunded_but_shipping"})
@@ -159,6 +159,7 @@ class CaseAdmin(ReadOnly):
         return {
             "title": reason(row.reason).title, "reason": reason(row.reason), "target": target,
             "may_work": self.has_work_permission(request) and row.closed_at is None, "may_close": row.target_kind in CLOSABLE,
+            "may_release": release.releases(row.target_kind),
             "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
             "choices": CHOICES if row.reason in CHOSEN else (), "word_form": _word_form(request, target.get("hold")),
             **_by_hand(target.get("command")),
@@ -406,6 +407,7 @@ def _cursor(case: Case) -> dict[str, Any]:
 
 _TARGETS = {
     "message": _message, "hold": _hold, "command": _command, "system": _system, "cursor": _cursor, "webhooks": _system,
+    **dict.fromkeys(stock_cases.KINDS, stock_cases.target),
 }  # fmt: skip
 
 

@@ -11,12 +11,13 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from canonical import ledger
 from canonical.ledger import Cause, Change
-from canonical.models import Link, Location, Product, Sku, Sourcing
-from retailsync.console import gather, words
+from canonical.models import KitComponent, Link, Location, Product, Sku, Sourcing
+from retailsync.console import gather, stock, words
 from retailsync.console.base import Lists, ReadOnly, Request
 from retailsync.sync.models import Action
 
@@ -84,6 +85,37 @@ class SourcingAdmin(SimpleHistoryAdmin, Lists):
         return row.sku.code if row.sku else "everything else"
 
 
+class Parts(forms.BaseInlineFormSet):
+    """What a kit is made of. The database refuses kits of kits too; here it is said in words."""
+
+    def clean(self) -> None:
+        super().clean()
+        parts = [
+            f.cleaned_data["component"]
+            for f in self.forms
+            if f.cleaned_data.get("component") and not f.cleaned_data.get("DELETE")
+        ]
+        if self.instance in parts:
+            raise forms.ValidationError("A kit is not made of itself.")
+        if made := KitComponent.objects.filter(kit__in=parts).select_related("kit").first():
+            raise forms.ValidationError(f"{made.kit} is a kit itself: name its parts instead.")
+        if parts and (whole := KitComponent.objects.filter(component=self.instance).select_related("kit").first()):
+            raise forms.ValidationError(f"It is a part of {whole.kit}, so it cannot be a kit.")
+
+
+class KitInline(TabularInline):
+    """A kit's parts; also a case of twelve, or a variation sold from its parent's stock."""
+
+    model = KitComponent
+    fk_name = "kit"
+    formset = Parts
+    fields = ["component", "units"]
+    autocomplete_fields = ["component"]
+    extra = 0
+    verbose_name = "part"
+    verbose_name_plural = "Made of (a kit has no stock of its own: what can be made of its parts may be sold)"
+
+
 @admin.register(Sku)
 class SkuAdmin(Lists):
     """What is stocked and sold. People may switch one off and say whose statements count; everything else is stated by systems."""
@@ -96,6 +128,7 @@ class SkuAdmin(Lists):
     ordering = ["code"]
     fields = ["code", "name", "gtin", "product", "requires_shipping", "active", "authority"]
     readonly_fields = ["code", "name", "gtin", "product", "requires_shipping", "active"]
+    inlines = [KitInline]
     change_form_outer_after_template = "console/sku_after.html"
     empty = "No SKUs. They appear when a shop tells of its products."
 
@@ -111,6 +144,8 @@ class SkuAdmin(Lists):
         steps = Sourcing.objects.filter(sku=sku).select_related("channel", "location").order_by("channel", "rank")
         actions = Action.objects.filter(target_kind="sku", target_id=sku)
         extra = {"links": list(links), "steps": list(steps), "actions": list(actions[:20])}
+        if request.user.has_perm("canonical.view_stocklevel"):
+            extra["stock"] = stock.panel(sku)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})
 
     def save_model(self, request: Request, obj: Sku, form: Any, change: bool) -> None:

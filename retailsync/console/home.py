@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,6 +11,7 @@ from django.utils import timezone
 from canonical import sql
 from canonical.models import Order, System
 from retailsync.console.systems import connection
+from retailsync.console.zones import zone
 from retailsync.sync.models import Case, Gate
 from retailsync.sync.reasons import reason
 
@@ -97,12 +97,9 @@ def _stages(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _midnight(request: HttpRequest) -> datetime:
-    """When today began where the reader is; the browser names its zone in a cookie."""
-    try:
-        zone = ZoneInfo(request.COOKIES.get("rs_zone", "UTC").replace("%2F", "/"))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        zone = ZoneInfo("UTC")
-    return timezone.now().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+    """When today began where the reader is."""
+    here = timezone.now().astimezone(zone(request))
+    return here.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 def _url(page: str, **query: Any) -> str:

@@ -13,8 +13,9 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from canonical.models import Entry, Order, OrderLine, Posting, Shipment
-from retailsync.console import gather, life, words
+from canonical.judging import judge
+from canonical.models import Entry, Order, OrderLine, Oversell, Posting, Shipment
+from retailsync.console import gather, life, stockwords, why, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.sync import deciding
 from retailsync.sync.models import Action, Case, Command, Message
@@ -124,6 +125,7 @@ class OrderAdmin(ReadOnly):
             "cases": list(Case.objects.filter(order_id=row.pk).select_related("system").order_by("-closed_at", "-pk")[:50]),
             "actions": list(Action.objects.filter(target_kind="order", target_id=row.pk)[:20]),
             "decide": life.choices(row, lines) if self.has_work_permission(request) else None,
+            **(_judged(row, lines) if request.user.has_perm("canonical.view_offer") else {}),
         }  # fmt: skip
 
     # ---- what people press ----
@@ -182,6 +184,26 @@ class OrderAdmin(ReadOnly):
         else:
             messages.error(request, f"Nothing was changed: {trouble}")
         return HttpResponseRedirect(reverse("admin:canonical_order_change", args=[pk]))
+
+
+def _judged(order: Order, lines: Sequence[OrderLine]) -> dict[str, Any]:
+    """Whether each line should have sold, where anything was known of it; of what was oversold the verdict found at the time stands."""
+    rows = list(Oversell.objects.filter(order=order).select_related("sku").order_by("pk"))
+    oversold = {row.line_id: row for row in rows}
+    sold, found = judge(order.pk), []
+    for line in lines:
+        if (one := sold.get(line.pk)) is None or one.verdict == "unknown":
+            continue
+        late = [{"words": stockwords.late(x), "kind": x.cause_kind, "id": x.cause_id} for x in one.late[:3]]
+        if one.verdict == "stale":  # the verdict tells the gravest itself
+            late[0]["words"] = ""
+        said = {"badge": stockwords.VERDICTS[one.verdict], "words": stockwords.verdict(one)}
+        if verdict := oversold.get(line.pk):
+            said = {"badge": (verdict.get_verdict_display(), "bad"), "words": verdict.words, "oversell": verdict}
+        url = why.address(order.channel.slug, line.sku.code, at=one.at.isoformat())
+        found.append({"sold": one, "code": line.sku.code, "url": url, "late": late, **said})
+    shown = {row["oversell"].pk for row in found if "oversell" in row}
+    return {"judged": found, "oversells": [row for row in rows if row.pk not in shown]}
 
 
 def _who(request: Request) -> str:

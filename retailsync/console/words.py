@@ -49,7 +49,13 @@ PAGES = {
     "order": "canonical_order", "sku": "canonical_sku", "customer": "canonical_customer", "product": "canonical_product",
     "location": "canonical_location", "shipment": "canonical_shipment", "system": "canonical_system", "message": "sync_message",
     "command": "sync_command", "exchange": "sync_attempt", "case": "sync_case", "entry": "canonical_entry",
+    "stock_level": "canonical_stocklevel", "stock_movement": "canonical_stockmovement", "stock_source": "canonical_stocksource",
+    "snapshot": "canonical_stocksnapshot", "offer": "canonical_offer", "listing": "canonical_listing", "oversell": "canonical_oversell",
+    "publication": "canonical_publication", "rule": "canonical_availabilityrule", "availability": "canonical_availabilityrule",
+    "sourcing": "canonical_sourcing",
 }  # fmt: skip
+#: Causes the database notes by the name of a table, cut to its column.
+CAUSES = {"availability": "rule", "kitcomponent": "kit"}
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:

@@ -26,6 +26,11 @@ def release(case_ids: Sequence[int], who: str, why: str = "") -> int:
     return transient.repeat(lambda: _release(case_ids, who, why))
 
 
+def releases(target_kind: str) -> bool:
+    """Whether releasing does anything to what an exception of this kind points at; stock is decided on its own pages."""
+    return target_kind in _RELEASERS
+
+
 def _release(case_ids: Sequence[int], who: str, why: str) -> int:
     with transaction.atomic():
         chosen = list(Case.objects.select_for_update().filter(pk__in=sorted(case_ids)).order_by("pk"))

@@ -14,6 +14,10 @@ VIEWS = (
     *("case", "order", "message", "command", "attempt", "system", "shipment", "entry"),
     *("customer", "link", "sku", "product", "location", "sourcing", "mapping", "shoppolicy"),
 )
+STOCK = (
+    *("stocklevel", "stockmovement", "stocksource", "stocksnapshot", "offer", "listing", "publication", "oversell"),
+    "availabilityrule",
+)
 
 
 def person(name: str, *permissions: str, superuser: bool = False) -> Client:
@@ -43,6 +47,19 @@ def viewer(db: None) -> Client:
 @pytest.fixture
 def operator(db: None) -> Client:
     return person("olga", "change_case", *(f"view_{name}" for name in VIEWS))
+
+
+@pytest.fixture
+def onlooker(db: None) -> Client:
+    """Somebody who looks at stock."""
+    return person("onlooker", *(f"view_{name}" for name in (*STOCK, *VIEWS)))
+
+
+@pytest.fixture
+def planner(db: None) -> Client:
+    """Somebody who plans stock."""
+    rights = [f"{verb}_{name}" for name in ("stocksource", "availabilityrule") for verb in ("add", "change", "delete")]
+    return person("paula", "change_case", *rights, *(f"view_{name}" for name in (*STOCK, *VIEWS)))
 
 
 @pytest.fixture

@@ -175,7 +175,9 @@ def test_sourcing_is_edited_with_history(scene: Scene, boss: Client) -> None:
 
 def test_who_speaks_for_a_sku_is_an_entry(scene: Scene, boss: Client) -> None:
     sku = Sku.objects.get(code="POSTER")
-    boss.post(reverse("admin:canonical_sku_change", args=[sku.pk]), {"authority": scene.erp.pk, "code": "HACKED"})
+    parts = {"components-TOTAL_FORMS": "0", "components-INITIAL_FORMS": "0"}
+    form = {"authority": scene.erp.pk, "code": "HACKED", **parts}
+    boss.post(reverse("admin:canonical_sku_change", args=[sku.pk]), form)
     sku.refresh_from_db()
     assert (sku.code, sku.authority) == ("POSTER", scene.erp)
     newest = history("sku", sku.pk)[-1]

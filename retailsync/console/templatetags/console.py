@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from retailsync.console import words
+from retailsync.console import stockwords, words
 
 register = template.Library()
 register.filter("when", words.when)
@@ -21,6 +21,42 @@ register.simple_tag(words.badge, name="badge")
 def since(at: Any) -> str:
     """Relative and exact."""
     return words.when(at, relative=True)
+
+
+@register.filter
+def stock_event(event: str) -> str:
+    """What happened to a level, an offer or a listing."""
+    return stockwords.EVENTS.get(event, event)
+
+
+@register.filter
+def signed(units: int) -> str:
+    """Units with their sign."""
+    return f"{units:+,}"
+
+
+@register.filter
+def snapshot_tone(state: str) -> str:
+    """The colour of a snapshot's state."""
+    return stockwords.SNAPSHOTS.get(state, "")
+
+
+@register.filter
+def rule_field(field: str) -> str:
+    """A field of a rule, in words."""
+    return stockwords.FIELDS.get(field, field)
+
+
+@register.simple_tag
+def change(before: int | None, after: int | None) -> str:
+    """A difference with its sign."""
+    return words.NOTHING if before is None or after is None else f"{after - before:+,}"
+
+
+@register.simple_tag
+def because(kind: str, id: int) -> str:
+    """The row that made us record something, as a link where it has a page."""
+    return words.link(kind, id, f"{words.plain(words.CAUSES.get(kind, kind)).lower()} #{id}") if kind else words.NOTHING
 
 
 @register.simple_tag(takes_context=True)

@@ -42,6 +42,7 @@
     if (event.target.matches("select[data-rs-go]")) location.search = event.target.value;
   });
   document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-rs-back]")) history.back();
     const button = event.target.closest("[data-rs-ask]");
     if (button && !confirm(button.dataset.rsAsk)) event.preventDefault();
   });
