@@ -23,7 +23,7 @@ from retailsync.platform.demo import places, table, unclean, world
 from retailsync.platform.demo.background import running
 from retailsync.platform.demo.screen import Screen
 from retailsync.platform.demo.shopping import Basket, Line
-from retailsync.platform.demo.watching import ErpLine, ErpOrder, ErpPicking, Request, Seen, ShopOrder
+from retailsync.platform.demo.watching import ErpLine, ErpOrder, ErpPicking, Request, Seen, ShopOrder, Stock
 from retailsync.platform.processes import Program
 from retailsync.platform.trouble import Trouble
 
@@ -43,8 +43,13 @@ def arrived() -> Seen:
     return Seen(basket, shop=shop, erp=[erp], requests=requests)
 
 
+def judged(seen: list[Seen], complaints: dict[str, list[str]], *wrong: str) -> tuple[str, bool]:
+    """The table of these orders, in a shop whose stock is as it should be but for these words."""
+    return table.result(seen, complaints, Stock(2, list(wrong), 1))
+
+
 def test_what_arrived_lacks_nothing() -> None:
-    text, fine = table.result([arrived()], {})
+    text, fine = judged([arrived()], {})
     assert fine
     assert re.findall(r"1 of 1", text) == ["1 of 1"] * len(table.CHECKS)
     assert "1.00 / 1.00" in text
@@ -57,7 +62,7 @@ def test_what_arrived_lacks_nothing() -> None:
         (lambda seen: seen, {"erp": []}, ["in the ERP", "ERP total = shop total", "confirmed in the ERP", "goods issue in the ERP"]),
         (lambda seen: seen.erp[0], {"amount_total": Decimal("24.19")}, ["ERP total = shop total"]),
         (lambda seen: seen.erp[0], {"state": "draft"}, ["confirmed in the ERP"]),
-        (lambda seen: seen.requests[0], {"accepted": False}, ["acknowledged by the warehouse"]),
+        (lambda seen: seen.requests[0], {"accepted": False}, ["acknowledged by the warehouse"]),  # and not rejected either
         (lambda seen: seen.requests[0], {"shipped_units": 0}, ["shipped"]),
         (lambda seen: seen.erp[0].lines[0], {"delivered": 0.0}, ["goods issue in the ERP"]),
         (lambda seen: seen.erp[0].pickings[0], {"state": "assigned"}, ["goods issue in the ERP"]),
@@ -70,16 +75,26 @@ def test_each_count_can_fail(where: Any, change: dict[str, Any], lacking: list[s
     for name, value in change.items():
         setattr(where(seen), name, value)
     assert table.lacks(seen) == lacking
-    text, fine = table.result([seen], {"WEB-7": ["The ERP does not know W1-BOWL."]})
+    text, fine = judged([seen], {"WEB-7": ["The ERP does not know W1-BOWL."]})
     assert not fine
     assert "WEB-7: not" in text
     assert "The ERP does not know W1-BOWL." in text
 
 
-def test_a_request_for_one_of_two_warehouses_is_not_enough() -> None:
+def test_one_warehouse_that_has_all_of_it_is_enough_and_none_is_not() -> None:
     seen = arrived()
     del seen.requests[1]
+    seen.requests[0].shipped_units = 2
+    assert table.lacks(seen) == []
+    seen.requests[0].accepted, seen.requests[0].rejected = False, True
     assert "acknowledged by the warehouse" in table.lacks(seen)
+
+
+def test_a_wrong_figure_in_the_shop_is_no_success() -> None:
+    text, fine = judged([arrived()], {}, "W1-BOWL: the shop shows 3, 2 may be sold")
+    assert not fine
+    assert "1 of 2" in text
+    assert "the shop shows 3, 2 may be sold" in text
 
 
 @pytest.mark.parametrize(
@@ -99,22 +114,22 @@ def test_whatever_exists_twice_is_told(where: Any, change: dict[str, Any], words
     for name, value in change.items():
         setattr(where(seen), name, value)
     assert words in list(table.doubles(seen))
-    assert not table.result([seen], {})[1]
+    assert not judged([seen], {})[1]
 
 
 def test_an_exception_of_no_order_is_told_too() -> None:
-    text, fine = table.result([arrived()], {"": ["This message was not understood."]})
+    text, fine = judged([arrived()], {"": ["This message was not understood."]})
     assert not fine
     assert text.endswith("exception: This message was not understood.")
 
 
 def test_equal_exceptions_are_told_once_and_briefly() -> None:
-    text, _ = table.result([arrived()], {"": ["No such column.\nLINE 1", "No such column.\nLINE 2"]})
+    text, _ = judged([arrived()], {"": ["No such column.\nLINE 1", "No such column.\nLINE 2"]})
     assert text.endswith("exception: No such column. (2 times)")
 
 
 def test_no_orders_are_no_success() -> None:
-    assert not table.result([], {})[1]
+    assert not judged([], {})[1]
 
 
 # ---- ports and screen -------------------------------------------------------------------------------------------------------
@@ -235,7 +250,7 @@ def test_orders_arrive_and_a_second_start_goes_on(environ: dict[str, str]) -> No
     command = [sys.executable, "-m", "retailsync.platform", "run", "--", sys.executable, "manage.py", "demo"]
     done = subprocess.run([*command, "--orders", "18", "--exit"], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(re.findall(r"(\d+) of \1", done.stdout)) == len(table.CHECKS)
+    assert len(re.findall(r"(\d+) of \1", done.stdout)) == len(table.CHECKS) + 1  # and the shop's stock
     clean = [*command, "--unclean", "0"]
     with subprocess.Popen(clean, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as again:
         assert again.stdout
@@ -274,11 +289,11 @@ def odd(status: str = "completed", *, erp: str = "sale", shipped: bool = True, e
 )
 def test_an_unclean_order_has_to_end(seen: Seen, end: str) -> None:
     assert unclean.end(seen) == end
-    assert table.result([seen], {})[1] == bool(end)
+    assert judged([seen], {})[1] == bool(end)
 
 
 def test_two_live_orders_of_an_unclean_one_are_double() -> None:
     seen = odd()
     seen.erp.append(msgspec.structs.replace(seen.erp[0], pickings=[]))
     assert list(unclean.doubles(seen)) == ["2 live orders in the ERP"]
-    assert not table.result([seen], {})[1]
+    assert not judged([seen], {})[1]

@@ -89,11 +89,6 @@ class Basket(msgspec.Struct):
         """Units that a warehouse must ship."""
         return sum(line.quantity for line in self.line_items if WAREHOUSE[line.sku])
 
-    @property
-    def warehouses(self) -> set[str]:
-        """Where those units lie."""
-        return {WAREHOUSE[line.sku] for line in self.line_items} - {""}
-
 
 _BASKETS = msgspec.json.Decoder(list[Basket])
 
