@@ -1,6 +1,7 @@
 """previewing: what a rule would change in the shops. It is really applied, in a transaction that is always rolled back."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from canonical import reckoning, sellable, sql, terms
 from canonical.models import AvailabilityRule
 from retailsync.sync import clock
 
-LOCK, STATEMENT = "2s", "15s"  # waited for locks; taken by one statement
+LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and taken in all
+AT_ONCE = 500  # SKUs reckoned by one statement; its time grows faster than they do
 SHOWN = 100  # differences that are told one by one
 
 
@@ -79,20 +81,20 @@ def _tried(about: Sequence[AvailabilityRule], rule: AvailabilityRule, apply: Cal
     found: list[Preview] = []
     try:
         with transaction.atomic():
-            sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}'")
-            sql.fetch(f"SET LOCAL statement_timeout = '{STATEMENT}'")
-            found.append(_compared(_concerned(about), rule, apply))
+            sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}s'")
+            sql.fetch(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
+            found.append(_compared(_concerned(about), rule, apply, time.monotonic() + PATIENCE))
             raise _RolledBack
     except _RolledBack:
         return found[0]
     except OperationalError as error:
-        words = {
-            "55P03": "somebody is changing the same figures at this moment: try again in a minute.",
-            "57014": f"it concerns so many figures that trying it out takes longer than {STATEMENT.removesuffix('s')} seconds.",
-        }
         raise NotNow(
-            words.get(getattr(error.__cause__, "pgcode", ""), "the database could not do it just now.")
+            _WORDS.get(getattr(error.__cause__, "pgcode", ""), "the database could not do it just now.")
         ) from error
+
+
+_TOO_MANY = f"it concerns so many figures that trying it out takes longer than {PATIENCE:.0f} seconds."
+_WORDS = {"55P03": "somebody is changing the same figures at this moment: try again in a minute.", "57014": _TOO_MANY}
 
 
 #: SKUs some shop offers that a rule may concern: of one SKU, or one category, or all; where kits are made of them, these too.
@@ -128,11 +130,11 @@ class _Figure(NamedTuple):
     rules: Mapping[str, int]
 
 
-def _compared(skus: Sequence[int], rule: AvailabilityRule, apply: Callable[[], object]) -> Preview:
+def _compared(skus: Sequence[int], rule: AvailabilityRule, apply: Callable[[], object], ends: float) -> Preview:
     """Reckon, apply, reckon again: what waits to be reckoned anyway is in both, and thus in no difference."""
-    before = _reckoned(skus)
+    before = _reckoned(skus, ends)
     apply()
-    id, after = rule.pk, _reckoned(skus)
+    id, after = rule.pk, _reckoned(skus, ends)
     pairs = [(before[offer], after[offer]) for offer in sorted(after)]
     differences = [_difference(a, b) for a, b in pairs if (a.sellable, a.published) != (b.sellable, b.published)]
     up, down = (sum(1 for d in differences if sign * ((d.after or 0) - (d.before or 0)) > 0) for sign in (1, -1))
@@ -153,11 +155,16 @@ _FIGURES = f"""SELECT r.id, s.slug, s.name, k.code, r.sellable, coalesce(r.terms
     WHERE e.sku_id = r.sku_id AND e.channel_id = r.channel_id) e ON true"""
 
 
-def _reckoned(skus: Sequence[int]) -> dict[int, _Figure]:
+def _reckoned(skus: Sequence[int], ends: float) -> dict[int, _Figure]:
     """Offer → its figure by the rules as they are at this moment."""
     if not skus:
         return {}
-    given = reckoning.given(skus)
     terms.pass_boundaries(clock.now())
-    terms.resolve(given["parts"])
-    return {id: _Figure(*rest, json.loads(rules)) for id, *rest, rules in sql.fetch(_FIGURES, given)}
+    terms.resolve(reckoning.given(skus)["parts"])
+    found: dict[int, _Figure] = {}
+    for start in range(0, len(skus), AT_ONCE):
+        if time.monotonic() > ends:
+            raise NotNow(_TOO_MANY)
+        rows = sql.fetch(_FIGURES, reckoning.given(skus[start : start + AT_ONCE]))
+        found |= {id: _Figure(*rest, json.loads(rules)) for id, *rest, rules in rows}
+    return found

@@ -147,7 +147,7 @@ def test_who_is_in_the_way_is_not_waited_for(planner: Client, monkeypatch: pytes
     world = make_world()
     offered(world, "MUG", quantity=10)
     reckon()
-    monkeypatch.setattr(previewing, "STATEMENT", "1ms")
+    monkeypatch.setattr(previewing, "PATIENCE", 0.01)
     monkeypatch.setattr(previewing, "_FIGURES", f"SELECT pg_sleep(1) FROM ({previewing._FIGURES}) f")
     answer = previewed(planner, cap="1")
     assert "There is no preview: it concerns so many figures" in str(next(iter(answer.context["messages"])))
