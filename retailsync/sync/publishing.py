@@ -8,7 +8,6 @@ causes no request at all.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,6 +34,7 @@ from retailsync.sync import (
     stock,
     systems,
     transient,
+    waiting,
 )
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.models import Cursor
@@ -79,7 +79,7 @@ def _rounds(channel_id: int, held: Held) -> int:
         if _being_sent(ids):
             return count  # what the shop answers rings again
         if _unsure(ids):
-            time.sleep(PAUSE)
+            waiting.pause(PAUSE)
     return count
 
 
@@ -152,21 +152,29 @@ def _hear(channel_id: int) -> bool:
     Cursor.objects.get_or_create(
         system_id=channel_id, feed="orders", defaults={"value": clock.now().isoformat(timespec="seconds")}
     )
-    ends = time.monotonic() + PATIENCE
-    while not 0 < polling.poll(channel_id, "orders") < polling.PAGES:  # somebody else is at it, or there is more
-        if time.monotonic() > ends or stopping.asked() or not gates.allow(channel_id, 1, clock.now()):
-            return False
-        time.sleep(0.05)
+    if not _polled(channel_id):
+        return False
     ((newest,),) = sql.fetch("SELECT coalesce(max(id), 0) FROM sync_message WHERE system_id = %s", (channel_id,))
-    while sql.fetch(
-        "SELECT 1 FROM sync_message WHERE system_id = %s AND state = 'received' AND id <= %s LIMIT 1",
-        (channel_id, newest),
-    ):
-        if not inbox.drain(channel_id):
-            time.sleep(0.02)
-        if time.monotonic() > ends or stopping.asked():
-            return False
-    return True
+    return waiting.until(partial(_carried, channel_id, newest), PATIENCE)
+
+
+def _polled(channel_id: int) -> bool:
+    """Whether a poll begun by us reached its end; waited for where somebody else is at it or there is more, not where nobody may ask."""
+    pages = 0
+
+    def done() -> bool:
+        nonlocal pages
+        pages = polling.poll(channel_id, "orders")
+        return 0 < pages < polling.PAGES or not gates.allow(channel_id, 1, clock.now())
+
+    return waiting.until(done, PATIENCE) and 0 < pages < polling.PAGES
+
+
+def _carried(channel_id: int, newest: int) -> bool:
+    """Whether what the shop said up to this message went along the corridor."""
+    inbox.drain(channel_id)
+    query = "SELECT 1 FROM sync_message WHERE system_id = %s AND state = 'received' AND id <= %s LIMIT 1"
+    return not sql.fetch(query, (channel_id, newest))
 
 
 #: What was read in this round and is not as it should be is written, what is as it should be is settled. Of a figure whose reading told

@@ -79,10 +79,10 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "Restore it in the shop and release, or close.",
     ),
-    "oversold": Reason(
-        "Sold more than there is",
-        "back_office",
-        "Decide who waits or is refunded; the order's page says why it happened.",
+    "stock_not_valid": Reason(
+        "A figure the shop cannot take",
+        "developer",
+        "Read the words on the command, correct the program, release.",
     ),
     # holds
     "sku_mapping": Reason(

@@ -1,7 +1,6 @@
 """The stock drain: reckons what was touched, one drain at a time; and looks at what only time changes: rules that begin or end, sources
 that fell silent, snapshots that never became whole."""
 
-import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -9,7 +8,7 @@ from django.db import transaction
 from canonical import reckoning, sql, verdicts
 from canonical.ledger import Cause
 from canonical.recording import levels
-from retailsync.sync import bell, cases, clock, corridor, transient
+from retailsync.sync import bell, cases, clock, corridor, transient, waiting
 from retailsync.sync.leases import lease
 
 TASK = corridor.RECKON
@@ -26,7 +25,7 @@ def drain(*, linger: bool = False) -> int:
         if held is None:
             return 0
         if linger:
-            time.sleep(LINGER)
+            waiting.pause(LINGER)
         while held.renew(LEASE) and (done := transient.repeat(_reckon)).touches:
             count += done.touches
             channels |= set(done.channels)
@@ -40,13 +39,12 @@ def drain(*, linger: bool = False) -> int:
 def drained(patience: float) -> bool:
     """Have everything reckoned that is touched by now, by whoever is at it; False where that is not done within so many seconds."""
     ((newest,),) = sql.fetch("SELECT coalesce(max(id), 0) FROM canonical_stocktouch")
-    ends = time.monotonic() + patience
-    while sql.fetch("SELECT 1 FROM canonical_stocktouch WHERE id <= %s LIMIT 1", (newest,)):
-        if not drain():
-            time.sleep(0.02)
-        if time.monotonic() > ends:
-            return False
-    return True
+
+    def done() -> bool:
+        drain()
+        return not sql.fetch("SELECT 1 FROM canonical_stocktouch WHERE id <= %s LIMIT 1", (newest,))
+
+    return waiting.until(done, patience)
 
 
 def _reckon() -> reckoning.Reckoned:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import canonical
 import retailsync
 from canonical.models import Hold
 from retailsync.flows import holds
@@ -15,7 +16,7 @@ from retailsync.sync.reasons import REASONS, reason
 
 ROOT = Path(retailsync.__file__).parent
 #: Calls that take a reason, and its place among their arguments.
-PLACES = {"Next": 2, "Check": 0, "Opening": 6, "_again": 4, "failed": 3}
+PLACES = {"Trouble": 3, "Next": 2, "Check": 0, "Opening": 6, "_again": 4, "failed": 3}
 SQL = re.compile(r"\\breason = '(\\w+)'")
 #: Said by connectors only: the default of Refused, and what a target's own state does not allow any more.
 FROM_CONNECTORS = {
@@ -26,12 +27,16 @@ FROM_CONNECTORS = {
     "not_cancelled",
     "empty_order",
     "terms_mapping",
+    "stock_not_taken",
+    "stock_not_valid",
+    "product_gone",
 }
 
 
 def codes() -> set[str]:
-    """Every reason code written out in the corridor and the flows."""
-    files = [*(ROOT / "sync").glob("*.py"), *(ROOT / "flows").glob("*.py")]
+    """Every reason code written out in the corridor, the flows, and what is recorded."""
+    recording = Path(canonical.__file__).parent / "recording"
+    files = [*(ROOT / "sync").glob("*.py"), *(ROOT / "flows").glob("*.py"), *recording.glob("*.py")]
     return {code for file in files for node in ast.walk(ast.parse(file.read_text())) for code in _in(node)}
 
 
