@@ -217,18 +217,18 @@ def packed(content: bytes, coding: bytes = b"gzip") -> bytes:
 
 
 def test_a_compressed_body_is_unpacked_whole() -> None:
-    one, two = gzip.compress(b"one", mtime=0), gzip.compress(b"two")
+    one, two = gzip.compress(b"one"), gzip.compress(b"two")
     assert (
         body(packed(one)) == body(packed(one, b"X-GZip")) == body(packed(zlib.compress(b"one"), b"deflate")) == b"one"
     )
     assert body(packed(one + two)) == b"onetwo"
     assert (body(packed(b"")), body(packed(one, b"utf-8"))) == (b"", one)
-    assert body(packed(gzip.compress(b"x" * 1000, mtime=0))) == b"x" * 1000
+    assert body(packed(gzip.compress(b"x" * 1000))) == b"x" * 1000
 
 
 @pytest.mark.parametrize("content", [
-    gzip.compress(b"cut", mtime=0)[:-1], gzip.compress(b"cut")[:5], b"not packed", gzip.compress(b"a") + b"rest", gzip.compress(b"") * 17,
-])  # fmt: skip
+    gzip.compress(b"cut")[:-1], gzip.compress(b"cut")[:5], b"not packed", gzip.compress(b"a") + b"rest", gzip.compress(b"") * 17,
+], ids=["cut", "begun", "not packed", "more behind it", "too many"])  # fmt: skip
 def test_a_body_that_cannot_be_unpacked_whole_is_none(content: bytes) -> None:
     with pytest.raises(Broken):
         receive(packed(content))
@@ -236,9 +236,9 @@ def test_a_body_that_cannot_be_unpacked_whole_is_none(content: bytes) -> None:
 
 def test_a_bomb_is_refused_at_the_limit() -> None:
     with pytest.raises(TooLarge):
-        receive(packed(gzip.compress(bytes(1001, mtime=0))))
+        receive(packed(gzip.compress(bytes(1001))))
     with pytest.raises(TooLarge):
-        receive(packed(gzip.compress(bytes(501, mtime=0)) * 2))
+        receive(packed(gzip.compress(bytes(501)) * 2))
 
 
 # ---- once more on the same connection ---------------------------------------------------------------------------------------
