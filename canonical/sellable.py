@@ -83,37 +83,37 @@ _UNROUTED = """SELECT w.channel_id, w.sku_id, w.part, w.per, coalesce(sum(d.unit
     SELECT 1 FROM canonical_eligibility mine JOIN canonical_eligibility theirs ON theirs.sku_id = mine.sku_id
       AND theirs.location_id = mine.location_id AND theirs.channel_id = d.channel_id
     WHERE mine.channel_id = w.channel_id AND mine.sku_id = w.part)) GROUP BY 1, 2, 3, 4"""
-_NETWORK = """SELECT w.channel_id, w.sku_id, bool_or(w.part <> w.sku_id) AS kit,
-    (SELECT CASE WHEN coalesce(max(p.split), 'lines') = 'never' AND bool_or(x.kit) THEN max(x.units) ELSE sum(x.units) END
-      FROM (SELECT g.location_id, min(floor(coalesce(g.gives, 0)::numeric / g.per)) AS units, bool_or(g.part <> g.sku_id) AS kit
-        FROM gives g WHERE g.channel_id = w.channel_id AND g.sku_id = w.sku_id GROUP BY 1) x
-      LEFT JOIN canonical_shoppolicy p ON p.channel_id = w.channel_id)
-    - max(ceil((coalesce(o.owes, 0) + coalesce(u.units, 0) + coalesce(q.units, 0))::numeric / w.per)) AS units,
-    sum(coalesce(u.units, 0)) AS unrouted, sum(coalesce(q.units, 0)) AS pools
-  FROM wanted w
-  LEFT JOIN (SELECT channel_id, sku_id, part, sum(owes) AS owes FROM gives GROUP BY 1, 2, 3) o
-    ON (o.channel_id, o.sku_id, o.part) = (w.channel_id, w.sku_id, w.part)
-  LEFT JOIN unrouted u ON (u.channel_id, u.sku_id, u.part) = (w.channel_id, w.sku_id, w.part)
-  LEFT JOIN LATERAL (SELECT sum(p.unsold) AS units FROM pools p WHERE p.sku_id = w.part AND p.channel_id <> w.channel_id) q ON true
-  GROUP BY 1, 2 HAVING bool_and(EXISTS (SELECT 1 FROM gives g WHERE g.channel_id = w.channel_id AND g.sku_id = w.sku_id
-    AND g.part = w.part AND g.level_id IS NOT NULL))"""
+# Per place, then per part, each by one pass: the same said as subqueries of each offer read everything again for each.
+_NETWORK = """SELECT x.channel_id, x.sku_id, x.kit,
+    CASE WHEN x.kit AND coalesce(p.split, 'lines') = 'never' THEN x.most ELSE x.units END - o.owes AS units, o.unrouted, o.pools
+  FROM (SELECT x.channel_id, x.sku_id, bool_or(x.kit) AS kit, max(x.units) AS most, sum(x.units) AS units
+      FROM (SELECT channel_id, sku_id, location_id, bool_or(part <> sku_id) AS kit, min(floor(coalesce(gives, 0)::numeric / per)) AS units
+        FROM gives GROUP BY 1, 2, 3) x GROUP BY 1, 2) x
+  JOIN (SELECT o.channel_id, o.sku_id, max(ceil((o.owes + coalesce(u.units, 0) + coalesce(q.units, 0))::numeric / o.per)) AS owes,
+        sum(coalesce(u.units, 0)) AS unrouted, sum(coalesce(q.units, 0)) AS pools, bool_and(o.known) AS known
+      FROM (SELECT channel_id, sku_id, part, per, coalesce(sum(owes), 0) AS owes, bool_or(level_id IS NOT NULL) AS known
+        FROM gives GROUP BY 1, 2, 3, 4) o
+      LEFT JOIN unrouted u ON u.channel_id = o.channel_id AND u.sku_id = o.sku_id AND u.part = o.part
+      LEFT JOIN LATERAL (SELECT sum(p.unsold) AS units FROM pools p WHERE p.sku_id = o.part AND p.channel_id <> o.channel_id) q ON true
+      GROUP BY 1, 2) o ON o.channel_id = x.channel_id AND o.sku_id = x.sku_id AND o.known
+  LEFT JOIN canonical_shoppolicy p ON p.channel_id = x.channel_id"""
 
 _PLACE = """jsonb_build_object('location', g.location_id, 'sku', g.part, 'per', g.per, 'level', g.level_id, 'on_hand', g.on_hand,
     'damaged', g.damaged, 'quality_hold', g.quality_hold, 'allocated', g.allocated, 'foreign', g.foreign_units, 'own', g.own,
     'free', g.free, 'safety', g.safety, 'gives', g.gives, 'stale', g.stale, 'doubted', g.doubted, 'rules', g.rules)"""
-_TERMS = f"""jsonb_build_object('network', n.units, 'unrouted', n.unrouted, 'pools', n.pools, 'threshold', o.threshold, 'cap', o.cap,
+_TERMS = """jsonb_build_object('network', n.units, 'unrouted', n.unrouted, 'pools', n.pools, 'threshold', o.threshold, 'cap', o.cap,
     'pool', o.pool, 'pool_left', m.unsold, 'backorders', o.backorders, 'backorder_limit', o.backorder_limit,
-    'published', CASE WHEN x.backorders THEN o.backorders ELSE 'no' END, 'kit', n.kit, 'rules', o.rules, 'places',
-    (SELECT jsonb_agg({_PLACE} ORDER BY g.rank, g.location_id, g.part) FROM gives g
-      WHERE g.channel_id = o.channel_id AND g.sku_id = o.sku_id))"""
+    'published', CASE WHEN x.backorders THEN o.backorders ELSE 'no' END, 'kit', n.kit, 'rules', o.rules, 'places', h.places)"""
+_PLACES = f"SELECT g.channel_id, g.sku_id, jsonb_agg({_PLACE} ORDER BY g.rank, g.location_id, g.part) AS places FROM gives g GROUP BY 1, 2"
 
 #: offer, channel, SKU, sellable (null: never counted anywhere), and the terms it follows from.
 RECKONED = f"""WITH wanted AS (SELECT o.channel_id, o.sku_id, coalesce(k.component_id, o.sku_id) AS part, coalesce(k.units, 1) AS per
       FROM canonical_offer o LEFT JOIN canonical_kitcomponent k ON k.kit_id = o.sku_id WHERE o.sku_id = ANY(%(skus)s)),
     demand AS MATERIALIZED ({DEMAND}), free AS MATERIALIZED ({FREE}), pools AS MATERIALIZED ({POOLS}), gives AS MATERIALIZED ({_GIVES}),
-    unrouted AS MATERIALIZED ({_UNROUTED}), network AS ({_NETWORK})
+    unrouted AS MATERIALIZED ({_UNROUTED}), network AS ({_NETWORK}), places AS ({_PLACES})
   SELECT o.id, o.channel_id, o.sku_id, x.sellable, CASE WHEN n.units IS NULL THEN '{{}}'::jsonb ELSE {_TERMS} END AS terms
   FROM canonical_offer o LEFT JOIN network n ON n.channel_id = o.channel_id AND n.sku_id = o.sku_id
+  LEFT JOIN places h ON h.channel_id = o.channel_id AND h.sku_id = o.sku_id
   LEFT JOIN pools m ON m.channel_id = o.channel_id AND m.sku_id = o.sku_id
   CROSS JOIN LATERAL (SELECT least(n.units - o.threshold, o.cap, m.unsold) AS most,
       o.backorders <> 'no' AND (o.backorder_limit IS NULL OR n.units - o.threshold > -o.backorder_limit) AS backorders) y

@@ -203,7 +203,7 @@ class Race:
 
     def calm_down(self) -> None:
         """All that is under way arrives; then everybody counts once more, and everything that was short is looked for elsewhere."""
-        self.s.settle(seconds=300)
+        self.s.settle(seconds=900)
         for warehouse in self.s.warehouses.values():
             warehouse.send_snapshot()
         self.s.settle(seconds=120)
