@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from canonical.models import Entry, Listing, Offer, Oversell, Publication
+from canonical.models import Entry, Listing, Offer, Oversell, Publication, System
 from retailsync.console import gather, stock, stockwords, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.why import address
+from retailsync.sync import publishing
+from retailsync.sync.deciding import NotPossible
 from retailsync.sync.models import Action
 
 
@@ -169,7 +174,33 @@ class PublicationAdmin(ReadOnly):
     list_filter = ["kind", "channel"]
     list_select_related = ["channel"]
     ordering = ["-pk"]
+    list_before_template = "console/publication_list_before.html"
     empty = "No publications. One begins when somebody asks for it or a schedule does; changes go out by themselves."
+
+    def get_urls(self) -> list[URLPattern]:
+        start = self.admin_site.admin_view(require_POST(self.start))
+        return [path("start/<int:channel>/", start, name="canonical_publication_start"), *super().get_urls()]
+
+    def changelist_view(self, request: Request, extra_context: Any = None) -> HttpResponse:
+        shops = System.objects.filter(policy__publish_stock=True).order_by("name") if self.may_start(request) else ()
+        return super().changelist_view(request, {**(extra_context or {}), "shops": shops})
+
+    def may_start(self, request: Request) -> bool:
+        """Who works on exceptions may have a shop's figures compared."""
+        return bool(request.user.has_perm("sync.change_case"))
+
+    def start(self, request: Request, channel: int) -> HttpResponse:
+        """Compare everything a shop shows now."""
+        if not self.may_start(request):
+            raise PermissionDenied
+        get_object_or_404(System, pk=channel)
+        try:
+            publishing.ask(channel, request.user.get_username())
+        except NotPossible as trouble:
+            messages.error(request, f"Nothing was started: {trouble}")
+        else:
+            messages.success(request, "Everything is compared now. This list shows how far it is.")
+        return HttpResponseRedirect(reverse("admin:canonical_publication_changelist"))
 
     @display(description="What", ordering="kind")
     def what(self, row: Publication) -> str:

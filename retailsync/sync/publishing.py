@@ -36,10 +36,11 @@ from retailsync.sync import (
     transient,
     waiting,
 )
+from retailsync.sync.deciding import NotPossible
 from retailsync.sync.leases import Held, lease
-from retailsync.sync.models import Cursor
+from retailsync.sync.models import Action, Cursor
 
-TASK, RUN = corridor.PUBLISH, "sync.publish_run"
+TASK, RUN = corridor.PUBLISH, stock.RUN
 LEASE = 120.0
 LOOK = 100  # listings read by one call
 CHUNK = 500  # listings brought in line by one round
@@ -234,14 +235,34 @@ def _tell_unmanaged(channel_id: int) -> None:
 
 
 # ---- runs -------------------------------------------------------------------------------------------------------------------
-def run(channel_id: int, kind: str = "full", by: str = "") -> Publication | None:
-    """One run over a shop: read everything, then bring in line what differs; or only what should have changed. Goes on where a run
-    that broke off was. None: not now (quiet hours, switched off, or another run is at it)."""
-    if not _allowed(channel_id) or (not by and _quiet(channel_id, clock.now())):
-        return None
-    publication, _ = Publication.objects.get_or_create(
+def ask(channel_id: int, who: str) -> None:
+    """A person wants everything compared now. Where a run is under way, that one is it. Raises NotPossible."""
+    if not _allowed(channel_id):
+        raise NotPossible("this shop is paused, or its policy does not publish stock.")
+    with transaction.atomic():
+        row, new = _begin(channel_id, "full", who)
+        if new:
+            Action.objects.create(who=who, what="start publication", target_kind="publication", target_id=row.pk)
+        transaction.on_commit(partial(bell.ring, RUN, channel_id))
+
+
+def _begin(channel_id: int, kind: str, by: str) -> tuple[Publication, bool]:
+    return Publication.objects.get_or_create(
         channel_id=channel_id, ended_at=None, defaults={"kind": kind, "by": by, "total": _total(channel_id)}
     )
+
+
+def run(channel_id: int, kind: str = "full", by: str = "") -> Publication | None:
+    """One run over a shop: read everything, then bring in line what differs; or only what should have changed. Goes on where a run
+    that broke off was. None: not now (quiet hours, switched off)."""
+    bell.answered(RUN, channel_id)
+    under_way = Publication.objects.filter(channel_id=channel_id, ended_at=None)
+    if not _allowed(channel_id):
+        under_way.update(ended_at=clock.now(), words="The shop was paused, or publishing switched off.")
+        return None
+    if not by and not under_way.exists() and _quiet(channel_id, clock.now()):
+        return None
+    publication, _ = _begin(channel_id, kind, by)
     with lease(f"publish-run:{channel_id}", LEASE) as held:
         if held is None or (publication.kind == "full" and not _read_all(publication, held)):
             return publication

@@ -11,7 +11,7 @@ from canonical.recording import levels
 from retailsync.sync import bell, cases, clock, corridor, transient, waiting
 from retailsync.sync.leases import lease
 
-TASK = corridor.RECKON
+TASK, RUN = corridor.RECKON, "sync.publish_run"
 LEASE = 120.0
 LINGER = 0.15  # seconds; what comes meanwhile is reckoned together, and a shop hears of it long before its customers do
 HALF = timedelta(minutes=30)  # after which a snapshot that is not whole is told
@@ -63,6 +63,8 @@ def watch(now: datetime) -> None:
         bell.ring(TASK, 0)
     for (channel,) in sql.fetch(_WAITING, {"now": now}):
         bell.ring(corridor.PUBLISH, channel)
+    for (channel,) in sql.fetch("SELECT channel_id FROM canonical_publication WHERE ended_at IS NULL"):
+        bell.ring(RUN, channel)
 
 
 #: Listings (l) that are not known to show what they should; the index of migration 0006 holds just these. What a push said may be a sale
