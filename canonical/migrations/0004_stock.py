@@ -333,6 +333,12 @@ class Migration(migrations.Migration):
                 ("sellable", models.IntegerField(help_text="Empty: not reckoned yet.", null=True)),
                 ("backorders", models.CharField(db_default="no", default="no", max_length=10)),
                 ("terms", models.JSONField(db_default={}, default=dict)),
+                (
+                    "mark",
+                    models.BigIntegerField(
+                        help_text="Of the figure and its terms, to see whether they changed.", null=True
+                    ),
+                ),
                 ("threshold", models.IntegerField(db_default=0, default=0)),
                 ("cap", models.IntegerField(null=True)),
                 ("pool", models.IntegerField(null=True)),
@@ -434,6 +440,10 @@ class Migration(migrations.Migration):
                         help_text="Why it is not believed without a person; empty: it is.",
                         max_length=200,
                     ),
+                ),
+                (
+                    "believed",
+                    models.BooleanField(db_default=True, default=True, help_text="Whether there is no doubt."),
                 ),
             ],
         ),
@@ -1291,7 +1301,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="stockcount",
             constraint=models.UniqueConstraint(
-                fields=("source", "sku", "accepted"), name="count_latest_per_source_and_sku"
+                fields=("source", "sku", "accepted", "believed"), name="count_latest_per_source_and_sku"
             ),
         ),
     ]

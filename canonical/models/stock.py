@@ -68,7 +68,8 @@ class StockSource(models.Model):
 
 
 class StockCount(models.Model):
-    """The latest count of one SKU by one source: `accepted` where it may set the level (the source's authority, or a person's word)."""
+    """The latest count of one SKU by one source: `accepted` where it may set the level (the source's authority, or a person's word). Beside
+    the one that is `believed` there may be a later one that is not, until a person accepts it or a later one is."""
 
     source = models.ForeignKey(StockSource, models.CASCADE, related_name="counts")
     sku = models.ForeignKey("canonical.Sku", models.CASCADE, related_name="+")
@@ -85,10 +86,13 @@ class StockCount(models.Model):
     doubt = models.CharField(
         max_length=200, blank=True, db_default="", help_text="Why it is not believed without a person; empty: it is."
     )
+    believed = models.BooleanField(default=True, db_default=True, help_text="Whether there is no doubt.")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["source", "sku", "accepted"], name="count_latest_per_source_and_sku")
+            models.UniqueConstraint(
+                fields=["source", "sku", "accepted", "believed"], name="count_latest_per_source_and_sku"
+            ),
         ]
         indexes = [models.Index(fields=["sku"], name="count_of_sku")]
 
@@ -303,6 +307,7 @@ class Offer(models.Model):
     sellable = models.IntegerField(null=True, help_text="Empty: not reckoned yet.")
     backorders = models.CharField(max_length=10, default="no", db_default="no")
     terms = models.JSONField(default=dict, db_default={})
+    mark = models.BigIntegerField(null=True, help_text="Of the figure and its terms, to see whether they changed.")
     threshold = models.IntegerField(default=0, db_default=0)
     cap = models.IntegerField(null=True)
     pool = models.IntegerField(null=True)

@@ -30,10 +30,10 @@ FOLD = """SELECT l.id, c.on_hand AS counted, c.observed_at AS counted_at, c.sour
       coalesce(c.incoming, 0) AS incoming, coalesce(c.in_transit, 0) AS in_transit, d.on_hand AS doubted
     FROM canonical_stocklevel l
     LEFT JOIN LATERAL (SELECT c.* FROM canonical_stockcount c JOIN canonical_stocksource s ON s.id = c.source_id
-      WHERE c.sku_id = l.sku_id AND s.location_id = l.location_id AND c.accepted AND c.doubt = ''
+      WHERE c.sku_id = l.sku_id AND s.location_id = l.location_id AND c.accepted AND c.believed
       ORDER BY c.observed_at DESC, c.on_hand, c.source_id LIMIT 1) c ON true
     LEFT JOIN LATERAL (SELECT d.on_hand FROM canonical_stockcount d JOIN canonical_stocksource s ON s.id = d.source_id
-      WHERE d.sku_id = l.sku_id AND s.location_id = l.location_id AND d.accepted AND d.doubt <> ''
+      WHERE d.sku_id = l.sku_id AND s.location_id = l.location_id AND d.accepted AND NOT d.believed
         AND (c.observed_at IS NULL OR d.observed_at > c.observed_at) ORDER BY d.on_hand LIMIT 1) d ON true
     CROSS JOIN LATERAL (SELECT coalesce(sum(m.units) FILTER (WHERE m.bucket = 'on_hand'), 0) AS on_hand,
         coalesce(sum(m.units) FILTER (WHERE m.bucket = 'damaged'), 0) AS damaged,

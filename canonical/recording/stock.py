@@ -118,10 +118,10 @@ def _skus(system_id: int, rows: Iterable[Counted]) -> dict[tuple[str, str], int]
 _COUNT = {
     "source_id": "bigint", "sku_id": "bigint", "accepted": "boolean", "on_hand": "integer", "allocated": "integer", "damaged": "integer",
     "quality_hold": "integer", "incoming": "integer", "in_transit": "integer", "observed_at": "timestamptz", "cause_kind": "text",
-    "cause_id": "bigint", "doubt": "text",
+    "cause_id": "bigint", "doubt": "text", "believed": "boolean",
 }  # fmt: skip
 #: The latest count of a SKU by one source stands; of two at one instant the one with less to sell, whichever came first.
-_LATER = """ON CONFLICT (source_id, sku_id, accepted) DO UPDATE SET on_hand = excluded.on_hand, allocated = excluded.allocated,
+_LATER = """ON CONFLICT (source_id, sku_id, accepted, believed) DO UPDATE SET on_hand = excluded.on_hand, allocated = excluded.allocated,
       damaged = excluded.damaged, quality_hold = excluded.quality_hold, incoming = excluded.incoming, in_transit = excluded.in_transit,
       observed_at = excluded.observed_at, cause_kind = excluded.cause_kind, cause_id = excluded.cause_id, doubt = excluded.doubt
     WHERE (excluded.observed_at, -excluded.on_hand, excluded.allocated, excluded.damaged, excluded.quality_hold, -excluded.incoming,
@@ -180,7 +180,7 @@ def _values(row: _Row, doubt: str) -> tuple[object, ...]:
     f = row.figures
     return (
         row.source.id, row.sku, row.source.authority == "levels", f.on_hand, f.allocated, f.damaged, f.quality_hold, f.incoming,
-        f.in_transit, row.at, *row.cause, doubt,
+        f.in_transit, row.at, *row.cause, doubt, not doubt,
     )  # fmt: skip
 
 
@@ -371,7 +371,7 @@ def apply_snapshot(system_id: int, whole: Whole, cause: Cause, recorded: Recorde
     if whole.full:
         listed = sorted({row.sku for row in applied})
         gone = sql.fetch(
-            """SELECT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at <= %s
+            """SELECT DISTINCT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at <= %s
                  AND NOT c.sku_id = ANY(%s)""",
             (whole.source.id, whole.source.authority == "levels", whole.observed_at, listed),
         )
@@ -487,17 +487,25 @@ def heard_late(orders: Mapping[int, tuple[Cause, datetime]], recorded: Recorded)
         shipped({id: orders[order] for id, order in rows}, recorded)
 
 
+_DOUBTED = """canonical_stocklevel l, canonical_stocksource s, canonical_stockcount c
+  WHERE l.id = ANY(%(levels)s) AND s.location_id = l.location_id AND c.source_id = s.id AND c.sku_id = l.sku_id AND NOT c.believed"""
+#: Of a doubted count and the believed one beside it the older goes.
+_OLDER = f"""DELETE FROM canonical_stockcount b USING {_DOUBTED} AND b.source_id = c.source_id AND b.sku_id = c.sku_id
+    AND b.accepted = c.accepted AND b.believed AND b.observed_at <= c.observed_at"""
+_MOOT = f"""DELETE FROM canonical_stockcount b USING {_DOUBTED} AND b.id = c.id AND EXISTS (SELECT 1 FROM canonical_stockcount n
+    WHERE n.source_id = c.source_id AND n.sku_id = c.sku_id AND n.accepted = c.accepted AND n.believed)"""
+_BELIEVE = f"""UPDATE canonical_stockcount b SET doubt = '', believed = true, cause_kind = %(kind)s, cause_id = %(id)s
+    FROM {_DOUBTED} AND b.id = c.id RETURNING l.sku_id, l.location_id"""
+
+
 def accept(level_ids: Sequence[int], cause: Cause, by: str, recorded: Recorded) -> None:
-    """A person believes the doubted counts of these levels."""
-    rows = sql.fetch(
-        """UPDATE canonical_stockcount c SET doubt = '', cause_kind = %s, cause_id = %s FROM canonical_stocklevel l, canonical_stocksource s
-           WHERE l.id = ANY(%s) AND s.location_id = l.location_id AND c.source_id = s.id AND c.sku_id = l.sku_id AND c.doubt <> ''
-           RETURNING l.sku_id, l.location_id, l.id""",
-        (*cause, sorted(level_ids)),
-    )
-    places = {Place(sku, location): cause for sku, location, _ in rows}
+    """A person believes the doubted counts of these levels; one that was overtaken by a later count says nothing any more."""
+    given = {"levels": sorted(level_ids), "kind": cause.kind, "id": cause.id}
+    sql.fetch(_OLDER, given)
+    sql.fetch(_MOOT, given)
+    places = {Place(sku, location): cause for sku, location in sql.fetch(_BELIEVE, given)}
     levels.refold(places, f"accepted by {by}"[:60], recorded.now, recorded, None)
-    recorded.settled |= {("stock_level", id) for _, _, id in rows}
+    recorded.settled |= {("stock_level", id) for id in level_ids}
 
 
 def adopt(source_id: int, cause: Cause, recorded: Recorded) -> None:
@@ -505,8 +513,8 @@ def adopt(source_id: int, cause: Cause, recorded: Recorded) -> None:
     begins, or begins anew."""
     rows = sql.fetch(
         f"""INSERT INTO canonical_stockcount ({", ".join(_COUNT)})
-            SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, ''
-            FROM canonical_stockcount WHERE source_id = %s AND NOT accepted ORDER BY source_id, sku_id {_LATER}""",
+            SELECT source_id, sku_id, true, on_hand, allocated, damaged, quality_hold, incoming, in_transit, observed_at, %s, %s, '', true
+            FROM canonical_stockcount WHERE source_id = %s AND NOT accepted AND believed ORDER BY source_id, sku_id {_LATER}""",
         (*cause, source_id),
     )
     ((location,),) = sql.fetch("SELECT location_id FROM canonical_stocksource WHERE id = %s", (source_id,))

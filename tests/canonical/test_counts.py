@@ -4,12 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from canonical.facts import CountsCompleted, CountsStated, RequestAnswered, ShipmentStated
+from canonical.ledger import Cause
 from canonical.models import FulfilmentRequest, KitComponent, Sku, SnapshotPart, StockCount, StockLevel, StockSnapshot
+from canonical.recording.stock import accept
+from canonical.recording.work import Recorded
 from canonical.types import Counted, Parcel, Units
 from retailsync.sync import clock
-from tests.canonical.stocked import count, level, offered, source
+from tests.canonical.stocked import count, level, offered, sellable, source
 from tests.facts import order
 from tests.flows.outside import carry_out
 from tests.journeys.stage import unexplained
@@ -107,3 +111,23 @@ def test_a_figure_of_another_unit_of_measure_waits_and_a_few_units_fewer_do_not(
     count(world, MUG=5, JAR=4, at=ago(10))
     count(world, MUG=60, JAR=2, at=ago(5))
     assert (level("MUG").on_hand, level("MUG").doubted, level("JAR").on_hand) == (5, 60, 2)
+
+
+def test_the_lower_figure_is_sold_until_somebody_accepts_a_doubted_count(world: World) -> None:
+    """The doubted count took the place of the one that was believed: nothing was left to sell, or to go on from."""
+    source(world, jump_units=50)
+    count(world, MUG=10, at=ago(10))
+    count(world, MUG=500, at=ago(5))
+    assert (level().on_hand, level().doubted, sellable(world)) == (10, 500, 10)
+    recorded = Recorded(now=clock.now())
+    with transaction.atomic():
+        accept([level().pk], Cause("action", 1), "anna", recorded)
+    assert (level().on_hand, level().doubted, recorded.settled) == (500, None, {("stock_level", level().pk)})
+    count(world, MUG=3, at=ago(2))
+    assert (level().on_hand, level().doubted) == (500, 3)
+    count(world, MUG=480, at=ago(1))
+    assert (level().on_hand, level().doubted) == (480, None), "a later count that is believed overtakes it"
+    with transaction.atomic():
+        accept([level().pk], Cause("action", 2), "anna", Recorded(now=clock.now()))
+    assert level().on_hand == 480
+    assert StockCount.objects.count() == 1
