@@ -132,27 +132,28 @@ def _requests(say: Callable[[str], None]) -> tuple[int, int]:
     goods, rng = [Stocked(f"G{n:04d}", 0) for n in range(2 * CHANGED)], random.Random(1)
     with Shop(seed=1, goods=goods) as shop:
         built = world.build()
-        _connect(built, shop.url)
-        _count(built, [x.sku for x in goods], 500)
-        _turn(built.shop)
+        System.objects.filter(pk=built.shop).update(erp=None)
+        connect(built, shop.url)
+        count(built, [x.sku for x in goods], 500)
+        turn(built.shop)
         before = _writes()
-        _count(built, [x.sku for x in goods[:CHANGED]], 400)
-        _turn(built.shop)
+        count(built, [x.sku for x in goods[:CHANGED]], 400)
+        turn(built.shop)
         changed, before = _writes() - before, _writes()
         for _ in range(10):
             for _ in range(SALES // 10):
                 shop.checkout({rng.choice(goods).sku: 1}, status="processing")
             polling.poll(built.shop, "orders")
-            _turn(built.shop)
+            turn(built.shop)
         say(f"P6: {changed} requests for {CHANGED:,} changed figures, {_writes() - before} for {SALES:,} sales")
         if wrong := Listing.objects.filter(target__isnull=False).exclude(target=F("expected")).count():
             raise Broken(f"{wrong} listings are not known to show what they should.")
         return changed, _writes() - before
 
 
-def _connect(built: world.World, url: str) -> None:
+def connect(built: world.World, url: str) -> None:
     """The shop is this one; the warehouse counts it."""
-    System.objects.filter(pk=built.shop).update(settings={"url": url, "allow_loopback_http": True}, erp=None)
+    System.objects.filter(pk=built.shop).update(settings={"url": url, "allow_loopback_http": True})
     shop = System.objects.get(pk=built.shop)
     for name, plain in (("consumer_key", KEY), ("consumer_secret", SECRET)):
         shop.secrets.create(name=name, sealed=seal(plain))
@@ -163,10 +164,11 @@ def _connect(built: world.World, url: str) -> None:
     for feed, value in (("products", ""), ("orders", clock.now().isoformat())):
         Cursor.objects.create(system=shop, feed=feed, value=value)
     polling.poll(built.shop, "products")
-    _turn(built.shop)
+    turn(built.shop)
 
 
-def _count(built: world.World, skus: list[str], units: int) -> None:
+def count(built: world.World, skus: list[str], units: int) -> None:
+    """The warehouse counts so many of each."""
     fact = CountsStated(
         occurred_at=clock.now(), location="W1", rows=tuple(Counted(on_hand=units, sku=code) for code in skus)
     )
@@ -174,7 +176,8 @@ def _count(built: world.World, skus: list[str], units: int) -> None:
         corridor.advance(built.wms, [Stated(Cause("bench", 1), fact)], clock.now())
 
 
-def _turn(shop: int) -> None:
+def turn(shop: int) -> None:
+    """The shop's messages and commands, until nothing moves."""
     while inbox.drain(shop) + stock.drain() + publishing.publish(shop) + sending.drain(shop):
         pass
 
