@@ -1,4 +1,4 @@
-"""python -m benchmarks [p1] [p2] [p3] [p4] [p5] [p9] [--seconds N] [--orders N] [--rate N] [--quick]: measure, print, and write what
+"""python -m benchmarks [p1] [p2] [p3] [p4] [p5] [p6] [p9] [--seconds N] [--orders N] [--rate N] [--quick]: measure, print, and write what
 was measured into docs/benchmarks.md (what was not stays as it was). All of them without a name.
 
 P4 and P5 take what P3 sustained; without P3 in the same run (and without --rate) they look for it first. P9 needs a live Odoo.
@@ -17,7 +17,7 @@ from benchmarks import house, report
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PLOT = PAGE.parent / "benchmarks" / "backlog.svg"
-NAMES = ("p1", "p2", "p3", "p4", "p5", "p9")
+NAMES = ("p1", "p2", "p3", "p4", "p5", "p6", "p9")
 WHOLE = ("p3", "p4", "p5")  # need the whole product running
 
 
@@ -50,7 +50,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--orders", type=int, default=3_000, help="orders of one measurement of P2")
     parser.add_argument("--rate", type=float, help="orders/s P4 and P5 take as sustained, where P3 is not measured")
-    parser.add_argument("--repetitions", type=int, default=3, help="of P1, P2 and P9")
+    parser.add_argument("--repetitions", type=int, default=3, help="of P1, P2, P6 and P9")
     parser.add_argument("--quick", action="store_true", help="a short look: one small repetition, no page is written")
     options = parser.parse_args(arguments)
     options.which = options.which or list(NAMES)
@@ -67,7 +67,7 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
     from django.core.management import call_command
     from django.db import connections
 
-    from benchmarks import door, odoo, pipeline, tables
+    from benchmarks import door, odoo, pipeline, stock, tables
 
     call_command("migrate", interactive=False, verbosity=0)
     tables.create()
@@ -79,6 +79,8 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
             found.append(pipeline.run(options.orders, options.repetitions, _say))
         if set(WHOLE) & set(options.which):
             found += _whole(options)
+        if "p6" in options.which:
+            found.append(stock.run(stock.QUICK if options.quick else stock.SKUS, options.repetitions, _say))
         if "p9" in options.which and (
             section := odoo.run(odoo.QUICK if options.quick else odoo.ORDERS, options.repetitions, _say)
         ):

@@ -103,14 +103,18 @@ def _sales(touches: Iterable[Touch], now: datetime) -> set[int]:
     return {channel for _, channel in rows}
 
 
-_WRITE = f"""UPDATE canonical_offer t SET sellable = v.sellable, terms = v.terms FROM ({sellable.RECKONED}) v
-    WHERE v.id = t.id AND (t.sellable, t.terms) IS DISTINCT FROM (v.sellable, v.terms)
+MANY = 500  # of so many it is worth the while to ask first which changed
+
+_WRITE = f"""UPDATE canonical_offer t SET sellable = v.sellable, terms = v.terms, mark = v.mark FROM ({sellable.RECKONED}) v
+    WHERE v.id = t.id AND t.mark IS DISTINCT FROM v.mark
     RETURNING t.id, t.channel_id, t.sku_id, t.backorders = 'no' AND (v.terms->>'network')::int < 0"""
 
 
 def figures(skus: Sequence[int], causes: dict[int | None, Cause], now: datetime) -> tuple[set[int], set[int]]:
     """Reckon what may be sold of these SKUs; returns the shops where a figure, or why it is what it is, changed, and the SKUs of which more
     is promised than may be sold though none may be on backorder."""
+    if len(skus) > MANY:
+        skus = [sku for (sku,) in sql.fetch(sellable.CHANGED, given(skus))]
     rows = sql.fetch(_WRITE, given(skus)) if skus else []
     anything = next(iter(causes.values()), Cause("", 0))
     ledger.changed(
