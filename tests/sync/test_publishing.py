@@ -1,0 +1,63 @@
+"""Publishing to a shop that is busy, broken in one place, or changed meanwhile."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from canonical.models import Offer, ShopPolicy, Sourcing, StockSource
+from connectors.woocommerce.simulator import KEY, SECRET, Shop
+from retailsync.sync import clock, inbox, polling, publishing, sending, stock
+from retailsync.sync.models import Cursor
+from tests.canonical.stocked import count
+from tests.world import World, make_world
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with Shop(seed=1) as shop:
+        yield shop
+
+
+@pytest.fixture
+def world(shop: Shop) -> World:
+    """The shop shows the fifty of each that lie in the warehouse. ERP and warehouses are told nothing: nobody sends there."""
+    settings = {"url": shop.url, "allow_loopback_http": True}
+    world = make_world(shop={"settings": settings, "secrets": {"consumer_key": KEY, "consumer_secret": SECRET}})
+    ShopPolicy.objects.create(channel=world.shop, publish_stock=True)
+    StockSource.objects.create(system=world.partners["W1"], location=world.places["W1"], external_id="W1")
+    Sourcing.objects.create(channel=world.shop, location=world.places["W1"])
+    for feed in ("products", "orders"):
+        Cursor.objects.create(system=world.shop, feed=feed, value="" if feed == "products" else clock.now().isoformat())
+    polling.poll(world.shop.pk, "products")
+    inbox.drain(world.shop.pk)
+    codes = Offer.objects.filter(sku__requires_shipping=True).values_list("sku__code", flat=True)
+    count(world, **dict.fromkeys(codes, 50))
+    turn(world)
+    return world
+
+
+def turn(world: World) -> None:
+    """The shop's messages and commands, until nothing moves."""
+    shop = world.shop.pk
+    while inbox.drain(shop) + stock.drain() + publishing.publish(shop) + sending.drain(shop):
+        pass
+
+
+def shown(shop: Shop, code: str) -> int | None:
+    return shop.stock()[code]["quantity"]
+
+
+def put_out(world: World, **figures: int) -> None:
+    """The warehouse counts these anew, and what the shop is to be told waits."""
+    count(world, **figures)
+    stock.drain()
+    assert publishing.publish(world.shop.pk) == len(figures)
+
+
+def test_what_waits_is_not_written_once_publishing_is_off(world: World, shop: Shop) -> None:
+    put_out(world, W1_BOWL=40)
+    ShopPolicy.objects.update(publish_stock=False)
+    sending.drain(world.shop.pk)
+    assert shown(shop, "W1-BOWL") == 50
