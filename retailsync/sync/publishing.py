@@ -111,15 +111,16 @@ def _being_sent(ids: Sequence[int]) -> bool:
 def _bring(channel_id: int, ids: Sequence[int], held: Held) -> bool:
     """Read these listings, then hear the shop's orders up to now, and reckon. False: not possible now, and nothing may be written."""
     try:
-        look(channel_id, ids)
+        if not look(channel_id, ids):
+            return False
     except SyncError as error:
         _failed(channel_id, error)
         return False
     return held.renew(LEASE) and _hear(channel_id) and stock.drained(PATIENCE)
 
 
-def look(channel_id: int, ids: Sequence[int]) -> None:
-    """Ask the shop what it shows, and store what it answers. Raises one of the four errors."""
+def look(channel_id: int, ids: Sequence[int]) -> bool:
+    """Ask the shop what it shows, and store what it answers; False where it may not be asked now. Raises one of the four errors."""
     visit = systems.visit(channel_id)
     ask = visit.connector.looks_up.get("listing")
     if ask is None:
@@ -129,6 +130,8 @@ def look(channel_id: int, ids: Sequence[int]) -> None:
         for (r,) in sql.fetch("SELECT external_id FROM canonical_listing WHERE id = ANY(%s) ORDER BY id", (list(ids),))
     ]
     for start in range(0, len(refs), LOOK):
+        if not _may_ask(channel_id):
+            return False
         session, http = visit.session(DEADLINE)
         try:
             heard = ask(session, refs[start : start + LOOK])
@@ -137,9 +140,24 @@ def look(channel_id: int, ids: Sequence[int]) -> None:
         with transaction.atomic():
             inbox.receive(channel_id, heard, door="look")
             gates.passed(channel_id, clock.now())
+    return True
+
+
+def _may_ask(channel_id: int) -> bool:
+    """Whether one request may go out; waited for where only the allowance is used up, not where the shop is down or asked us to wait."""
+    allowed = 0
+
+    def done() -> bool:
+        nonlocal allowed
+        allowed = gates.allow(channel_id, 1, clock.now())
+        return allowed > 0 or gates.shut(channel_id, clock.now())
+
+    return waiting.until(done, PATIENCE) and allowed > 0
 
 
 def _failed(channel_id: int, error: SyncError) -> None:
+    if isinstance(error, Retry) and error.after:
+        gates.pause(channel_id, error.after, clock.now())
     if isinstance(error, Retry | Misconfigured):
         reason = "locked_out" if isinstance(error, Misconfigured) else "unreachable"
         whole = isinstance(error, Misconfigured) or error.down
@@ -159,13 +177,15 @@ def _hear(channel_id: int) -> bool:
 
 
 def _polled(channel_id: int) -> bool:
-    """Whether a poll begun by us reached its end; waited for where somebody else is at it or there is more, not where nobody may ask."""
+    """Whether a poll begun by us reached its end; waited for where somebody else is at it or there is more, not where nobody may ask, or
+    the feed itself is in trouble, which a person was told."""
     pages = 0
+    feed = Cursor.objects.filter(system_id=channel_id, feed="orders").exclude(words="")
 
     def done() -> bool:
         nonlocal pages
         pages = polling.poll(channel_id, "orders")
-        return 0 < pages < polling.PAGES or not gates.allow(channel_id, 1, clock.now())
+        return 0 < pages < polling.PAGES or gates.shut(channel_id, clock.now()) or (not pages and feed.exists())
 
     return waiting.until(done, PATIENCE) and 0 < pages < polling.PAGES
 
@@ -276,7 +296,8 @@ def _read_all(publication: Publication, held: Held) -> bool:
         if stopping.asked() or not held.renew(LEASE):
             return False
         try:
-            look(publication.channel_id, ids)
+            if not look(publication.channel_id, ids):
+                return False
         except SyncError as error:
             _failed(publication.channel_id, error)
             Publication.objects.filter(pk=publication.pk).update(words=error.words)

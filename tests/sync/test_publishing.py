@@ -1,15 +1,18 @@
 """Publishing to a shop that is busy, broken in one place, or changed meanwhile."""
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
 from canonical.models import Offer, ShopPolicy, Sourcing, StockSource
+from connectors.errors import Refused, Retry
+from connectors.woocommerce import looking
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
-from retailsync.sync import clock, inbox, polling, publishing, sending, stock
+from retailsync.sync import clock, gates, inbox, leases, polling, publishing, sending, stock
 from retailsync.sync.models import Cursor
 from tests.canonical.stocked import count
-from tests.world import World, make_world
+from tests.world import World, make_world, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,3 +64,60 @@ def test_what_waits_is_not_written_once_publishing_is_off(world: World, shop: Sh
     ShopPolicy.objects.update(publish_stock=False)
     sending.drain(world.shop.pk)
     assert shown(shop, "W1-BOWL") == 50
+
+
+# ---- a shop that cannot be asked --------------------------------------------------------------------------------------------
+def requests() -> int:
+    ((count,),) = rows("SELECT count(*) FROM sync_attempt")
+    return int(count)
+
+
+def test_a_shop_that_asked_us_to_wait_is_not_looked_at(
+    world: World, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> NoReturn:
+        raise Retry("Later.", after=60)
+
+    count(world, W1_BOWL=40)
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "ask", busy)
+        publishing.publish(world.shop.pk)
+    before = requests()
+    assert publishing.publish(world.shop.pk) == 0
+    assert requests() == before
+    gates.reset(world.shop.pk)
+    turn(world)
+    assert shown(shop, "W1-BOWL") == 40
+
+
+def test_waiting_for_somebody_else_takes_nothing_off_the_allowance(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited used up what the poll waited for needed."""
+    world.shop.rate_limit = 1
+    world.shop.save()
+    monkeypatch.setattr(publishing, "PATIENCE", 0.5)
+    with leases.lease(f"poll:{world.shop.pk}:orders", 100):
+        assert not publishing._hear(world.shop.pk)
+    assert gates.allow(world.shop.pk, 2, clock.now()) == 2
+
+
+def test_a_feed_in_trouble_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(*_: object) -> NoReturn:
+        asked.append(1)
+        raise Refused("No.")
+
+    monkeypatch.setattr(polling, "_pages", refuse)
+    monkeypatch.setattr(publishing, "PATIENCE", 1.0)
+    assert not publishing._hear(world.shop.pk)
+    assert len(asked) == 1
+
+
+def test_a_shop_with_little_allowance_is_brought_in_line(world: World, shop: Shop) -> None:
+    world.shop.rate_limit = 4
+    world.shop.save()
+    put_out(world, W1_BOWL=40)
+    turn(world)
+    assert shown(shop, "W1-BOWL") == 40
