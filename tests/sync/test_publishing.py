@@ -1,11 +1,12 @@
 """Publishing to a shop that is busy, broken in one place, or changed meanwhile."""
 
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from canonical.models import Offer, ShopPolicy, Sourcing, StockSource
+from connectors.base import Session
 from connectors.errors import Refused, Retry
 from connectors.woocommerce import looking
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
@@ -113,6 +114,25 @@ def test_a_feed_in_trouble_is_asked_once(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(publishing, "PATIENCE", 1.0)
     assert not publishing._hear(world.shop.pk)
     assert len(asked) == 1
+
+
+def test_a_product_the_shop_breaks_on_keeps_no_other_waiting(
+    world: World, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked at first for ever, and nothing of the shop was written any more."""
+    real, towels = looking.ask, shop.products[35]["id"]
+
+    def ask(session: Session, method: str, path: str, *rest: Any, **more: Any) -> looking.Answer:
+        if path == f"/products/{towels}/variations":
+            raise Retry("The shop reports an internal error.")
+        return real(session, method, path, *rest, **more)
+
+    monkeypatch.setattr(looking, "ask", ask)
+    count(world, W1_TOWEL_GREY=40, W1_BOWL=40)
+    stock.drain()
+    publishing.publish(world.shop.pk)
+    sending.drain(world.shop.pk)
+    assert shown(shop, "W1-BOWL") == 40
 
 
 def test_a_shop_with_little_allowance_is_brought_in_line(world: World, shop: Shop) -> None:
