@@ -70,6 +70,7 @@ def _allowed(channel_id: int) -> bool:
 def _rounds(channel_id: int, held: Held) -> int:
     count = 0
     _tell_unmanaged(channel_id)
+    transient.repeat(partial(_take_up, channel_id))
     for _ in range(ROUNDS):
         stock.drain()
         ids = [id for (id,) in sql.fetch(_WANTED, {"channel": channel_id, "now": clock.now(), "limit": CHUNK})]
@@ -251,6 +252,21 @@ def _tell_unmanaged(channel_id: int) -> None:
         (channel_id,),
     )
     cases.close("listing", [id for (id,) in over])
+
+
+#: What was refused because the shop kept no stock of it, and is by what the shop said since.
+_KEPT_AGAIN = """WITH refused AS MATERIALIZED (SELECT id, subject_key::bigint AS listing, sent_at FROM sync_command
+    WHERE system_id = %s AND kind = 'PublishStock' AND state = 'parked' AND reason = 'stock_not_managed')
+  UPDATE sync_command c SET state = 'superseded', settled_at = clock_timestamp()
+  FROM refused r JOIN canonical_listing l ON l.id = r.listing
+  WHERE c.id = r.id AND c.state = 'parked' AND l.managed AND l.gone_at IS NULL AND greatest(l.read_at, l.hint_at) > r.sent_at
+  RETURNING c.id"""
+
+
+def _take_up(channel_id: int) -> None:
+    """Figures the shop refused while it kept no stock of them are written by themselves once it does."""
+    with transaction.atomic():
+        cases.close("command", [id for (id,) in sql.fetch(_KEPT_AGAIN, (channel_id,))])
 
 
 # ---- runs -------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from connectors.errors import Refused, Retry
 from connectors.woocommerce import looking
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
 from retailsync.sync import clock, gates, inbox, leases, polling, publishing, sending, stock
-from retailsync.sync.models import Cursor
+from retailsync.sync.models import Case, Cursor
 from tests.canonical.stocked import count
 from tests.world import World, make_world, rows
 
@@ -141,3 +141,17 @@ def test_a_shop_with_little_allowance_is_brought_in_line(world: World, shop: Sho
     put_out(world, W1_BOWL=40)
     turn(world)
     assert shown(shop, "W1-BOWL") == 40
+
+
+# ---- a shop that was changed ------------------------------------------------------------------------------------------------
+def test_what_was_refused_is_written_once_the_shop_keeps_stock_of_it(world: World, shop: Shop) -> None:
+    """As the exception says; it was written when somebody released it, and not looked at before."""
+    put_out(world, W1_BOWL=40)
+    shop.manage_stock("W1-BOWL", "off")
+    turn(world)
+    assert Case.objects.get(closed_at=None).reason == "stock_not_managed"
+    shop.manage_stock("W1-BOWL", "on", 3)
+    polling.poll(world.shop.pk, "products")
+    turn(world)
+    assert shown(shop, "W1-BOWL") == 40
+    assert not Case.objects.filter(closed_at=None).exists()
