@@ -254,12 +254,13 @@ def _tell_unmanaged(channel_id: int) -> None:
     cases.close("listing", [id for (id,) in over])
 
 
-#: What was refused because the shop kept no stock of it, and is by what the shop said since.
+#: What was refused because the shop kept no stock of it, and is by what the shop said since; or nothing is sold from there any more.
 _KEPT_AGAIN = """WITH refused AS MATERIALIZED (SELECT id, subject_key::bigint AS listing, sent_at FROM sync_command
     WHERE system_id = %s AND kind = 'PublishStock' AND state = 'parked' AND reason = 'stock_not_managed')
   UPDATE sync_command c SET state = 'superseded', settled_at = clock_timestamp()
   FROM refused r JOIN canonical_listing l ON l.id = r.listing
-  WHERE c.id = r.id AND c.state = 'parked' AND l.managed AND l.gone_at IS NULL AND greatest(l.read_at, l.hint_at) > r.sent_at
+  WHERE c.id = r.id AND c.state = 'parked' AND (l.target IS NULL
+    OR (l.managed AND l.gone_at IS NULL AND greatest(l.read_at, l.hint_at) > r.sent_at))
   RETURNING c.id"""
 
 

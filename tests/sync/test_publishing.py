@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from canonical import sql
 from canonical.models import Offer, ShopPolicy, Sourcing, StockSource
 from connectors.base import Session
 from connectors.errors import Refused, Retry
@@ -155,3 +156,24 @@ def test_what_was_refused_is_written_once_the_shop_keeps_stock_of_it(world: Worl
     turn(world)
     assert shown(shop, "W1-BOWL") == 40
     assert not Case.objects.filter(closed_at=None).exists()
+
+
+def test_what_sells_from_its_parents_stock_by_now_is_not_looked_at_any_more(world: World, shop: Shop) -> None:
+    """Its own figure was read for ever, every few seconds and before all others: the shop tells the parent's instead."""
+    put_out(world, W1_TOWEL_GREY=40)
+    shop.manage_stock("W1-TOWEL-GREY", "parent", 50)
+    turn(world)
+    polling.poll(world.shop.pk, "products")
+    turn(world)
+    assert (unsettled(), Case.objects.filter(closed_at=None).count()) == ([], 0)
+    assert shown(shop, "W1-TOWEL-GREY") == 40
+    shop.manage_stock("W1-TOWEL-GREY", "on", 50)
+    polling.poll(world.shop.pk, "products")
+    turn(world)
+    assert (shown(shop, "W1-TOWEL-GREY"), unsettled()) == (40, [])
+
+
+def unsettled() -> list[str]:
+    """Listings that are not known to show what they should."""
+    found = sql.fetch(f"SELECT external_id FROM canonical_listing l WHERE {stock.UNSETTLED}", {"now": clock.now()})
+    return [ref for (ref,) in found]
