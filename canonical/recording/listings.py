@@ -37,7 +37,7 @@ def stated(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
         best[s.fact.holder] = s
     if not best:
         return
-    ids = _known(source, best, recorded)
+    ids = _known(source, said, best, recorded)
     recorded.listed = True
     _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.shop_at}, recorded)
     hints = [
@@ -58,18 +58,21 @@ def _hint(source: int, hints: Sequence[tuple[object, ...]], said: Mapping[int, S
     recorded.entries += ledger.changed("listing", changes)
 
 
-def _known(source: int, best: Mapping[str, Stated], recorded: Recorded) -> dict[str, int]:
-    """Address → listing, locked; a new one is opened."""
+_LOCK = """SELECT external_id, id FROM canonical_listing WHERE id IN (
+    SELECT id FROM canonical_listing WHERE channel_id = %(source)s AND external_id = ANY(%(holders)s)
+    UNION SELECT o.listing_id FROM canonical_link k JOIN canonical_offer o ON o.channel_id = k.system_id AND o.sku_id = k.our_id
+      WHERE k.system_id = %(source)s AND k.entity = 'sku' AND k.external_id = ANY(%(refs)s)) ORDER BY id FOR UPDATE"""
+
+
+def _known(source: int, said: Sequence[Stated], best: Mapping[str, Stated], recorded: Recorded) -> dict[str, int]:
+    """Address → listing, locked; a new one is opened. Also those under which what is stated was sold before."""
     rows = [(source, holder, s.fact.managed, 1) for holder, s in sorted(best.items())]
     made = sql.insert(
         "canonical_listing", _NEW, rows, "ON CONFLICT (channel_id, external_id) DO NOTHING RETURNING id, external_id"
     )
     changes = [Change(id, "listed", best[h].cause, best[h].fact.occurred_at, source) for id, h in made]
     recorded.entries += ledger.opened("listing", changes)
-    found = sql.fetch(
-        "SELECT external_id, id FROM canonical_listing WHERE channel_id = %s AND external_id = ANY(%s) ORDER BY id FOR UPDATE",
-        (source, sorted(best)),
-    )
+    found = sql.fetch(_LOCK, {"source": source, "holders": sorted(best), "refs": sorted({s.fact.ref for s in said})})
     return dict(found)
 
 
@@ -110,7 +113,21 @@ def _offers(source: int, said: Sequence[Stated], ids: Mapping[str, int], recorde
         Change(id, "offered", by_sku[x].cause, by_sku[x].fact.occurred_at, source) for id, x, new in changed if new
     ]
     recorded.entries += ledger.opened("offer", fresh)
-    touch([(sku, True) for _, sku, _ in changed], next((s.cause for s in said), Cause("", 0)))
+    cause = next((s.cause for s in said), Cause("", 0))
+    touch([(sku, True) for _, sku, _ in changed], cause)
+    _left(source, [id for holder, id in ids.items() if holder not in {s.fact.holder for s in said}], cause, recorded)
+
+
+def _left(source: int, ids: Sequence[int], cause: Cause, recorded: Recorded) -> None:
+    """A listing under which nothing is sold any more, because all of it sells from another's stock now, should show nothing in
+    particular: the shop tells nothing of it, so nobody would ever know that it does."""
+    rows = sql.fetch(
+        """UPDATE canonical_listing t SET target = NULL, expected = NULL, verify = false, hint = NULL, hint_at = NULL
+           WHERE t.id = ANY(%s) AND NOT EXISTS (SELECT 1 FROM canonical_offer o WHERE o.listing_id = t.id)
+             AND (t.target IS NOT NULL OR t.expected IS NOT NULL) RETURNING t.id""",
+        (sorted(ids),),
+    )
+    recorded.entries += ledger.changed("listing", [Change(id, "left", cause, recorded.now, source) for (id,) in rows])
 
 
 def gone(source: int, said: Sequence[Stated], recorded: Recorded) -> None:

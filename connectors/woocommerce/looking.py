@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connectors.base import Heard, Job, Session
+from connectors.errors import Refused, Retry, SyncError
 from connectors.woocommerce.client import MAX_PAGE, Answer, ask
 from connectors.woocommerce.polling.rows import items
 from connectors.woocommerce.wire import stock_of
@@ -49,9 +50,11 @@ def place(holder: str) -> Place | None:
 def look_up(session: Session, holders: Sequence[str], about: Sequence[Job] = ()) -> list[Heard]:
     """What the shop shows of each now, in as few requests as possible; of what it does not have, that it is missing.
 
-    What is in the trash is missing too: the shop sells none of it.
+    What is in the trash is missing too: the shop sells none of it. One list that fails by itself (a plugin that breaks on one product)
+    keeps no other from being read: of its own nothing is told. Where nothing can be told, that is what is raised.
     """
     told: dict[str, Heard] = {}
+    trouble: SyncError | None = None
     lists: dict[str, dict[str, str]] = {}
     for holder in holders:
         if at := place(holder):
@@ -60,7 +63,14 @@ def look_up(session: Session, holders: Sequence[str], about: Sequence[Job] = ())
             told[holder] = _missing(holder, Answer(404, b"", now := session.now(), now))
     for collection, wanted in lists.items():
         for some in _portions(wanted):
-            told |= _looked(session, collection, some, about)
+            try:
+                told |= _looked(session, collection, some, about)
+            except (Retry, Refused) as error:
+                if trouble or (isinstance(error, Retry) and (error.down or error.after)):
+                    raise  # the shop itself is in trouble
+                trouble = error
+    if trouble and not told:
+        raise trouble
     return list(told.values())
 
 

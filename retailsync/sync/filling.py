@@ -13,13 +13,15 @@ from retailsync.sync.outbox import Claimed
 
 PATIENCE = 2.0  # seconds; a lease must outlive this
 
-#: What a listing should show, where it does not show it already; and note that we are about to write it.
+#: What a listing should show, where it does not show it already; and note that we are about to write it. What waited while somebody
+#: switched publishing off is not written any more.
 _STOCK = """WITH mine AS MATERIALIZED (SELECT id FROM canonical_listing WHERE id = ANY(%s) ORDER BY id FOR UPDATE)
   UPDATE canonical_listing l SET told = l.target, told_at = clock_timestamp(), verify = true
   FROM (SELECT l.id, min(s.code) AS sku FROM mine l LEFT JOIN canonical_offer o ON o.listing_id = l.id
       LEFT JOIN canonical_sku s ON s.id = o.sku_id GROUP BY 1) n
   WHERE n.id = l.id AND l.target IS NOT NULL AND l.gone_at IS NULL AND l.quantity IS NOT NULL
     AND (l.expected IS NULL OR l.expected <> l.target OR l.backorders <> l.target_backorders)
+    AND EXISTS (SELECT 1 FROM canonical_shoppolicy p WHERE p.channel_id = l.channel_id AND p.publish_stock)
   RETURNING l.id, l.external_id, n.sku, l.target, l.target_backorders"""
 
 

@@ -1,6 +1,7 @@
 """May we speak with this system now? Pause, circuit and rate limit, as columns of one row per system."""
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -13,20 +14,29 @@ _LONGEST = 300.0
 _BURST = 2.0  # seconds of allowance a rate limit may save up
 
 
+_GATE = """SELECT s.mode, s.rate_limit, g.failures, g.open_until, g.paused_until
+    FROM sync_gate g JOIN canonical_system s ON s.id = g.system_id WHERE g.system_id = %s"""
+
+
 def allow(system_id: int, wanted: int, now: datetime) -> int:
     """How many commands may go out now, at most `wanted`. After failures one goes first, as a probe. Takes them off the allowance."""
-    query = (
-        "SELECT s.mode, s.rate_limit, g.failures, g.open_until, g.paused_until"
-        " FROM sync_gate g JOIN canonical_system s ON s.id = g.system_id WHERE g.system_id = %s"
-    )
-    if not (rows := sql.fetch(query, (system_id,))):
+    if not (rows := sql.fetch(_GATE, (system_id,))):
         sql.fetch("INSERT INTO sync_gate (system_id) VALUES (%s) ON CONFLICT DO NOTHING", (system_id,))
-        rows = sql.fetch(query, (system_id,))
-    ((mode, rate, failures, open_until, paused_until),) = rows
-    if mode != "live" or any(until and until > now for until in (open_until, paused_until)):
+        rows = sql.fetch(_GATE, (system_id,))
+    ((mode, rate, failures, *until),) = rows
+    if _shut(mode, until, now):
         return 0
     count = 1 if failures >= TRIP else wanted
     return _rationed(system_id, count, rate, now) if rate else count
+
+
+def shut(system_id: int, now: datetime) -> bool:
+    """Whether nothing may go out for a while, which is not worth waiting for; a used-up allowance is. Takes nothing."""
+    return any(_shut(mode, until, now) for mode, _, _, *until in sql.fetch(_GATE, (system_id,)))
+
+
+def _shut(mode: str, until: Sequence[datetime | None], now: datetime) -> bool:
+    return mode != "live" or any(moment and moment > now for moment in until)
 
 
 def _rationed(system_id: int, wanted: int, rate: float, now: datetime) -> int:

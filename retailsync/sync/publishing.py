@@ -71,6 +71,7 @@ def _allowed(channel_id: int) -> bool:
 def _rounds(channel_id: int, held: Held) -> int:
     count = 0
     _tell_unmanaged(channel_id)
+    transient.repeat(partial(_take_up, channel_id))
     for _ in range(ROUNDS):
         stock.drain()
         ids = [id for (id,) in sql.fetch(_WANTED, {"channel": channel_id, "now": clock.now(), "limit": CHUNK})]
@@ -112,15 +113,16 @@ def _being_sent(ids: Sequence[int]) -> bool:
 def _bring(channel_id: int, ids: Sequence[int], held: Held) -> bool:
     """Read these listings, then hear the shop's orders up to now, and reckon. False: not possible now, and nothing may be written."""
     try:
-        look(channel_id, ids)
+        if not look(channel_id, ids):
+            return False
     except SyncError as error:
         _failed(channel_id, error)
         return False
     return held.renew(LEASE) and _hear(channel_id) and stock.drained(PATIENCE)
 
 
-def look(channel_id: int, ids: Sequence[int]) -> None:
-    """Ask the shop what it shows, and store what it answers. Raises one of the four errors."""
+def look(channel_id: int, ids: Sequence[int]) -> bool:
+    """Ask the shop what it shows, and store what it answers; False where it may not be asked now. Raises one of the four errors."""
     visit = systems.visit(channel_id)
     ask = visit.connector.looks_up.get("listing")
     if ask is None:
@@ -130,6 +132,8 @@ def look(channel_id: int, ids: Sequence[int]) -> None:
         for (r,) in sql.fetch("SELECT external_id FROM canonical_listing WHERE id = ANY(%s) ORDER BY id", (list(ids),))
     ]
     for start in range(0, len(refs), LOOK):
+        if not _may_ask(channel_id):
+            return False
         session, http = visit.session(DEADLINE)
         try:
             heard = ask(session, refs[start : start + LOOK])
@@ -138,9 +142,24 @@ def look(channel_id: int, ids: Sequence[int]) -> None:
         with transaction.atomic():
             inbox.receive(channel_id, heard, door="look")
             gates.passed(channel_id, clock.now())
+    return True
+
+
+def _may_ask(channel_id: int) -> bool:
+    """Whether one request may go out; waited for where only the allowance is used up, not where the shop is down or asked us to wait."""
+    allowed = 0
+
+    def done() -> bool:
+        nonlocal allowed
+        allowed = gates.allow(channel_id, 1, clock.now())
+        return allowed > 0 or gates.shut(channel_id, clock.now())
+
+    return waiting.until(done, PATIENCE) and allowed > 0
 
 
 def _failed(channel_id: int, error: SyncError) -> None:
+    if isinstance(error, Retry) and error.after:
+        gates.pause(channel_id, error.after, clock.now())
     if isinstance(error, Retry | Misconfigured):
         reason = "locked_out" if isinstance(error, Misconfigured) else "unreachable"
         whole = isinstance(error, Misconfigured) or error.down
@@ -160,13 +179,15 @@ def _hear(channel_id: int) -> bool:
 
 
 def _polled(channel_id: int) -> bool:
-    """Whether a poll begun by us reached its end; waited for where somebody else is at it or there is more, not where nobody may ask."""
+    """Whether a poll begun by us reached its end; waited for where somebody else is at it or there is more, not where nobody may ask, or
+    the feed itself is in trouble, which a person was told."""
     pages = 0
+    feed = Cursor.objects.filter(system_id=channel_id, feed="orders").exclude(words="")
 
     def done() -> bool:
         nonlocal pages
         pages = polling.poll(channel_id, "orders")
-        return 0 < pages < polling.PAGES or not gates.allow(channel_id, 1, clock.now())
+        return 0 < pages < polling.PAGES or gates.shut(channel_id, clock.now()) or (not pages and feed.exists())
 
     return waiting.until(done, PATIENCE) and 0 < pages < polling.PAGES
 
@@ -234,6 +255,22 @@ def _tell_unmanaged(channel_id: int) -> None:
     cases.close("listing", [id for (id,) in over])
 
 
+#: What was refused because the shop kept no stock of it, and is by what the shop said since; or nothing is sold from there any more.
+_KEPT_AGAIN = """WITH refused AS MATERIALIZED (SELECT id, subject_key::bigint AS listing, sent_at FROM sync_command
+    WHERE system_id = %s AND kind = 'PublishStock' AND state = 'parked' AND reason = 'stock_not_managed')
+  UPDATE sync_command c SET state = 'superseded', settled_at = clock_timestamp()
+  FROM refused r JOIN canonical_listing l ON l.id = r.listing
+  WHERE c.id = r.id AND c.state = 'parked' AND (l.target IS NULL
+    OR (l.managed AND l.gone_at IS NULL AND greatest(l.read_at, l.hint_at) > r.sent_at))
+  RETURNING c.id"""
+
+
+def _take_up(channel_id: int) -> None:
+    """Figures the shop refused while it kept no stock of them are written by themselves once it does."""
+    with transaction.atomic():
+        cases.close("command", [id for (id,) in sql.fetch(_KEPT_AGAIN, (channel_id,))])
+
+
 # ---- runs -------------------------------------------------------------------------------------------------------------------
 def ask(channel_id: int, who: str) -> None:
     """A person wants everything compared now. Where a run is under way, that one is it. Raises NotPossible."""
@@ -297,7 +334,8 @@ def _read_all(publication: Publication, held: Held) -> bool:
         if stopping.asked() or not held.renew(LEASE):
             return False
         try:
-            look(publication.channel_id, ids)
+            if not look(publication.channel_id, ids):
+                return False
         except SyncError as error:
             _failed(publication.channel_id, error)
             Publication.objects.filter(pk=publication.pk).update(words=error.words)

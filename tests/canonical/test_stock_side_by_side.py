@@ -14,6 +14,7 @@ from canonical.models import (
     KitComponent,
     Listing,
     Publication,
+    ShopPolicy,
     Sku,
     StockLevel,
     StockSource,
@@ -122,6 +123,7 @@ def test_reckoning_while_recording(world: World) -> None:
 
 def test_reckoning_and_filling_lock_listings_in_one_order(world: World) -> None:
     """By id, whichever plan is chosen: both come to the one in the middle, which a third has, and neither waits in a circle."""
+    ShopPolicy.objects.create(channel=world.shop, publish_stock=True)
     source(world)
     count(world, **dict.fromkeys(CODES, 90))
     reckon()

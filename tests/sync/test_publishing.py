@@ -1,0 +1,179 @@
+"""Publishing to a shop that is busy, broken in one place, or changed meanwhile."""
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+from canonical import sql
+from canonical.models import Offer, ShopPolicy, Sourcing, StockSource
+from connectors.base import Session
+from connectors.errors import Refused, Retry
+from connectors.woocommerce import looking
+from connectors.woocommerce.simulator import KEY, SECRET, Shop
+from retailsync.sync import clock, gates, inbox, leases, polling, publishing, sending, stock
+from retailsync.sync.models import Case, Cursor
+from tests.canonical.stocked import count
+from tests.world import World, make_world, rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with Shop(seed=1) as shop:
+        yield shop
+
+
+@pytest.fixture
+def world(shop: Shop) -> World:
+    """The shop shows the fifty of each that lie in the warehouse. ERP and warehouses are told nothing: nobody sends there."""
+    settings = {"url": shop.url, "allow_loopback_http": True}
+    world = make_world(shop={"settings": settings, "secrets": {"consumer_key": KEY, "consumer_secret": SECRET}})
+    ShopPolicy.objects.create(channel=world.shop, publish_stock=True)
+    StockSource.objects.create(system=world.partners["W1"], location=world.places["W1"], external_id="W1")
+    Sourcing.objects.create(channel=world.shop, location=world.places["W1"])
+    for feed in ("products", "orders"):
+        Cursor.objects.create(system=world.shop, feed=feed, value="" if feed == "products" else clock.now().isoformat())
+    polling.poll(world.shop.pk, "products")
+    inbox.drain(world.shop.pk)
+    codes = Offer.objects.filter(sku__requires_shipping=True).values_list("sku__code", flat=True)
+    count(world, **dict.fromkeys(codes, 50))
+    turn(world)
+    return world
+
+
+def turn(world: World) -> None:
+    """The shop's messages and commands, until nothing moves."""
+    shop = world.shop.pk
+    while inbox.drain(shop) + stock.drain() + publishing.publish(shop) + sending.drain(shop):
+        pass
+
+
+def shown(shop: Shop, code: str) -> int | None:
+    return shop.stock()[code]["quantity"]
+
+
+def put_out(world: World, **figures: int) -> None:
+    """The warehouse counts these anew, and what the shop is to be told waits."""
+    count(world, **figures)
+    stock.drain()
+    assert publishing.publish(world.shop.pk) == len(figures)
+
+
+def test_what_waits_is_not_written_once_publishing_is_off(world: World, shop: Shop) -> None:
+    put_out(world, W1_BOWL=40)
+    ShopPolicy.objects.update(publish_stock=False)
+    sending.drain(world.shop.pk)
+    assert shown(shop, "W1-BOWL") == 50
+
+
+# ---- a shop that cannot be asked --------------------------------------------------------------------------------------------
+def requests() -> int:
+    ((count,),) = rows("SELECT count(*) FROM sync_attempt")
+    return int(count)
+
+
+def test_a_shop_that_asked_us_to_wait_is_not_looked_at(
+    world: World, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> NoReturn:
+        raise Retry("Later.", after=60)
+
+    count(world, W1_BOWL=40)
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "ask", busy)
+        publishing.publish(world.shop.pk)
+    before = requests()
+    assert publishing.publish(world.shop.pk) == 0
+    assert requests() == before
+    gates.reset(world.shop.pk)
+    turn(world)
+    assert shown(shop, "W1-BOWL") == 40
+
+
+def test_waiting_for_somebody_else_takes_nothing_off_the_allowance(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited used up what the poll waited for needed."""
+    world.shop.rate_limit = 1
+    world.shop.save()
+    monkeypatch.setattr(publishing, "PATIENCE", 0.5)
+    with leases.lease(f"poll:{world.shop.pk}:orders", 100):
+        assert not publishing._hear(world.shop.pk)
+    assert gates.allow(world.shop.pk, 2, clock.now()) == 2
+
+
+def test_a_feed_in_trouble_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(*_: object) -> NoReturn:
+        asked.append(1)
+        raise Refused("No.")
+
+    monkeypatch.setattr(polling, "_pages", refuse)
+    monkeypatch.setattr(publishing, "PATIENCE", 1.0)
+    assert not publishing._hear(world.shop.pk)
+    assert len(asked) == 1
+
+
+def test_a_product_the_shop_breaks_on_keeps_no_other_waiting(
+    world: World, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked at first for ever, and nothing of the shop was written any more."""
+    real, towels = looking.ask, shop.products[35]["id"]
+
+    def ask(session: Session, method: str, path: str, *rest: Any, **more: Any) -> looking.Answer:
+        if path == f"/products/{towels}/variations":
+            raise Retry("The shop reports an internal error.")
+        return real(session, method, path, *rest, **more)
+
+    monkeypatch.setattr(looking, "ask", ask)
+    count(world, W1_TOWEL_GREY=40, W1_BOWL=40)
+    stock.drain()
+    publishing.publish(world.shop.pk)
+    sending.drain(world.shop.pk)
+    assert shown(shop, "W1-BOWL") == 40
+
+
+def test_a_shop_with_little_allowance_is_brought_in_line(world: World, shop: Shop) -> None:
+    world.shop.rate_limit = 4
+    world.shop.save()
+    put_out(world, W1_BOWL=40)
+    turn(world)
+    assert shown(shop, "W1-BOWL") == 40
+
+
+# ---- a shop that was changed ------------------------------------------------------------------------------------------------
+def test_what_was_refused_is_written_once_the_shop_keeps_stock_of_it(world: World, shop: Shop) -> None:
+    """As the exception says; it was written when somebody released it, and not looked at before."""
+    put_out(world, W1_BOWL=40)
+    shop.manage_stock("W1-BOWL", "off")
+    turn(world)
+    assert Case.objects.get(closed_at=None).reason == "stock_not_managed"
+    shop.manage_stock("W1-BOWL", "on", 3)
+    polling.poll(world.shop.pk, "products")
+    turn(world)
+    assert shown(shop, "W1-BOWL") == 40
+    assert not Case.objects.filter(closed_at=None).exists()
+
+
+def test_what_sells_from_its_parents_stock_by_now_is_not_looked_at_any_more(world: World, shop: Shop) -> None:
+    """Its own figure was read for ever, every few seconds and before all others: the shop tells the parent's instead."""
+    put_out(world, W1_TOWEL_GREY=40)
+    shop.manage_stock("W1-TOWEL-GREY", "parent", 50)
+    turn(world)
+    polling.poll(world.shop.pk, "products")
+    turn(world)
+    assert (unsettled(), Case.objects.filter(closed_at=None).count()) == ([], 0)
+    assert shown(shop, "W1-TOWEL-GREY") == 40
+    shop.manage_stock("W1-TOWEL-GREY", "on", 50)
+    polling.poll(world.shop.pk, "products")
+    turn(world)
+    assert (shown(shop, "W1-TOWEL-GREY"), unsettled()) == (40, [])
+
+
+def unsettled() -> list[str]:
+    """Listings that are not known to show what they should."""
+    found = sql.fetch(f"SELECT external_id FROM canonical_listing l WHERE {stock.UNSETTLED}", {"now": clock.now()})
+    return [ref for (ref,) in found]
