@@ -8,7 +8,7 @@ from typing import NamedTuple
 from canonical import ledger, sellable, sql, terms
 from canonical.ledger import Cause, Change
 
-LIMIT = 20_000  # touches taken at once
+LIMIT = 50_000  # touches taken at once; each pass reads whole tables, and keeps listings locked for some seconds where all change
 
 
 class Touch(NamedTuple):
@@ -114,7 +114,8 @@ def figures(skus: Sequence[int], causes: dict[int | None, Cause], now: datetime)
     """Reckon what may be sold of these SKUs; returns the shops where a figure, or why it is what it is, changed, and the SKUs of which more
     is promised than may be sold though none may be on backorder."""
     if len(skus) > MANY:
-        sql.fetch("SET LOCAL work_mem = '64MB'")  # what is gathered of LIMIT SKUs fits; with the server's 4 MB it went to disk
+        # What is gathered then stays in memory; with the server's 4 MB it went to disk.
+        sql.fetch("SET LOCAL work_mem = '64MB'")
         skus = [sku for (sku,) in sql.fetch(sellable.CHANGED, given(skus))]
     rows = sql.fetch(_WRITE, given(skus)) if skus else []
     anything = next(iter(causes.values()), Cause("", 0))
