@@ -23,7 +23,7 @@ from canonical.models import (
 from canonical.recording import levels
 from canonical.types import Counted, Parcel, Units
 from retailsync.sync import clock, filling, publishing, stock_deciding, transient
-from tests.canonical.stocked import count, offered, reckon, sellable, source
+from tests.canonical.stocked import count, listed, listing, offered, reckon, sellable, source
 from tests.facts import line, order
 from tests.flows.outside import carry_out
 from tests.journeys.stage import unexplained
@@ -216,3 +216,10 @@ def test_adopting_counts_while_movements_arrive(world: World, monkeypatch: pytes
     holder.result()
     adopting.result()
     assert sellable(world, "S00") == 9
+
+
+def test_what_is_never_known_for_sure_is_counted_to_an_end(world: World) -> None:
+    """A small integer holds how often: past it no reading of the shop could be recorded any more."""
+    Listing.objects.update(tries=32_767, sold_at=clock.now() + timedelta(hours=1), read_at=ago(1))
+    world.tell(listed("S00", 7))
+    assert listing(world, "S00").quantity == 7
