@@ -18,7 +18,7 @@ _SAID = {
 _READ = """UPDATE canonical_listing t SET quantity = v.quantity, backorders = v.backorders, managed = v.managed, read_at = v.read_at,
       shop_since = v.shop_since, shop_at = v.shop_at, hint = NULL, hint_at = NULL, gone_at = NULL,
       expected = CASE WHEN NOT v.managed OR t.sold_at >= v.shop_since THEN NULL ELSE v.quantity END,
-      tries = CASE WHEN t.sold_at >= v.shop_since THEN t.tries + 1 ELSE 0 END,
+      tries = CASE WHEN t.sold_at >= v.shop_since THEN least(t.tries + 1, 100) ELSE 0 END,
       confirmed = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN t.told ELSE t.confirmed END,
       confirmed_at = CASE WHEN v.read_at >= t.told_at AND v.quantity = t.told THEN v.read_at ELSE t.confirmed_at END
     FROM (SELECT v.*, (SELECT ROW(o.quantity, o.backorders, o.managed, o.gone_at, o.expected, o.confirmed)

@@ -6,11 +6,10 @@ from functools import partial
 
 from django.db import transaction
 
-from canonical import sql
 from canonical.ledger import Cause
-from canonical.models import SnapshotPart, StockLevel, StockSnapshot, StockSource
+from canonical.models import SnapshotPart, StockCount, StockLevel, StockSnapshot, StockSource
 from canonical.record import Recorded
-from canonical.recording import listings, stock
+from canonical.recording import levels, listings, stock
 from retailsync.sync import bell, cases, clock, corridor, transient
 from retailsync.sync.deciding import NotPossible
 from retailsync.sync.models import Action
@@ -67,15 +66,14 @@ def adopt(source_id: int, who: str, why: str) -> None:
     """What a source counted last is what lies there: levels go on from it. Raises NotPossible."""
 
     def decide(cause: Cause, recorded: Recorded) -> None:
+        # Levels before the source and its counts, as whoever records counts and movements locks them.
+        counted = StockCount.objects.filter(source=source_id, accepted=False).values_list("sku", "source__location")
+        levels.lock(levels.Place(*place) for place in counted)
         source = StockSource.objects.select_for_update().filter(pk=source_id).first()
         if source is None or source.authority == StockSource.Authority.LEVELS:
             raise NotPossible("its counts set the levels already.")
         if not source.counts.filter(accepted=False).exists():
             raise NotPossible("it never counted anything.")
-        # Levels before counts, as whoever records counts locks them.
-        sql.fetch(
-            "SELECT 1 FROM canonical_stocklevel WHERE location_id = %s ORDER BY id FOR UPDATE", (source.location_id,)
-        )
         stock.adopt(source_id, cause, recorded)
 
     _decide("adopt counts", "stock_source", source_id, who, why, decide)

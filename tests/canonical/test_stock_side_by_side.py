@@ -22,8 +22,8 @@ from canonical.models import (
 )
 from canonical.recording import levels
 from canonical.types import Counted, Parcel, Units
-from retailsync.sync import clock, filling, publishing, transient
-from tests.canonical.stocked import count, offered, reckon, sellable, source
+from retailsync.sync import clock, filling, publishing, stock_deciding, transient
+from tests.canonical.stocked import count, listed, listing, offered, reckon, sellable, source
 from tests.facts import line, order
 from tests.flows.outside import carry_out
 from tests.journeys.stage import unexplained
@@ -193,3 +193,33 @@ def test_what_is_never_known_for_sure_keeps_nobody_waiting(world: World) -> None
     Listing.objects.filter(pk=last.pk).update(read_at=ago(6))
     wanted = {"channel": world.shop.pk, "now": clock.now(), "limit": 1}
     assert sql.fetch(publishing._WANTED, wanted) == [(last.pk,)]
+
+
+def test_adopting_counts_while_movements_arrive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both lock levels before the source: neither waits in a circle."""
+    teller = source(world, authority="movements")
+    count(world, S00=9)
+    monkeypatch.setattr(transient, "repeat", lambda do: do())
+    gate = Gate()
+
+    def moving() -> None:
+        with transaction.atomic():
+            levels.lock([levels.Place(Sku.objects.get(code="S00").pk, world.places["W1"].pk)])
+            gate.stop()
+            sql.fetch("SELECT 1 FROM canonical_stocksource WHERE id = %s FOR KEY SHARE", (teller.pk,))
+
+    holder = Worker(moving)
+    gate.reached()
+    adopting = Worker(lambda: stock_deciding.adopt(teller.pk, "pat", "we begin"))
+    assert blocked(adopting)
+    gate.open()
+    holder.result()
+    adopting.result()
+    assert sellable(world, "S00") == 9
+
+
+def test_what_is_never_known_for_sure_is_counted_to_an_end(world: World) -> None:
+    """A small integer holds how often: past it no reading of the shop could be recorded any more."""
+    Listing.objects.update(tries=32_767, sold_at=clock.now() + timedelta(hours=1), read_at=ago(1))
+    world.tell(listed("S00", 7))
+    assert listing(world, "S00").quantity == 7
