@@ -12,7 +12,9 @@ from retailsync.sync import bell, cases, clock, corridor, transient, waiting
 from retailsync.sync.leases import lease
 
 TASK, RUN = corridor.RECKON, "sync.publish_run"
-LEASE = 120.0
+LEASE = (
+    15.0  # seconds: figures wait no longer for a worker that died. Two drains at once would be slower and no less right
+)
 LINGER = 0.15  # seconds; what comes meanwhile is reckoned together, and a shop hears of it long before its customers do
 HALF = timedelta(minutes=30)  # after which a snapshot that is not whole is told
 

@@ -326,7 +326,7 @@ class House:
                 :10
             ],
             "leases": self.sql(
-                "SELECT name FROM sync_lease WHERE until > clock_timestamp() AND name !~ '^(inbox|send|poll):'"
+                "SELECT name FROM sync_lease WHERE until > clock_timestamp() AND name !~ '^((inbox|send|poll|publish):|stock$)'"
             ),
             "batches": self.sql("SELECT id FROM sync_batch"),
             "ledger": self.sql(
