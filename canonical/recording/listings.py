@@ -40,12 +40,19 @@ def stated(source: int, said: Sequence[Stated], recorded: Recorded) -> None:
     ids = _known(source, said, best, recorded)
     recorded.listed = True
     _read(source, {ids[holder]: s for holder, s in best.items() if s.fact.shop_at}, recorded)
-    hints = [
-        (ids[h], s.fact.quantity, "", s.fact.managed, None, None, None) for h, s in best.items() if not s.fact.shop_at
-    ]
+    later = _later([s for s in said if not s.fact.shop_at], best)
+    hints = [(ids[h], s.fact.quantity, "", s.fact.managed, None, None, None) for h, s in later.items()]
     if hints:
-        _hint(source, hints, {ids[h]: s for h, s in best.items()}, recorded)
+        _hint(source, hints, {ids[h]: s for h, s in later.items()}, recorded)
     _offers(source, said, ids, recorded)
+
+
+def _later(pushed: Sequence[Stated], best: Mapping[str, Stated]) -> dict[str, Stated]:
+    """Address → the newest push of those we were told after what is applied of it, or that is all there is."""
+    ordered = sorted(pushed, key=lambda s: (rank(0, s.fact.read_at), s.fact.version))
+    return {
+        s.fact.holder: s for s in ordered if not best[s.fact.holder].fact.shop_at or s.cause > best[s.fact.holder].cause
+    }
 
 
 def _hint(source: int, hints: Sequence[tuple[object, ...]], said: Mapping[int, Stated], recorded: Recorded) -> None:

@@ -378,10 +378,11 @@ def apply_snapshot(system_id: int, whole: Whole, cause: Cause, recorded: Recorde
     began = min([whole.observed_at, *(at for at, _ in parts)])
     if whole.full:
         listed = sorted({row.sku for row in applied})
+        sets = whole.source.authority == "levels"  # also what another source set before it was given the word
         gone = sql.fetch(
-            """SELECT c.sku_id FROM canonical_stockcount c WHERE c.source_id = %s AND c.accepted = %s AND c.observed_at <= %s
-                 AND NOT c.sku_id = ANY(%s)""",
-            (whole.source.id, whole.source.authority == "levels", began, listed),
+            """SELECT DISTINCT c.sku_id FROM canonical_stockcount c JOIN canonical_stocksource s ON s.id = c.source_id
+               WHERE (s.id = %s OR (%s AND s.location_id = %s)) AND c.accepted = %s AND c.observed_at <= %s AND NOT c.sku_id = ANY(%s)""",
+            (whole.source.id, sets, whole.source.location, sets, began, listed),
         )
         nothing = Counted(on_hand=0)
         applied += [_Row(whole.source, sku, began, cause, nothing) for (sku,) in gone]

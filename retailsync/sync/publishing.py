@@ -200,9 +200,10 @@ def _carried(channel_id: int, newest: int) -> bool:
 
 
 #: What was read in this round and is not as it should be is written, what is as it should be is settled. Of a figure whose reading told
-#: nothing for sure again and again, because the shop sells all the time, what is too high even so is lowered.
-_SETTLE = """UPDATE canonical_listing l SET verify = false, hint = NULL, hint_at = NULL
-  WHERE l.id = ANY(%(ids)s) AND l.expected = l.target AND l.backorders = l.target_backorders AND (l.verify OR l.hint IS NOT NULL)"""
+#: nothing for sure again and again, because the shop sells all the time, what is too high even so is lowered. A hint that is still there
+#: came after the reading: it stays, and is looked into.
+_SETTLE = """UPDATE canonical_listing l SET verify = false
+  WHERE l.id = ANY(%(ids)s) AND l.expected = l.target AND l.backorders = l.target_backorders AND l.verify"""
 _DUE = """SELECT l.id FROM canonical_listing l WHERE l.id = ANY(%(ids)s) AND l.gone_at IS NULL AND l.managed AND l.target IS NOT NULL
     AND ((l.expected IS NOT NULL AND (l.expected <> l.target OR l.backorders <> l.target_backorders))
       OR (l.expected IS NULL AND l.tries >= %(sure)s AND l.quantity > l.target + %(recent)s))"""

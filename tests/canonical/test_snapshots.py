@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
+from canonical.facts import CountsCompleted, CountsStated
 from canonical.ledger import Cause
-from canonical.models import Sku, StockCount, StockLevel, StockSnapshot
+from canonical.models import Sku, StockCount, StockLevel, StockSnapshot, StockSource
 from canonical.record import Recorded
 from canonical.recording import stock
+from canonical.types import Counted
 from retailsync.sync import clock, corridor
 from retailsync.sync import stock as drain
 from retailsync.sync.models import Case, Message
@@ -129,3 +131,19 @@ def test_a_silent_source_falls_to_its_floor_and_comes_back(world: World) -> None
     drain.watch(clock.now())
     assert sellable(world, "A") == 9
     assert cases() == []
+
+
+def test_who_counts_now_also_sets_to_nothing_what_another_counted_before(world: World) -> None:
+    """What the one before had counted, and the new one does not have, was sold for ever."""
+    count(world, at=clock.now() - timedelta(hours=1), **dict.fromkeys(CODES, 5))
+    StockSource.objects.update(authority="information")
+    source(world, system=world.erp)
+    listed, *others = CODES
+    at = clock.now()
+    rows = (Counted(sku=listed, on_hand=7),)
+    world.tell(
+        CountsStated(occurred_at=at, location="W1", run="night", part=1, rows=rows),
+        CountsCompleted(occurred_at=at, location="W1", run="night", parts=1, rows=1),
+        source=world.erp,
+    )
+    assert levels() == {listed: 7, **dict.fromkeys(others, 0)}

@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 import pytest
 
 from canonical import sql
-from canonical.models import Offer, ShopPolicy, Sourcing, StockSource
+from canonical.models import Listing, Offer, ShopPolicy, Sourcing, StockSource
 from connectors.base import Session
 from connectors.errors import Refused, Retry
 from connectors.woocommerce import looking
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
 from retailsync.sync import clock, gates, inbox, leases, polling, publishing, sending, stock
 from retailsync.sync.models import Case, Cursor
-from tests.canonical.stocked import count
+from tests.canonical.stocked import count, listed
 from tests.world import World, make_world, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -177,3 +177,27 @@ def unsettled() -> list[str]:
     """Listings that are not known to show what they should."""
     found = sql.fetch(f"SELECT external_id FROM canonical_listing l WHERE {stock.UNSETTLED}", {"now": clock.now()})
     return [ref for (ref,) in found]
+
+
+def test_a_push_that_came_after_the_reading_is_looked_into(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staff set a figure while a round was at it: what had been read before was settled, and nobody looked until the night."""
+    bowl, hear = Listing.objects.filter(offers__sku__code="W1-BOWL"), publishing._hear
+
+    def pushed(channel: int) -> bool:
+        heard = hear(channel)
+        bowl.update(hint=80, hint_at=clock.now())
+        return heard
+
+    bowl.update(verify=True)
+    monkeypatch.setattr(publishing, "_hear", pushed)
+    publishing.publish(world.shop.pk)
+    assert bowl.get().hint == 80
+
+
+def test_a_push_that_came_with_the_reading_is_heard_where_it_came_after(world: World) -> None:
+    reading = listed("W1-BOWL", 50, holder="14")
+    push = listed("W1-BOWL", 80, holder="14", shop_at=None)
+    world.tell(push, reading)
+    assert Listing.objects.get(external_id="14").hint is None
+    world.tell(listed("W1-BOWL", 50, holder="14"), push)
+    assert Listing.objects.get(external_id="14").hint == 80
