@@ -114,12 +114,16 @@ _GATHERED = f"""WITH wanted AS (SELECT o.channel_id, o.sku_id, coalesce(k.compon
     marks AS (SELECT g.channel_id, g.sku_id, bit_xor(hash_record_extended(ROW(g.location_id, g.part, g.per, g.rank, g.level_id, g.on_hand,
       g.damaged, g.quality_hold, g.allocated, g.foreign_units, g.own, g.free, g.safety, g.stale, g.doubted, g.rules), 0)) AS mark
       FROM gives g GROUP BY 1, 2)"""
-_FROM = """canonical_offer o LEFT JOIN network n ON n.channel_id = o.channel_id AND n.sku_id = o.sku_id
+#: What had a figure and is served from nowhere any more (its last location was closed) is sold out; what never had one is not known.
+_UNSERVED = """CASE WHEN o.sellable IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM canonical_eligibility e WHERE e.sku_id = o.sku_id AND e.channel_id = o.channel_id)
+    AND EXISTS (SELECT 1 FROM canonical_sku s WHERE s.id = o.sku_id AND s.requires_shipping) THEN 0 END"""
+_FROM = f"""canonical_offer o LEFT JOIN network n ON n.channel_id = o.channel_id AND n.sku_id = o.sku_id
   LEFT JOIN marks k ON k.channel_id = o.channel_id AND k.sku_id = o.sku_id
   LEFT JOIN pools m ON m.channel_id = o.channel_id AND m.sku_id = o.sku_id
   CROSS JOIN LATERAL (SELECT least(n.units - o.threshold, o.cap, m.unsold) AS most,
       o.backorders <> 'no' AND (o.backorder_limit IS NULL OR n.units - o.threshold > -o.backorder_limit) AS backorders) y
-  CROSS JOIN LATERAL (SELECT (CASE WHEN n.units IS NULL THEN NULL WHEN y.backorders THEN y.most ELSE greatest(0, y.most) END)::int
+  CROSS JOIN LATERAL (SELECT (CASE WHEN n.units IS NULL THEN {_UNSERVED} WHEN y.backorders THEN y.most ELSE greatest(0, y.most) END)::int
       AS sellable, coalesce(y.backorders, false) AS backorders) x
   CROSS JOIN LATERAL (SELECT hash_record_extended(ROW(x.sellable, n.units, n.unrouted, n.pools, n.kit, o.threshold, o.cap, o.pool, m.unsold,
       o.backorders, o.backorder_limit, x.backorders, o.rules, k.mark), 0) AS mark) z"""

@@ -340,6 +340,12 @@ class Migration(migrations.Migration):
                 ("pool_since", models.DateTimeField(null=True)),
                 ("backorder_limit", models.IntegerField(null=True)),
                 ("rules", models.JSONField(db_default={}, default=dict, help_text="Field → the rule that decides it.")),
+                (
+                    "mark",
+                    models.BigIntegerField(
+                        help_text="Of the figure and its terms, to see whether they changed.", null=True
+                    ),
+                ),
                 ("ledger_version", models.IntegerField(db_default=0, default=0)),
             ],
         ),

@@ -311,6 +311,7 @@ class Offer(models.Model):
     pool_since = models.DateTimeField(null=True)
     backorder_limit = models.IntegerField(null=True)
     rules = models.JSONField(default=dict, db_default={}, help_text="Field → the rule that decides it.")
+    mark = models.BigIntegerField(null=True, help_text="Of the figure and its terms, to see whether they changed.")
     ledger_version = models.IntegerField(default=0, db_default=0)
 
     class Meta:

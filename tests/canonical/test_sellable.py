@@ -142,3 +142,17 @@ def test_the_ledger_says_when_seven_was_seven(world: World) -> None:
     world.tell(three())
     assert sellable(world) == 7
     assert stocked.listing(world).target == 7
+
+
+def test_what_no_location_serves_any_more_is_sold_out_not_unknown(world: World) -> None:
+    source(world)
+    count(world, MUG=10)
+    assert sellable(world) == 10
+    world.places["W2"].delete()
+    world.places["W1"].active = False
+    world.places["W1"].save()
+    assert sellable(world) == 0
+    assert stocked.listing(world).target == 0
+    world.places["W1"].active = True
+    world.places["W1"].save()
+    assert sellable(world) == 10
