@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 from canonical.models import ShopPolicy
 from retailsync.console.base import Lists, Request
 from retailsync.console.mapping import shops
+from retailsync.sync import publishing
 
 
 class Asked(NamedTuple):
@@ -38,13 +39,24 @@ ASKED = {
         "News for customers is fresh for hours",
         "E-mails the shop would send about older events (after a long outage) wait for a person instead.",
     ),
+    "publish_stock": Asked(
+        "Publish stock", "Write what may be sold into the shop. Until then it is only reckoned, and shown beside what the shop has."
+    ),
+    "quiet_from": Asked("No scheduled run from (UTC)", "Changes go out at any time; comparing everything waits for their end."),
+    "quiet_until": Asked("… until (UTC)", "May be the next morning."),
 }  # fmt: skip
 
 
 def default(name: str) -> str:
     """The default of one choice, in words."""
     field = ShopPolicy._meta.get_field(name)
-    return str(dict(field.flatchoices).get(field.default, field.default))
+    return _word(field, field.get_default())
+
+
+def _word(field: Any, value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "none"}[value]
+    return str(dict(field.flatchoices).get(value, value))
 
 
 class PolicyForm(forms.ModelForm):
@@ -78,8 +90,7 @@ def policy_rows(policy: ShopPolicy) -> list[dict[str, Any]]:
 
 def _said(policy: ShopPolicy, name: str) -> str:
     field = policy._meta.get_field(name)
-    value = getattr(policy, name)
-    return str(dict(field.flatchoices).get(value, value))
+    return _word(field, getattr(policy, name))
 
 
 @admin.register(ShopPolicy)
@@ -91,6 +102,12 @@ class ShopPolicyAdmin(SimpleHistoryAdmin, Lists):
     list_select_related = ["channel"]
     history_list_display = ["short_word"]
     empty = "No shop has a policy of its own: all have the defaults, which the form shows."
+
+    def save_model(self, request: Request, obj: ShopPolicy, form: Any, change: bool) -> None:
+        """A shop whose stock is published has its scheduled runs, which people may change or switch off."""
+        super().save_model(request, obj, form, change)
+        if obj.publish_stock:
+            publishing.schedule(obj.channel_id)
 
     @display(description="When short")
     def short_word(self, row: ShopPolicy) -> str:

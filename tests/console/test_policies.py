@@ -79,3 +79,15 @@ def test_a_location_says_when_its_goods_leave(scene: Scene, boss: Client) -> Non
     assert (place.timezone, place.working_days, place.cut_off, place.told_id) == (
         "Europe/Amsterdam", "1236", time(15), scene.erp.pk,
     )  # fmt: skip
+
+
+def test_publishing_stock_is_switched_on_with_its_scheduled_runs(scene: Scene, boss: Client) -> None:
+    from django_celery_beat.models import PeriodicTask
+
+    boss.post(
+        ADD, {"channel": scene.shop.pk, **CHOSEN, "publish_stock": "on", "quiet_from": "22:00", "quiet_until": "06:00"}
+    )
+    policy = ShopPolicy.objects.get()
+    assert (policy.publish_stock, str(policy.quiet_from), str(policy.quiet_until)) == (True, "22:00:00", "06:00:00")
+    names = PeriodicTask.objects.filter(task="sync.publish_run").values_list("name", flat=True)
+    assert sorted(names) == [f"stock of {scene.shop.slug}: {kind}" for kind in ("delta", "full")]
