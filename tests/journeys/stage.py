@@ -212,6 +212,11 @@ class Stage:
         )
         Sourcing.objects.create(channel=self.world.shop, location=self.world.places["W1"])
 
+    def next_second(self) -> None:
+        """Wait until the shop's clock shows another second. A shop that says something, takes it back and says it again within one second
+        does so under one delivery id, with equal words: that is one delivery sent twice, and only a poll tells the two apart."""
+        time.sleep(1.0 - self.shop.now().timestamp() % 1.0)
+
     def learn(self) -> None:
         """Poll the products of shop and ERP."""
         for system in (self.world.shop, self.world.erp):
