@@ -143,7 +143,7 @@ class Running:
                 )
         if len(confirmed) != len(given) or confirmed.total() != len(given):
             raise Broken(f"ERP: {len(given)} orders, {len(confirmed)} confirmed by {confirmed.total()} requests.")
-        if (settled := world.scalar(SETTLED)) != 2 * len(given):
+        if (settled := world.scalar(SETTLED, 0)) != 2 * len(given):
             raise Broken(f"{len(given)} orders, {settled} of {2 * len(given)} commands settled.")
         return f"{len(given):,} orders offered in all; in the stubs' own logs each was created, confirmed and requested once."
 

@@ -117,7 +117,7 @@ def _section(running: Running, watch: Watch, looks: Looks, shape: tuple[float, .
     drawn = "```\n" + plots.text(watch.samples, rise, fall) + "\n```"
     words = (
         f"{most:,} orders were open at most. Backlog gone (at most {calm:,.0f} orders open: what was open before, and a second's worth) "
-        f"{gone:.1f} s after the spike. {running.check()} Stock is not built yet, so there is no stock command to wait for."
+        f"{gone:.1f} s after the spike. {running.check()}"
     )
     return Section(
         "P4 spike",
