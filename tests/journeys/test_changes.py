@@ -22,7 +22,6 @@ def order(s: Stage) -> int:
     s.behave(W1="picks", W2="picks")
     order = s.buy(*_two(s))
     s.settle()
-    s.next_second()
     return order
 
 
