@@ -274,6 +274,14 @@ def odd(status: str = "completed", *, erp: str = "sale", shipped: bool = True, e
     return seen
 
 
+def given_back(units: int) -> Seen:
+    """Units of it were refunded before anything left; the shop keeps it open for its postage."""
+    seen = odd("processing", shipped=False)
+    assert seen.shop is not None
+    seen.shop.refunded_units = units
+    return seen
+
+
 @pytest.mark.parametrize(
     ("seen", "end"),
     [
@@ -285,6 +293,8 @@ def odd(status: str = "completed", *, erp: str = "sale", shipped: bool = True, e
         (odd("on-hold", erp="cancel", shipped=False), "waiting for payment"),
         (odd("refunded"), "refunded after shipping"),
         (odd("processing"), ""),
+        (given_back(2), "refunded before shipping"),
+        (given_back(1), ""),
     ],
 )
 def test_an_unclean_order_has_to_end(seen: Seen, end: str) -> None:

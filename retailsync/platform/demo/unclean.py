@@ -18,7 +18,14 @@ OTHER_MONEY = (
 )  # shapes whose total the shop states without what a tender paid
 
 EXCEPTION = "with an open exception"
-ENDS = ("completed", "cancelled", "refunded after shipping", "waiting for payment", EXCEPTION)
+ENDS = (
+    "completed",
+    "cancelled",
+    "refunded before shipping",
+    "refunded after shipping",
+    "waiting for payment",
+    EXCEPTION,
+)
 
 
 def end(seen: Seen) -> str:
@@ -32,6 +39,8 @@ def end(seen: Seen) -> str:
         return "cancelled" if gone else "refunded after shipping" if status == "refunded" and seen.shipped else ""
     if status in UNPAID:
         return "waiting for payment" if not seen.shipped and not booked else ""
+    if seen.shop and not seen.shipped and seen.shop.refunded_units >= wanted(seen.shop) > 0:
+        return "refunded before shipping" if len(booked) <= 1 else ""  # its postage was not: the shop keeps it open
     return "completed" if seen.shop and status == "completed" and _agrees(seen, seen.shop, booked) else ""
 
 
