@@ -14,7 +14,7 @@ from canonical.commands import Command
 from canonical.facts import Posted
 from canonical.ledger import Cause
 from canonical.record import Stated
-from connectors.errors import Misconfigured, Retry
+from connectors.errors import Retry
 from connectors.http import Exchange
 from retailsync.sync import calling, cases, clock, corridor, gates, inbox, outbox, systems, transient, work
 from retailsync.sync.calling import InDoubt, Outcome
@@ -187,6 +187,4 @@ def _gate(system_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
     if calling.served(outcomes):
         gates.passed(system_id, now)
     elif trouble:
-        first = trouble[0]
-        reason = "locked_out" if isinstance(first, Misconfigured) else "unreachable"
-        gates.failed(system_id, now, first.words, reason, whole=isinstance(first, Misconfigured) or first.down)
+        gates.unserved(system_id, trouble[0], now)

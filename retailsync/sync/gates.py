@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from canonical import sql
+from connectors.errors import Misconfigured, Retry
 from retailsync.sync import cases
 
 TRIP = 3  # failures in a row that open the circuit
@@ -87,6 +88,16 @@ def pause(system_id: int, seconds: float, now: datetime) -> None:
         "UPDATE sync_gate SET paused_until = greatest(paused_until, %s) WHERE system_id = %s",
         (now + timedelta(seconds=seconds), system_id),
     )
+
+
+def unserved(system_id: int, error: Retry | Misconfigured, now: datetime) -> None:
+    """A call ended in trouble of the system, not of what was asked: wait as long as it wants us to, and count the failure."""
+    if isinstance(error, Retry) and error.after:
+        pause(system_id, error.after, now)
+    if isinstance(error, Misconfigured):
+        failed(system_id, now, error.words, "locked_out", whole=True)
+    else:
+        failed(system_id, now, error.words, "unreachable", whole=error.down)
 
 
 def failed(system_id: int, now: datetime, words: str, reason: str, *, whole: bool) -> None:

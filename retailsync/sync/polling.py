@@ -71,12 +71,8 @@ def _failed(system_id: int, feed: str, error: Exception) -> None:
     with transaction.atomic():
         cursor = Cursor.objects.get(system_id=system_id, feed=feed)
         Cursor.objects.filter(pk=cursor.pk).update(polled_at=now, words=words)
-        if isinstance(error, Retry) and error.after:
-            gates.pause(system_id, error.after, now)
         if isinstance(error, Retry | Misconfigured):
-            reason = "locked_out" if isinstance(error, Misconfigured) else "unreachable"
-            whole = isinstance(error, Misconfigured) or error.down
-            gates.failed(system_id, now, words, reason, whole=whole)
+            gates.unserved(system_id, error, now)
         else:
             opening = cases.Opening(
                 "cursor", cursor.pk, system_id, None, "intake", "receive", "feed_failed", feed, words

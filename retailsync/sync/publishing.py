@@ -158,12 +158,8 @@ def _may_ask(channel_id: int) -> bool:
 
 
 def _failed(channel_id: int, error: SyncError) -> None:
-    if isinstance(error, Retry) and error.after:
-        gates.pause(channel_id, error.after, clock.now())
     if isinstance(error, Retry | Misconfigured):
-        reason = "locked_out" if isinstance(error, Misconfigured) else "unreachable"
-        whole = isinstance(error, Misconfigured) or error.down
-        gates.failed(channel_id, clock.now(), error.words, reason, whole=whole)
+        gates.unserved(channel_id, error, clock.now())
     _log.warning("stock could not be read", extra={"system": channel_id, "words": error.words})
 
 

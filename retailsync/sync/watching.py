@@ -73,12 +73,9 @@ def _visit(system_id: int, public_url: str) -> Watched:
 
 def _failed(system_id: int, error: SyncError) -> None:
     """A system that does not answer is its gate's to tell. One that lets us in and not at its webhooks goes on being served."""
-    now = clock.now()
     with transaction.atomic():
         if isinstance(error, Retry):
-            if error.after:
-                gates.pause(system_id, error.after, now)
-            gates.failed(system_id, now, error.words, "unreachable", whole=error.down)
+            gates.unserved(system_id, error, clock.now())
         else:
             reason = "misconfigured" if isinstance(error, Misconfigured) else "refused"
             _open(system_id, error.words, reason=reason)
