@@ -6,14 +6,13 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from canonical.models import Listing, Offer, ShopPolicy, Sourcing, StockSource
+from canonical.models import Listing
 from connectors.base import Heard
-from connectors.woocommerce.simulator import KEY, SECRET, Shop
+from connectors.woocommerce.simulator import Shop
 from connectors.woocommerce.simulator.views import visible
-from retailsync.sync import clock, inbox, polling, publishing, sending, stock
-from retailsync.sync.models import Cursor
-from tests.canonical.stocked import count
-from tests.world import World, make_world, rows
+from retailsync.sync import inbox, polling
+from tests.sync.selling import selling, turn
+from tests.world import World, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,28 +25,9 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def world(shop: Shop) -> World:
-    """The shop shows what the warehouse counted. ERP and warehouses are told nothing: nobody sends there."""
-    settings = {"url": shop.url, "allow_loopback_http": True}
-    world = make_world(shop={"settings": settings, "secrets": {"consumer_key": KEY, "consumer_secret": SECRET}})
-    ShopPolicy.objects.create(channel=world.shop, publish_stock=True)
-    StockSource.objects.create(system=world.partners["W1"], location=world.places["W1"], external_id="W1")
-    Sourcing.objects.create(channel=world.shop, location=world.places["W1"])
-    for feed in ("products", "orders"):
-        Cursor.objects.create(system=world.shop, feed=feed, value="" if feed == "products" else clock.now().isoformat())
-    polling.poll(world.shop.pk, "products")
-    inbox.drain(world.shop.pk)
-    codes = Offer.objects.filter(sku__requires_shipping=True).values_list("sku__code", flat=True)
-    count(world, **dict.fromkeys(codes, 5_000))
-    turn(world)
+    world = selling(shop, 5_000)
     assert wrong() == []
     return world
-
-
-def turn(world: World) -> None:
-    """The shop's messages and commands, until nothing moves."""
-    shop = world.shop.pk
-    while inbox.drain(shop) + stock.drain() + publishing.publish(shop) + sending.drain(shop):
-        pass
 
 
 def writes() -> int:

@@ -6,15 +6,16 @@ from typing import Any, NoReturn
 import pytest
 
 from canonical import sql
-from canonical.models import Listing, Offer, ShopPolicy, Sourcing, StockSource
+from canonical.models import Listing, ShopPolicy
 from connectors.base import Session
 from connectors.errors import Refused, Retry
 from connectors.woocommerce import looking
-from connectors.woocommerce.simulator import KEY, SECRET, Shop
-from retailsync.sync import clock, gates, inbox, leases, polling, publishing, sending, stock
-from retailsync.sync.models import Case, Cursor
+from connectors.woocommerce.simulator import Shop
+from retailsync.sync import clock, gates, leases, polling, publishing, sending, stock
+from retailsync.sync.models import Case
 from tests.canonical.stocked import count, listed
-from tests.world import World, make_world, rows
+from tests.sync.selling import selling, turn
+from tests.world import World, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,27 +28,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def world(shop: Shop) -> World:
-    """The shop shows the fifty of each that lie in the warehouse. ERP and warehouses are told nothing: nobody sends there."""
-    settings = {"url": shop.url, "allow_loopback_http": True}
-    world = make_world(shop={"settings": settings, "secrets": {"consumer_key": KEY, "consumer_secret": SECRET}})
-    ShopPolicy.objects.create(channel=world.shop, publish_stock=True)
-    StockSource.objects.create(system=world.partners["W1"], location=world.places["W1"], external_id="W1")
-    Sourcing.objects.create(channel=world.shop, location=world.places["W1"])
-    for feed in ("products", "orders"):
-        Cursor.objects.create(system=world.shop, feed=feed, value="" if feed == "products" else clock.now().isoformat())
-    polling.poll(world.shop.pk, "products")
-    inbox.drain(world.shop.pk)
-    codes = Offer.objects.filter(sku__requires_shipping=True).values_list("sku__code", flat=True)
-    count(world, **dict.fromkeys(codes, 50))
-    turn(world)
-    return world
-
-
-def turn(world: World) -> None:
-    """The shop's messages and commands, until nothing moves."""
-    shop = world.shop.pk
-    while inbox.drain(shop) + stock.drain() + publishing.publish(shop) + sending.drain(shop):
-        pass
+    return selling(shop, 50)
 
 
 def shown(shop: Shop, code: str) -> int | None:
