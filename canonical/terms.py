@@ -66,17 +66,12 @@ def resolve(skus: Sequence[int] | None) -> None:
     sql.fetch(_WRITE_OFFERED, given)
 
 
-def pass_boundaries(now: datetime) -> bool:
-    """Rules that begin or end to be valid by now: note it, and have everything they may concern reckoned again. Whether any did."""
-    rows = sql.fetch(
-        """UPDATE canonical_availabilityrule r SET in_force = NOT r.in_force WHERE r.in_force <>
-             ((r.valid_from IS NULL OR r.valid_from <= %s) AND (r.valid_until IS NULL OR r.valid_until > %s))
-           RETURNING r.id, r.sku_id""",
+def pass_boundaries(now: datetime) -> None:
+    """Rules that begin or end to be valid by now: note it, and have everything they may concern reckoned again."""
+    sql.fetch(
+        """WITH passed AS (UPDATE canonical_availabilityrule r SET in_force = NOT r.in_force WHERE r.in_force <>
+               ((r.valid_from IS NULL OR r.valid_from <= %s) AND (r.valid_until IS NULL OR r.valid_until > %s))
+             RETURNING r.id, r.sku_id)
+           INSERT INTO canonical_stocktouch (sku_id, terms, cause_kind, cause_id) SELECT sku_id, true, 'rule', id FROM passed""",
         (now, now),
     )
-    for id, sku in rows:
-        sql.fetch(
-            "INSERT INTO canonical_stocktouch (sku_id, terms, cause_kind, cause_id) VALUES (%s, true, 'rule', %s)",
-            (sku, id),
-        )
-    return bool(rows)

@@ -6,7 +6,6 @@ from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
 BACKORDERS = [("no", "no"), ("notify", "yes, and the customer is told"), ("yes", "yes")]
-FIGURES = ("on_hand", "allocated", "damaged", "quality_hold", "incoming", "in_transit")
 
 
 class StockSource(models.Model):

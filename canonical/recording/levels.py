@@ -1,6 +1,6 @@
 """level = the latest accepted count + what moved later. Always folded anew from both, never added up; written under the level's lock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -70,10 +70,7 @@ def refold(causes: Mapping[Place, Cause], event: str, at: datetime, recorded: Re
     recorded.touched.update(sku for _, sku, *_ in rows)
 
 
-def differing(ids: Sequence[int] | None = None) -> list[tuple[int, int, int]]:
+def differing() -> list[tuple[int, int, int]]:
     """(level, what it says, what the fold says) where the two are not equal: never, unless somebody wrote past `record`."""
     query = f"SELECT l.id, l.on_hand, f.on_hand FROM canonical_stocklevel l JOIN ({FOLD}) f ON f.id = l.id WHERE l.on_hand <> f.on_hand"
-    return [
-        (id, is_, folds)
-        for id, is_, folds in sql.fetch(f"{query} AND (%s::bigint[] IS NULL OR l.id = ANY(%s))", (ids, ids))
-    ]
+    return [(id, is_, folds) for id, is_, folds in sql.fetch(query)]

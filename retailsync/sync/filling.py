@@ -26,9 +26,8 @@ _STOCK = """WITH mine AS MATERIALIZED (SELECT id FROM canonical_listing WHERE id
 
 
 def _stock(commands: Sequence[PublishStock]) -> dict[int, Command]:
-    stock.drained(
-        PATIENCE
-    )  # also where another worker is at it: a figure of before would be written over the sales it lacks
+    # Also where another worker is at it: a figure of before would be written over the sales it lacks.
+    stock.drained(PATIENCE)
     rows = transient.repeat(lambda: sql.fetch(_STOCK, ([c.listing_id for c in commands],)))
     filled = {
         id: {"ref": ref, "sku": sku or "", "quantity": n, "backorders": backorders}
@@ -43,7 +42,7 @@ def _stock(commands: Sequence[PublishStock]) -> dict[int, Command]:
 FILLS: Mapping[str, Callable[[Sequence], dict[int, Command]]] = {"PublishStock": _stock}
 
 
-def filled(system_id: int, chunk: Sequence[Claimed]) -> tuple[list[Claimed], list[Outcome]]:
+def filled(chunk: Sequence[Claimed]) -> tuple[list[Claimed], list[Outcome]]:
     """The commands with their values, and outcomes of those for which nothing is left to do."""
     fill = FILLS.get(chunk[0].kind)
     if fill is None:

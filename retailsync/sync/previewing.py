@@ -13,7 +13,7 @@ from canonical.models import AvailabilityRule
 from retailsync.sync import clock
 
 LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and taken in all
-AT_ONCE = 500  # SKUs reckoned by one statement; its time grows faster than they do
+AT_ONCE = 500  # SKUs reckoned by one statement: between two of them the time taken is looked at
 SHOWN = 100  # differences that are told one by one
 
 

@@ -218,7 +218,7 @@ def _write(channel_id: int, ids: Sequence[int]) -> int:
 
 
 def _sold_lately(channel_id: int) -> int:
-    """Most units of one line the shop sold within a few seconds: what a reading may or may not contain."""
+    """Units of anything the shop sold within a few seconds: no figure can be off by more."""
     ((units,),) = sql.fetch(
         """SELECT coalesce(sum(l.reduced), 0) FROM canonical_order o JOIN canonical_orderline l ON l.order_id = o.id
            WHERE o.channel_id = %s AND o.placed_at > %s""",

@@ -172,7 +172,7 @@ def _chunk(
         words = f"{visit.connector.title} cannot carry out this kind of command."
         confirming.settle(visit, token, [Outcome(c, error=Refused(words, reason="unsupported")) for c in chunk], [])
         return True
-    chunk, settled = filling.filled(visit.system.pk, chunk)
+    chunk, settled = filling.filled(chunk)
     jobs, outcomes = _resolve(visit.system.pk, chunk, send)
     outcomes += settled
     ready = [c for c in chunk if c.id in jobs]

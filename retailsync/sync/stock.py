@@ -5,16 +5,15 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from canonical import reckoning, sql, verdicts
+from canonical import reckoning, sql, terms, verdicts
 from canonical.ledger import Cause
 from canonical.recording import levels
 from retailsync.sync import bell, cases, clock, corridor, transient, waiting
 from retailsync.sync.leases import lease
 
 TASK, RUN = corridor.RECKON, "sync.publish_run"
-LEASE = (
-    15.0  # seconds: figures wait no longer for a worker that died. Two drains at once would be slower and no less right
-)
+#: Seconds: figures wait no longer for a worker that died. Two drains at once would be slower and no less right.
+LEASE = 15.0
 LINGER = 0.15  # seconds; what comes meanwhile is reckoned together, and a shop hears of it long before its customers do
 HALF = timedelta(minutes=30)  # after which a snapshot that is not whole is told
 
@@ -79,7 +78,7 @@ _WAITING = f"""SELECT p.channel_id FROM canonical_shoppolicy p
 
 def _pass(now: datetime) -> None:
     with transaction.atomic():
-        reckoning.terms.pass_boundaries(now)
+        terms.pass_boundaries(now)
         _stale(now)
         _fresh(now)
         _half(now)
