@@ -5,10 +5,11 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
-from retailsync.platform import stopping
+from retailsync.platform import broker, stopping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "retailsync.settings")
 
+broker.install()
 app = Celery("retailsync")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
