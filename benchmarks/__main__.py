@@ -1,5 +1,5 @@
-"""python -m benchmarks [p1] [p2] [p3] [p4] [p5] [p6] [p9] [--seconds N] [--orders N] [--rate N] [--quick]: measure, print, and write what
-was measured into docs/benchmarks.md (what was not stays as it was). All of them without a name.
+"""python -m benchmarks [p1] [p2] [p3] [p4] [p5] [p6] [p7] [p9] [--seconds N] [--orders N] [--rate N] [--quick]: measure, print, and write
+what was measured into docs/benchmarks.md (what was not stays as it was). All of them without a name.
 
 P4 and P5 take what P3 sustained; without P3 in the same run (and without --rate) they look for it first. P9 needs a live Odoo.
 A missed target is a result, not a failure: the exit code is 0. Something lost, doubled or stuck is one: 1.
@@ -17,7 +17,7 @@ from benchmarks import house, report
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PLOT = PAGE.parent / "benchmarks" / "backlog.svg"
-NAMES = ("p1", "p2", "p3", "p4", "p5", "p6", "p9")
+NAMES = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "p9")
 WHOLE = ("p3", "p4", "p5")  # need the whole product running
 
 
@@ -67,7 +67,7 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
     from django.core.management import call_command
     from django.db import connections
 
-    from benchmarks import door, odoo, pipeline, stock, tables
+    from benchmarks import asof, door, odoo, pipeline, stock, tables
 
     call_command("migrate", interactive=False, verbosity=0)
     tables.create()
@@ -81,6 +81,8 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
             found += _whole(options)
         if "p6" in options.which:
             found.append(stock.run(stock.QUICK if options.quick else stock.SKUS, options.repetitions, _say))
+        if "p7" in options.which:
+            found.append(asof.run(asof.QUICK if options.quick else asof.ENTRIES, _say))
         if "p9" in options.which and (
             section := odoo.run(odoo.QUICK if options.quick else odoo.ORDERS, options.repetitions, _say)
         ):

@@ -8,9 +8,7 @@ from pathlib import Path
 from statistics import median
 
 import urllib3
-from django.contrib.auth import get_user_model
 from django.db import connections
-from django.test import Client
 
 from benchmarks import plots, world
 from benchmarks.report import Broken, Claim, Section, percentile
@@ -82,11 +80,7 @@ def _reader(running: Running, watch: Watch) -> Iterator[Looks]:
 
 def _log_in() -> str:
     """A session of an administrator, as the Cookie header says it."""
-    user, _ = get_user_model().objects.get_or_create(
-        username="bench", defaults={"is_staff": True, "is_superuser": True}
-    )
-    client = Client()
-    client.force_login(user)
+    client = world.person()
     return f"sessionid={client.cookies['sessionid'].value}"
 
 

@@ -6,12 +6,16 @@ knew of our units (it takes an accepted request as known), pools, reships, stale
 with each figure, the ledger, what the shop should show, and looking whether anything changed: it writes every row. Both must agree.
 """
 
+import os
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from math import ceil
 from statistics import median
+from unittest import mock
 
+import msgspec
 from django.db import transaction
 from django.db.models import F
 
@@ -23,6 +27,8 @@ from canonical.ledger import Cause
 from canonical.models import Listing, Location, ShopPolicy, StockSource, System
 from canonical.record import Stated
 from canonical.types import Counted
+from connectors.files.settings import Settings
+from connectors.files.simulator import Writer
 from connectors.woocommerce.simulator import KEY, SECRET, Shop
 from connectors.woocommerce.simulator.records import Stocked
 from retailsync.platform.secrets import seal
@@ -77,11 +83,14 @@ def run(skus: int, repetitions: int, say: Callable[[str], None]) -> Section:
         say(
             f"P6 {turn + 1}/{repetitions}: {few[-1]:.2f} s with one in {FEW} changed, {every[-1]:.2f} s with all, bare {bare[-1]:.2f} s"
         )
+    first, later = _files(skus, say)
     writes, sales = _requests(say)
     table = [
         "| recompute | s |", "|---|---|",
         f"| one SKU in {FEW} changed | {spread(few, 2)} |", f"| every SKU changed | {spread(every, 2)} |",
         f"| bare statement | {spread(bare, 2)} |",
+        "", "| a CSV file of every SKU, from its drop until every level is what it says | s |", "|---|---|",
+        f"| the first, of a warehouse not heard before | {first:.1f} |", f"| the next, every figure changed | {later:.1f} |",
     ]  # fmt: skip
     share = [b / f for b, f in zip(bare, few, strict=True)]
     return Section(
@@ -124,6 +133,38 @@ def _bare() -> float:
     if sql.fetch(mark) != before:
         raise Broken("The bare statement and the product do not agree on what may be sold.")
     return took
+
+
+def _files(skus: int, say: Callable[[str], None]) -> tuple[float, float]:
+    """Seconds from a warehouse's file of its whole stock until the levels say so: its first one, and one in which every figure changed."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, RETAILSYNC_FILES=folder):
+        settings = {"folder": f"{folder}/w4", "files": "stock_{time}.csv", "complete": "sha256", "location": "W4",
+                    "columns": {"sku": "SKU", "on_hand": "Units"}}  # fmt: skip
+        system = System.objects.create(slug="w4", name="W4", connector="files", roles=["3pl"], settings=settings)
+        place = Location.objects.create(code="W4", name="Warehouse 4", executor=system)
+        StockSource.objects.create(system=system, location=place, external_id=place.code, jump_units=1_000_000)
+        Cursor.objects.create(system=system, feed="stock")
+        writer = Writer(msgspec.convert(settings, Settings))
+        for more in range(2):
+            figures = {f"B{n:06}": n % 90 + more for n in range(1, skus + 1)}
+            began = time.perf_counter()
+            writer.drop(f"stock_2026010{more + 1}T0600.csv", figures)
+            polling.poll(system.pk, "stock")
+            told = time.perf_counter() - began
+            while inbox.drain(system.pk):
+                pass
+            found.append(time.perf_counter() - began)
+            say(
+                f"P6: {skus:,} rows of a file: {told:.1f} s read and stored, {found[-1]:.1f} s until every level says so"
+            )
+            are = dict(sql.fetch("SELECT s.code, l.on_hand FROM canonical_stocklevel l JOIN canonical_sku s ON s.id = l.sku_id"
+                                 " WHERE l.location_id = %s", (place.pk,)))  # fmt: skip
+            if are != figures:
+                raise Broken(
+                    f"Of {skus:,} levels {len(set(are.items()) ^ set(figures.items()))} are not what the file said."
+                )
+    return found[0], found[1]
 
 
 # ---- requests ---------------------------------------------------------------------------------------------------------------

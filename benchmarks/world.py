@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+from django.contrib.auth import get_user_model
+from django.test import Client
+
 from benchmarks import bodies
 from canonical import sql
 from canonical.models import Link, Location, Sku, Sourcing, System
@@ -42,3 +45,13 @@ def _system(slug: str, connector: str, url: str, secret: str, **more: object) ->
 def scalar(query: str, *params: object) -> int:
     """One number."""
     return int(sql.fetch(query, params)[0][0])
+
+
+def person() -> Client:
+    """An administrator, logged in; asks in this process, without a web server between."""
+    user, _ = get_user_model().objects.get_or_create(
+        username="bench", defaults={"is_staff": True, "is_superuser": True}
+    )
+    client = Client(HTTP_HOST="127.0.0.1")
+    client.force_login(user)
+    return client
