@@ -170,7 +170,7 @@ class PublicationAdmin(ReadOnly):
     """Runs that bring a shop's figures in line."""
 
     page_template = "console/publication.html"
-    list_display = ["what", "channel", "progress", "differing", "began", "ended", "by"]
+    list_display = ["what", "channel", "progress", "differed", "began", "ended", "by"]
     list_filter = ["kind", "channel"]
     list_select_related = ["channel"]
     ordering = ["-pk"]
@@ -209,6 +209,10 @@ class PublicationAdmin(ReadOnly):
     @display(description="Progress")
     def progress(self, row: Publication) -> str:
         return bar(row)
+
+    @display(description="Differed", ordering="differing")
+    def differed(self, row: Publication) -> str:
+        return "–" if row.ended_at is None else str(row.differing)
 
     @display(description="Began", ordering="began_at")
     def began(self, row: Publication) -> str:

@@ -98,7 +98,7 @@ class ShopPolicyAdmin(SimpleHistoryAdmin, Lists):
     """One row per shop that has choices of its own."""
 
     form = PolicyForm
-    list_display = ["channel", "short_word", "refused_word", "erp_word", "guests_word", "notice_hours"]
+    list_display = ["channel", "short_word", "refused_word", "erp_word", "guests_word", "notice_hours", "stock_word"]
     list_select_related = ["channel"]
     history_list_display = ["short_word"]
     empty = "No shop has a policy of its own: all have the defaults, which the form shows."
@@ -108,6 +108,12 @@ class ShopPolicyAdmin(SimpleHistoryAdmin, Lists):
         super().save_model(request, obj, form, change)
         if obj.publish_stock:
             publishing.schedule(obj.channel_id)
+        else:
+            publishing.switched_off(obj.channel_id)
+
+    @display(description="Stock", ordering="publish_stock")
+    def stock_word(self, row: ShopPolicy) -> str:
+        return "published" if row.publish_stock else "not published"
 
     @display(description="When short")
     def short_word(self, row: ShopPolicy) -> str:

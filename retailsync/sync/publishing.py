@@ -244,12 +244,18 @@ def _tell_unmanaged(channel_id: int) -> None:
         )
         for id, sku in rows
     )  # fmt: skip
-    over = sql.fetch(
-        """SELECT c.target_id FROM sync_case c JOIN canonical_listing l ON l.id = c.target_id WHERE c.target_kind = 'listing'
-             AND c.closed_at IS NULL AND c.system_id = %s AND c.reason = 'stock_not_managed' AND (l.managed OR l.gone_at IS NOT NULL)""",
-        (channel_id,),
-    )
+    over = sql.fetch(f"{_UNMANAGED} AND (l.managed OR l.target IS NULL OR l.gone_at IS NOT NULL)", (channel_id,))
     cases.close("listing", [id for (id,) in over])
+
+
+_UNMANAGED = """SELECT c.target_id FROM sync_case c JOIN canonical_listing l ON l.id = c.target_id
+  WHERE c.target_kind = 'listing' AND c.closed_at IS NULL AND c.system_id = %s AND c.reason = 'stock_not_managed'"""
+
+
+def switched_off(channel_id: int) -> None:
+    """This shop's stock is published no longer: nobody has to have it counted there."""
+    with transaction.atomic():
+        cases.close("listing", [id for (id,) in sql.fetch(_UNMANAGED, (channel_id,))])
 
 
 #: What was refused because the shop kept no stock of it, and is by what the shop said since; or nothing is sold from there any more.

@@ -6,7 +6,9 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import Location, ShopPolicy, System
+from canonical.models import Listing, Location, ShopPolicy, System
+from retailsync.sync.cases import Opening, open_all
+from retailsync.sync.models import Case
 from tests.console.conftest import person
 from tests.console.scene import Scene
 from tests.console.test_systems import page, save
@@ -91,3 +93,15 @@ def test_publishing_stock_is_switched_on_with_its_scheduled_runs(scene: Scene, b
     assert (policy.publish_stock, str(policy.quiet_from), str(policy.quiet_until)) == (True, "22:00:00", "06:00:00")
     names = PeriodicTask.objects.filter(task="sync.publish_run").values_list("name", flat=True)
     assert sorted(names) == [f"stock of {scene.shop.slug}: {kind}" for kind in ("delta", "full")]
+
+
+def test_switching_publishing_off_ends_what_it_asked_people_for(scene: Scene, boss: Client) -> None:
+    """The exception that asks to have a product counted in the shop stayed open for ever."""
+    policy = ShopPolicy.objects.create(channel=scene.shop, publish_stock=True)
+    for reason in ("stock_not_managed", "stock_not_taken"):
+        listing = Listing.objects.create(channel=scene.shop, external_id=reason, managed=False, target=3)
+        open_all([Opening("listing", listing.pk, scene.shop.pk, None, "inventory", "send", reason, reason, "…")])
+    url = reverse("admin:canonical_shoppolicy_change", args=[policy.pk])
+    assert boss.post(url, {"channel": scene.shop.pk, **CHOSEN}).status_code == 302
+    assert list(Case.objects.filter(closed_at=None).values_list("reason", flat=True)) == ["stock_not_taken"]
+    assert "not published" in boss.get(reverse("admin:canonical_shoppolicy_changelist")).content.decode()

@@ -359,3 +359,6 @@ def test_a_run_is_started_by_whoever_works_on_exceptions(world: World, planner: 
     (row,) = Publication.objects.all()
     assert (row.kind, row.total, row.ended_at) == ("full", 3, None)
     assert Action.objects.filter(what="start publication").count() == 1
+    assert "<td" in (page := planner.get(listed("publication")).content.decode()) and ">–<" in page.replace(
+        " ", ""
+    ).replace("\n", "")
