@@ -254,6 +254,7 @@ def _thing(key: str) -> str:
 
 def _settle(system_id: int, steps: dict[int, work.Next], troubles: dict[int, str]) -> None:
     """Give messages their next states, and open or close their exceptions. They leave their batch: one that waits can be claimed again."""
+    steps = _once(steps)
     columns = {
         "id": "bigint", "batch_id": "bigint", "state": "text", "not_before": "timestamptz", "waits_for": "text", "reason": "text",
         "words": "text", "trouble": "text", "done_at": "timestamptz", "attempts": "integer",
@@ -282,6 +283,27 @@ def _settle(system_id: int, steps: dict[int, work.Next], troubles: dict[int, str
     )  # fmt: skip
     settled = [id for id, s in steps.items() if s.state == "done"]
     cases.close("message", settled)
+
+
+#: We look again and again at what we do not know for sure. What nobody can read of it is parked once, and not at every look.
+_SAID_BEFORE = """SELECT n.id, min(o.id) FROM unnest(%s::bigint[], %s::text[]) v(id, words)
+    JOIN sync_message n ON n.id = v.id AND n.door = 'look'
+    JOIN sync_message o ON o.state = 'parked' AND o.door = 'look' AND o.system_id = n.system_id AND o.topic = n.topic
+      AND o.words = v.words AND o.id < n.id
+  GROUP BY n.id"""
+
+
+def _once(steps: dict[int, work.Next]) -> dict[int, work.Next]:
+    """The steps, but that a look which says in vain what an earlier one said is done: that one is parked and has the exception."""
+    parked = {id: s.words for id, s in steps.items() if s.state == "parked"}
+    if not parked:
+        return steps
+    now = clock.now()
+    said = sql.fetch(_SAID_BEFORE, (list(parked), list(parked.values())))
+    return {
+        **steps,
+        **{id: work.Next("done", now, "", f"The same as in message {first}, which is parked.") for id, first in said},
+    }
 
 
 def _detail(step: work.Next) -> str:
