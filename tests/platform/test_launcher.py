@@ -49,9 +49,11 @@ def test_an_unknown_command_shows_the_usage() -> None:
     assert (done.returncode, done.stderr.split(" ")[0]) == (2, "usage:")
 
 
-def test_a_missing_program_is_one_sentence() -> None:
-    done = launch("run", "--", "no-such-program")
-    assert (done.returncode, done.stderr) == (2, "no-such-program: no such program.\n")
+@pytest.mark.parametrize("program", ["no-such-program", __file__])
+def test_a_program_that_cannot_be_run_is_one_sentence(program: str) -> None:
+    """A file that is no program was a traceback, and for whoever has a folder on PATH that may not be read, any unknown name."""
+    done = launch("run", "--", program)
+    assert (done.returncode, done.stderr) == (2, f"{program}: no such program that you may run.\n")
 
 
 def test_manage_without_addresses_points_to_make() -> None:
