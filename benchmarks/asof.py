@@ -6,7 +6,7 @@ stands in every tenth order, which ships after forty days, and its figures chang
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -65,6 +65,15 @@ _HISTORY = f"""SELECT '{{kind}}', t.id, v, CASE v WHEN 1 THEN 'recorded' ELSE 'c
 _FIGURES = """SELECT '{kind}', t.id, v, 'changed', {image}, NULL, NULL::bigint, 'reckoning', 1, m.at, m.at
   FROM {table} t, LATERAL (SELECT CASE WHEN t.id = %(hot_{kind})s THEN %(most)s ELSE %(few)s END AS last) c,
     generate_series(1, c.last) v, LATERAL (SELECT %(start)s + %(year)s * (v / (c.last + 1.0)) AS at) m"""
+FIGURES = ("offer", "listing", "stock_level")
+#: Of orders and their parts: their order's column, how many versions, and what all but the last said otherwise.
+CHANGING = {
+    "order": ("id", 5, "jsonb_build_object('stage', 'in_fulfilment', 'shop_status', 'processing')"),
+    "order_line": ("order_id", 6, "jsonb_build_object('shipped', 0)"),
+    "fulfilment_request": ("order_id", 4, "jsonb_build_object('execution', 'new', 'answer', 'accepted', 'lines', "
+                           "(SELECT jsonb_object_agg(q.line_id, jsonb_build_object('units', q.units, 'short', 0, 'shipped', 0))"
+                           " FROM canonical_requestline q WHERE q.request_id = t.id))"),
+}  # fmt: skip
 _COLUMNS = "subject_kind, subject_id, version, event, state, order_id, source_id, cause_kind, cause_id, occurred_at, recorded_at"
 
 
@@ -74,7 +83,7 @@ def run(entries: int, say: Callable[[str], None]) -> Section:
     ids = shelves.fill(built.shop, built.wms, SKUS)
     hottest = ids[0]
     start = _year(ids, hottest, entries, say)
-    ((there,),) = sql.fetch("SELECT count(*) FROM canonical_entry")
+    there = world.scalar("SELECT count(*) FROM canonical_entry")
     say(f"P7: {there:,} entries are there")
     codes = dict(sql.fetch("SELECT id, code FROM canonical_sku WHERE id = ANY(%s)", (ids,)))
     rng = random.Random(7)
@@ -131,7 +140,7 @@ def _year(ids: list[int], hottest: int, entries: int, say: Callable[[str], None]
     """Put a year there; returns when it began."""
     now, orders = clock.now(), _orders(entries)
     ((offer, listing),) = sql.fetch("SELECT id, listing_id FROM canonical_offer WHERE sku_id = %s", (hottest,))
-    ((level,),) = sql.fetch("SELECT min(id) FROM canonical_stocklevel WHERE sku_id = %s", (hottest,))
+    level = world.scalar("SELECT min(id) FROM canonical_stocklevel WHERE sku_id = %s", hottest)
     template = {
         "order": Order.objects.latest("pk").pk, "line": OrderLine.objects.latest("pk").pk,
         "request": FulfilmentRequest.objects.latest("pk").pk, "asked": RequestLine.objects.latest("pk").pk,
@@ -143,22 +152,6 @@ def _year(ids: list[int], hottest: int, entries: int, say: Callable[[str], None]
         "few": (entries // 2 - 3 * most) // (SKUS * (2 + shelves.PLACES)), "hot_offer": offer, "hot_listing": listing,
         "hot_stock_level": level,
     }  # fmt: skip
-    changing = {
-        "order": ("id", 5, "jsonb_build_object('stage', 'in_fulfilment', 'shop_status', 'processing')"),
-        "order_line": ("order_id", 6, "jsonb_build_object('shipped', 0)"),
-        "fulfilment_request": ("order_id", 4, "jsonb_build_object('execution', 'new', 'answer', 'accepted', 'lines', "
-                               "(SELECT jsonb_object_agg(q.line_id, jsonb_build_object('units', q.units, 'short', 0, 'shipped', 0))"
-                               " FROM canonical_requestline q WHERE q.request_id = t.id))"),
-    }  # fmt: skip
-    histories = [
-        _HISTORY.format(
-            kind=kind, image=SUBJECTS[kind].after_image, table=SUBJECTS[kind].table, order=order, versions=versions, before=before
-        )
-        for kind, (order, versions, before) in changing.items()
-    ] + [
-        _FIGURES.format(kind=kind, image=SUBJECTS[kind].after_image, table=SUBJECTS[kind].table)
-        for kind in ("offer", "listing", "stock_level")
-    ]  # fmt: skip
     # Rows as the product left them a year long need no guard, and no shop to be told.
     sql.fetch("SET session_replication_role = replica")
     for statement in (_ORDERS, _LINES, _REQUESTS, _ASKED):
@@ -166,12 +159,23 @@ def _year(ids: list[int], hottest: int, entries: int, say: Callable[[str], None]
     say(f"P7: {orders:,} orders are there")
     sql.fetch("TRUNCATE canonical_entry")
     sql.fetch(
-        f"INSERT INTO canonical_entry ({_COLUMNS}) SELECT * FROM ({' UNION ALL '.join(histories)}) h ({_COLUMNS}) ORDER BY recorded_at",
+        f"INSERT INTO canonical_entry ({_COLUMNS}) SELECT * FROM ({' UNION ALL '.join(_entries())}) h ({_COLUMNS}) ORDER BY recorded_at",
         given,
     )
-    for kind in ("offer", "listing", "stock_level"):
+    for kind in FIGURES:
         sql.fetch(f"UPDATE {SUBJECTS[kind].table} t SET ledger_version = (SELECT max(version) FROM canonical_entry"
                   f" WHERE subject_kind = '{kind}' AND subject_id = t.id)")  # fmt: skip
     sql.fetch("RESET session_replication_role")
     sql.fetch("VACUUM ANALYZE")
     return now - YEAR
+
+
+def _entries() -> Iterator[str]:
+    """A statement per kind of subject that tells its entries."""
+    for kind, (order, versions, before) in CHANGING.items():
+        subject = SUBJECTS[kind]
+        yield _HISTORY.format(
+            kind=kind, image=subject.after_image, table=subject.table, order=order, versions=versions, before=before
+        )
+    for kind in FIGURES:
+        yield _FIGURES.format(kind=kind, image=SUBJECTS[kind].after_image, table=SUBJECTS[kind].table)

@@ -48,8 +48,9 @@ _HALVED = """WITH RECURSIVE search(subject, low, high) AS (
 _AS_OF = f"""{_HALVED} SELECT {_VERSION} FROM search s JOIN canonical_entry e
   ON e.subject_kind = %(kind)s AND e.subject_id = s.subject AND e.version = s.low WHERE s.low = s.high"""
 _FEW = frozenset({"order", "fulfilment_request"})  # kinds of subjects with few versions
-_WALKED = f"""SELECT {_VERSION} FROM unnest(%(ids)s::bigint[]) s(id) CROSS JOIN LATERAL (SELECT * FROM canonical_entry e
+_WALK = """unnest(%(ids)s::bigint[]) s(id) CROSS JOIN LATERAL (SELECT * FROM canonical_entry e
   WHERE e.subject_kind = %(kind)s AND e.subject_id = s.id AND e.recorded_at <= %(at)s ORDER BY e.version DESC LIMIT 1) e"""
+_WALKED = f"SELECT {_VERSION} FROM {_WALK}"
 
 
 def as_of(kind: str, ids: Iterable[int], at: datetime) -> dict[int, Version]:
@@ -145,10 +146,9 @@ _LINES = """WITH wanted AS (SELECT unnest(%(skus)s::bigint[]) AS sku), near AS (
   WHERE n.order_id <= %(newest)s AND NOT (n.whole AND EXISTS (SELECT 1 FROM canonical_linecomponent c WHERE c.line_id = n.id))"""
 
 #: Of these lines, those that had units still to leave, and how many: most had none, so their states stay in the database.
-_OPEN = """SELECT id, units FROM (SELECT s.id, (e.state->'requires_shipping')::boolean AS ships,
+_OPEN = f"""SELECT id, units FROM (SELECT s.id, (e.state->'requires_shipping')::boolean AS ships,
       (e.state->'ordered')::integer - (e.state->'cancelled')::integer - (e.state->'shipped')::integer AS units
-    FROM unnest(%(ids)s::bigint[]) s(id) CROSS JOIN LATERAL (SELECT e.state FROM canonical_entry e WHERE e.subject_kind = 'order_line'
-      AND e.subject_id = s.id AND e.recorded_at <= %(at)s ORDER BY e.version DESC LIMIT 1) e) x WHERE ships AND units > 0"""
+    FROM {_WALK}) x WHERE ships AND units > 0"""
 
 
 def newest_order(at: datetime) -> int:
@@ -163,7 +163,7 @@ def demand(skus: Sequence[int], at: datetime) -> list[Open]:
     newest = newest_order(at + timedelta(minutes=1))
     rows = sql.fetch(_LINES, {"skus": sorted(set(skus)), "newest": newest, "recent": RECENT})
     lines = [_Line(*row) for row in rows]
-    opened = dict(sql.fetch(_OPEN, {"ids": sorted({line.line for line in lines}), "at": at}))
+    opened = dict(sql.fetch(_OPEN, {"kind": "order_line", "ids": sorted({line.line for line in lines}), "at": at}))
     asked = _requests({line.order for line in lines}, {line.order for line in lines if line.line in opened}, at)
     orders = as_of("order", {line.order for line in lines if line.line in opened or line.line in asked}, at)
     rows = sql.fetch("SELECT id, channel_id, placed_at FROM canonical_order WHERE id = ANY(%s)", (sorted(orders),))

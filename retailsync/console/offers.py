@@ -226,7 +226,7 @@ class PublicationAdmin(ReadOnly):
         return Publication.objects.select_related("channel")
 
     def page(self, request: Request, row: Publication) -> dict[str, Any]:
-        return {"title": str(row), "progress": bar(row)}
+        return {"title": str(row), "progress": bar(row), "differed": self.differed(row)}
 
 
 def bar(row: Publication) -> str:

@@ -25,10 +25,7 @@ def run(command: Sequence[str], local: Path) -> int:
         }
         try:
             child = subprocess.Popen(command, env=environ, preexec_fn=die_with_parent)
-        except (
-            FileNotFoundError,
-            PermissionError,
-        ) as error:  # the latter also for a folder on PATH that may not be read
+        except (FileNotFoundError, PermissionError) as error:  # the latter also where a folder on PATH may not be read
             raise Trouble(f"{command[0]}: no such program that you may run.") from error
         return _wait(child)
 
