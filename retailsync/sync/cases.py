@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from django.db import transaction
+
 from canonical import sql
 from canonical.ledger import Written
 from canonical.record import Recorded
@@ -31,16 +33,41 @@ class Opening(NamedTuple):
     words: str
 
 
+#: What a group takes over from the first of its exceptions.
+_GROUP = {
+    name: _COLUMNS[name] for name in ("cause", "system_id", "workflow", "stage", "reason", "detail", "who", "words")
+}
+
+
 def open_all(openings: Iterable[Opening]) -> None:
-    """Open exceptions; a target that already has an open one keeps it, with the newer words."""
+    """Open exceptions; a target that already has an open one keeps it, with the newer words. A group that was resolved comes back."""
     rows = [
         _row(o._replace(detail=o.detail[:300])) for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
     ]
+    _gather([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
     sql.insert(
         "sync_case", _COLUMNS, rows,
         "ON CONFLICT (target_kind, target_id) WHERE closed_at IS NULL DO UPDATE SET reason = excluded.reason, detail = excluded.detail,"
         " cause = excluded.cause, words = excluded.words, who = excluded.who, stage = excluded.stage",
     )  # fmt: skip
+
+
+#: Who opens one of a known group takes no lock on it, unless it comes back: many open and close at the same time.
+_COME_BACK = """UPDATE sync_group SET resolved_at = NULL, returned_at = clock_timestamp(), returns = returns + 1, snoozed_until = NULL
+  WHERE id IN (SELECT id FROM sync_group WHERE cause = ANY(%s) AND resolved_at IS NOT NULL ORDER BY id FOR UPDATE)
+    AND resolved_at IS NOT NULL"""
+
+
+def _gather(rows: Sequence[dict[str, object]]) -> None:
+    """See that every cause has its group, and that none of these counts as resolved."""
+    firsts = {row["cause"]: row for row in reversed(rows)}
+    if not firsts:
+        return
+    causes = sorted(map(str, firsts))
+    known = {cause for (cause,) in sql.fetch("SELECT cause FROM sync_group WHERE cause = ANY(%s)", (causes,))}
+    fresh = [tuple(firsts[cause][name] for name in _GROUP) for cause in causes if cause not in known]
+    sql.insert("sync_group", _GROUP, fresh, "ON CONFLICT (cause) DO NOTHING")
+    sql.fetch(_COME_BACK, (causes,))
 
 
 def _row(o: Opening) -> tuple[object, ...]:
@@ -67,11 +94,27 @@ def follow_stock(recorded: Recorded) -> None:
 
 def close(target_kind: str, target_ids: Sequence[int], by: str = "") -> None:
     """Close the open exceptions of these targets. `by` is a person, or empty when the cause went away."""
-    sql.fetch(
+    closed = sql.fetch(
         "UPDATE sync_case SET closed_at = clock_timestamp(), closed_by = %s"
-        " WHERE target_kind = %s AND target_id = ANY(%s) AND closed_at IS NULL",
+        " WHERE target_kind = %s AND target_id = ANY(%s) AND closed_at IS NULL RETURNING cause",
         (by, target_kind, list(target_ids)),
     )
+    if closed:
+        sql.fetch(f"{_RESOLVE} AND g.cause = ANY(%s)", (sorted({cause for (cause,) in closed}),))
+
+
+#: Two who close the last two of a group at once do not see each other's: the sweep finds what they left.
+_RESOLVE = """UPDATE sync_group g SET resolved_at = clock_timestamp(), assignee_id = NULL, snoozed_until = NULL WHERE g.resolved_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM sync_case c WHERE c.cause = g.cause AND c.closed_at IS NULL)"""
+_STILL_OPEN = """SELECT g.cause FROM sync_group g WHERE g.resolved_at IS NOT NULL
+  AND g.cause IN (SELECT c.cause FROM (SELECT cause FROM sync_case WHERE closed_at IS NULL ORDER BY id DESC LIMIT 1000) c)"""
+
+
+def settle_groups() -> None:
+    """What transactions that did not see each other left: groups with none open are resolved, those with one are not."""
+    with transaction.atomic():
+        sql.fetch(_RESOLVE)
+        sql.fetch(_COME_BACK, ([cause for (cause,) in sql.fetch(_STILL_OPEN)],))
 
 
 def follow_holds(entries: Sequence[Written]) -> None:

@@ -9,6 +9,7 @@ from retailsync.celery import app
 from retailsync.sync import (
     alarms,
     bell,
+    cases,
     clock,
     inbox,
     notices,
@@ -17,6 +18,7 @@ from retailsync.sync import (
     release,
     sending,
     stock,
+    transient,
     watching,
 )
 from retailsync.sync.models import Cursor
@@ -94,6 +96,7 @@ def sweep() -> None:
     while alarms.ring(now) and clock.now() - now < LOOKING:
         pass
     notices.hold_back(now)
+    transient.repeat(cases.settle_groups)
     stock.watch(now)
     sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))
     for (system,) in sql.fetch("SELECT DISTINCT system_id FROM sync_message WHERE state = 'received'"):

@@ -30,7 +30,7 @@ class Message(models.Model):
     system = models.ForeignKey("canonical.System", models.PROTECT, related_name="messages", db_index=False)
     topic = models.CharField(max_length=60)
     dedup_key = models.BinaryField()
-    door = models.CharField(max_length=10, help_text="webhook, poll, refresh or partner")
+    door = models.CharField(max_length=10, help_text="webhook, poll, refresh, look, partner, file or person")
     body = models.BinaryField()
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED, db_default="received")
     batch_id = models.BigIntegerField(null=True)
@@ -42,6 +42,13 @@ class Message(models.Model):
     words = models.TextField(blank=True, db_default="")
     trouble = models.TextField(blank=True, db_default="", help_text="The traceback, for a developer.")
     asked_at = models.DateTimeField(null=True)
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        db_index=False,
+        help_text="The message a person corrected, which is kept as it came.",
+    )
     received_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
 

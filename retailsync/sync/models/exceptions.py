@@ -1,5 +1,6 @@
-"""What needs a person (Case), and what people did about it (Action)."""
+"""What needs a person (Case, and Group of those with one cause), and what people did about it (Action, Comment)."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -51,10 +52,74 @@ class Case(models.Model):
                 fields=["target_kind", "target_id"], condition=Q(closed_at=None), name="case_one_open_per_target"
             )
         ]
-        indexes = [models.Index(fields=["-id"], condition=Q(closed_at=None), name="case_open")]
+        indexes = [
+            models.Index(fields=["-id"], condition=Q(closed_at=None), name="case_open"),
+            models.Index(fields=["cause", "order_id"], condition=Q(closed_at=None), name="case_open_by_cause"),
+        ]
 
     def __str__(self) -> str:
         return self.words
+
+
+class Group(models.Model):
+    """All exceptions with one cause, past and present, and what people decided about them. How many are open is counted, never stored.
+
+    `resolved_at` is set while none is open; one that opens afterwards brings the group back.
+    """
+
+    cause = models.CharField(max_length=64, unique=True)
+    system = models.ForeignKey("canonical.System", models.CASCADE, null=True)
+    workflow = models.CharField(max_length=30)
+    stage = models.CharField(max_length=10)
+    reason = models.CharField(max_length=30)
+    detail = models.CharField(max_length=300, blank=True)
+    who = models.CharField(max_length=15, choices=Case.Who)
+    words = models.TextField(help_text="Of the first of them.")
+    assignee = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    snoozed_until = models.DateTimeField(null=True, help_text="Not shown among what is to be done before.")
+    ignored = models.BooleanField(default=False, db_default=False, help_text="Not shown among what is to be done.")
+    first_at = models.DateTimeField(db_default=Now())
+    resolved_at = models.DateTimeField(null=True)
+    returned_at = models.DateTimeField(null=True, help_text="When one opened again after all were closed.")
+    returns = models.PositiveIntegerField(default=0, db_default=0)
+
+    class Meta:
+        verbose_name = "group of exceptions"
+        verbose_name_plural = "groups of exceptions"
+        indexes = [models.Index(fields=["cause"], condition=Q(resolved_at=None), name="group_unresolved")]
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class Comment(models.Model):
+    """What somebody wrote for the others about a group. Append-only."""
+
+    group = models.ForeignKey(Group, models.CASCADE, related_name="comments")
+    who = models.CharField(max_length=150)
+    text = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.who}: {self.text[:80]}"
+
+
+class SavedView(models.Model):
+    """A way somebody looks at the groups, kept under a name. `query` is the part of the address after the question mark."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="view_once_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Action(models.Model):
