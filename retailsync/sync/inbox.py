@@ -189,6 +189,37 @@ def _singly(system_id: int, ids: Sequence[int]) -> None:
             _park_bug(system_id, id, error)
 
 
+def again(system_id: int, ids: Sequence[int]) -> None:
+    """Carry these messages along the corridor in the caller's transaction: together, or, where one fails, each in its own savepoint."""
+    try:
+        _in_savepoint(system_id, ids)
+    except Exception as error:  # whatever it was is found out message by message
+        if _stops(error):
+            raise
+        for id in ids:
+            _again_alone(system_id, id)
+
+
+def _again_alone(system_id: int, id: int) -> None:
+    try:
+        _in_savepoint(system_id, [id])
+    except Exception as error:
+        if _stops(error):
+            raise
+        trouble = "".join(traceback.format_exception(error))
+        _settle(system_id, {id: work.after(error, 0, clock.now(), clock.now())}, {id: trouble})
+
+
+def _stops(error: Exception) -> bool:
+    """Whether it says nothing about a message: it passes, or somebody else holds what is needed."""
+    return isinstance(error, DatabaseError) and (transient.passes(error) or transient.waited(error))
+
+
+def _in_savepoint(system_id: int, ids: Sequence[int]) -> None:
+    with transaction.atomic():
+        _carry(system_id, _rows(ids, None))
+
+
 def _park_bug(system_id: int, id: int, error: Exception) -> None:
     if connection.needs_rollback:
         connection.rollback()

@@ -33,13 +33,20 @@ def releases(target_kind: str) -> bool:
 
 def _release(case_ids: Sequence[int], who: str, why: str) -> int:
     with transaction.atomic():
-        chosen = list(Case.objects.select_for_update().filter(pk__in=sorted(case_ids)).order_by("pk"))
-        noted = Action.objects.bulk_create(_action(c, "release", who, why) for c in chosen)
-        actions = {c.pk: int(action.pk) for c, action in zip(chosen, noted, strict=True)}
-        opened = [c for c in chosen if c.closed_at is None]
-        for kind, releaser in _RELEASERS.items():
-            if group := [c for c in opened if c.target_kind == kind]:
-                releaser(group, who, actions)
+        return within(case_ids, who, why)
+
+
+def within(case_ids: Sequence[int], who: str, why: str) -> int:
+    """Release in the caller's transaction, which may be rolled back: everything happens in it, and what is sent is sent after it."""
+    if not case_ids:
+        return 0
+    chosen = list(Case.objects.select_for_update().filter(pk__in=sorted(case_ids)).order_by("pk"))
+    noted = Action.objects.bulk_create(_action(c, "release", who, why) for c in chosen)
+    actions = {c.pk: int(action.pk) for c, action in zip(chosen, noted, strict=True)}
+    opened = [c for c in chosen if c.closed_at is None]
+    for kind, releaser in _RELEASERS.items():
+        if group := [c for c in opened if c.target_kind == kind]:
+            releaser(group, who, actions)
     return len(opened)
 
 
@@ -84,14 +91,17 @@ def _posted(row: Command, external_id: str) -> Posted:
 
 
 def _messages(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
+    """They run the corridor again, here and now; one that stopped its worker runs by itself, in a worker."""
     ids = [c.target_id for c in chosen]
     rows = sql.fetch(
-        "UPDATE sync_message SET state = 'received', batch_id = NULL, alone = true, attempts = 0, received_at = received_at,"
-        " not_before = %s WHERE id = ANY(%s) AND state = 'parked' RETURNING system_id",
+        "UPDATE sync_message SET state = 'received', batch_id = NULL, alone = true, attempts = 0, not_before = %s"
+        " WHERE id = ANY(%s) AND state = 'parked' RETURNING id, system_id, reason = 'poison'",
         (clock.now(), ids),
     )
     cases.close("message", ids, who)
-    _ring(inbox.TASK, rows)
+    for system in sorted({system for _, system, _ in rows}):
+        inbox.again(system, [id for id, of, deadly in sorted(rows) if of == system and not deadly])
+    _ring(inbox.TASK, [(system,) for _, system, deadly in rows if deadly])
 
 
 def _commands(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:

@@ -21,6 +21,11 @@ def passes(error: BaseException) -> bool:
     return lost or code[:2] in _PASSING or code == "23505"
 
 
+def waited(error: BaseException) -> bool:
+    """Whether a lock was waited for, or a statement took, longer than the transaction allows itself."""
+    return getattr(error.__cause__, "pgcode", None) in ("55P03", "57014")
+
+
 def repeat(do: Callable[[], T]) -> T:
     """Do it; where a passing error stops it, do it again on a healthy connection, a few times."""
     for turn in range(_REPEATS - 1):

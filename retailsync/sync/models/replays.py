@@ -1,4 +1,4 @@
-"""What people ask to be done to many exceptions at once: previewed, perhaps approved by a second person, then carried out piece by piece."""
+"""What people ask to be done to many exceptions: previewed, perhaps approved by a second person, then carried out in pieces."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -30,6 +30,7 @@ class Replay(models.Model):
     group = models.ForeignKey("sync.Group", models.SET_NULL, null=True, related_name="replays")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     state = models.CharField(max_length=12, choices=State, default=State.PREVIEWING, db_default="previewing")
+    exceptions = models.PositiveIntegerField(default=0)
     orders = models.PositiveIntegerField(default=0, help_text="Orders among what it is about.")
     money = models.JSONField(default=dict, help_text="Currency → what these orders come to.")
     left_out = models.PositiveIntegerField(
@@ -50,7 +51,7 @@ class Replay(models.Model):
 
 
 class ReplayItem(models.Model):
-    """One whole subject of a replay (an order, or what has none): its exceptions, and what releasing them does. `digest` is of just that."""
+    """One whole subject of a replay (an order, or what has none): its exceptions, and what releasing them does (`digest`)."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "not previewed yet"

@@ -1,0 +1,283 @@
+"""replay: many exceptions released at once, seen before it is done. A preview is the real thing, rolled back; what is carried out is
+compared with it subject by subject, and only what is equal stays."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.utils import Error as DatabaseError
+
+from canonical import sql
+from retailsync.sync import bell, clock, effects, release, transient
+from retailsync.sync.deciding import NotPossible
+from retailsync.sync.effects import Effect, Subject
+from retailsync.sync.leases import lease
+from retailsync.sync.models import Action, Case, Group, Replay, ReplayItem
+
+TASK = "sync.replay"
+CHUNK = 200  # subjects tried in one transaction
+LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and one chunk takes at most
+SECONDS = 60.0  # one worker works on one replay for so long; then others get their turn
+_LEASE = PATIENCE * 3
+_log = logging.getLogger(__name__)
+
+
+class Fix(Protocol):
+    """What puts a cause right before its exceptions are looked at again. Works in the caller's transaction, which may be rolled back."""
+
+    def apply(self, orders: Sequence[int], who: str, why: str, *, first: bool) -> None:
+        """Put it right (`first`: nobody did so before), and have these orders go on."""
+
+    def finish(self, who: str, why: str) -> None:
+        """Have everything else go on that waited for it, or came meanwhile."""
+
+
+#: The fix a replay's row describes; None for a plain release.
+Fixes = Callable[[Mapping[str, Any] | None], Fix | None]
+
+
+# ---- asked for --------------------------------------------------------------------------------------------------------------
+class Wish(NamedTuple):
+    """What somebody wants to be released, and why."""
+
+    title: str
+    why: str
+    cases: Sequence[int]
+    group: Group | None = None
+    fix: Mapping[str, Any] | None = None
+
+
+def ask(wish: Wish, by: User) -> Replay:
+    """Note what is wanted, subject by subject; nothing is tried yet. Raises NotPossible where nothing of it can be released.
+
+    An unknown outcome is left out: somebody must look in the target, one by one.
+    """
+    kinds = [kind for kind, *_ in Case.Target.choices if release.releases(kind)]
+    chosen = Case.objects.filter(pk__in=wish.cases, closed_at=None, target_kind__in=kinds)
+    rows = list(chosen.exclude(reason="in_doubt").order_by().values_list("order_id", "pk"))
+    if not rows:
+        raise NotPossible("none of these is open any more, or can be released from here.")
+    with transaction.atomic():
+        replay = Replay.objects.create(
+            title=wish.title[:300], why=wish.why, fix=wish.fix, group=wish.group, by=by,
+            left_out=chosen.filter(reason="in_doubt").count(), exceptions=len(rows), **worth({order for order, _ in rows if order}),
+        )  # fmt: skip
+        ReplayItem.objects.bulk_create(_items(replay, rows), batch_size=1000)
+        Action.objects.create(
+            who=by.get_username(), what="ask for replay", target_kind="replay", target_id=replay.pk, why=wish.why
+        )
+        transaction.on_commit(lambda: bell.ring(TASK, replay.pk))
+    return replay
+
+
+def worth(orders: Collection[int]) -> dict[str, Any]:
+    """How many orders, and what they come to: currency → amount."""
+    rows = sql.fetch(
+        "SELECT currency, sum(total)::text FROM canonical_order WHERE id = ANY(%s) GROUP BY 1 ORDER BY 1",
+        (sorted(orders),),
+    )
+    return {"orders": len(orders), "money": dict(rows)}
+
+
+def _items(replay: Replay, rows: Sequence[tuple[int | None, int]]) -> list[ReplayItem]:
+    """An order's exceptions together; each exception that has no order by itself."""
+    ordered = sorted((order or 0, pk) for order, pk in rows)
+    wholes = [list(group) for _, group in groupby(ordered, key=lambda row: (row[0], 0 if row[0] else row[1]))]
+    return [
+        ReplayItem(replay=replay, position=n, order_id=whole[0][0] or None, case_ids=[pk for _, pk in whole])
+        for n, whole in enumerate(wholes, 1)
+    ]
+
+
+# ---- the work ---------------------------------------------------------------------------------------------------------------
+def work(replay_id: int, fixes: Fixes) -> None:
+    """Preview or carry out, chunk by chunk, until there is nothing more to do or the time is up. One worker at a time."""
+    ends, more = time.monotonic() + SECONDS, True
+    with lease(f"replay:{replay_id}", _LEASE) as held:
+        if held is None:
+            return
+        while more and time.monotonic() < ends and held.renew(_LEASE):
+            more = _step(replay_id, fixes)
+    if more or held.wanted:
+        bell.again(TASK, replay_id)
+    else:
+        bell.answered(TASK, replay_id)
+
+
+def _step(replay_id: int, fixes: Fixes) -> bool:
+    """One chunk of whatever the replay is at; False where it is at nothing."""
+    replay = Replay.objects.select_related("by").get(pk=replay_id)
+    step = {"previewing": _preview, "running": _run}.get(replay.state)
+    if step is None:
+        return False
+    chunk = list(replay.items.filter(state=_FROM[replay.state]).order_by("position")[:CHUNK])
+    if not chunk:
+        return _over(replay, fixes)
+    _carefully(step, replay, chunk, fixes(replay.fix))
+    return True
+
+
+def _carefully(step: Callable[..., None], replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
+    """Take the step with all of them; where that fails, with each by itself, so that one subject is refused, and not its neighbours."""
+    try:
+        step(replay, chunk, fix)
+    except Exception as error:
+        if isinstance(error, DatabaseError) and transient.passes(error):
+            raise
+        if len(chunk) == 1:
+            _set_aside(chunk[0], error)
+            return
+        _log.warning("replay repeated one by one", exc_info=True, extra={"replay": replay.pk})
+        for item in replay.items.filter(pk__in=[i.pk for i in chunk], state=_FROM[replay.state]).order_by("position"):
+            _carefully(step, replay, [item], fix)
+
+
+#: Which items a replay in this state works on.
+_FROM = {"previewing": ReplayItem.State.WAITING, "running": ReplayItem.State.PREVIEWED}
+
+
+def _over(replay: Replay, fixes: Fixes) -> bool:
+    """Every item had its turn."""
+    if replay.state == Replay.State.PREVIEWING:
+        return _move(replay, Replay.State.PREVIEWED)
+    differs = replay.items.filter(state=ReplayItem.State.DIFFERS).exists()
+    with transaction.atomic():
+        _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
+        if replay.fixed and (fix := fixes(replay.fix)):
+            fix.finish(replay.by.get_username(), replay.why)
+    return False
+
+
+def _move(replay: Replay, state: str, **more: Any) -> bool:
+    """On to the next state, unless somebody cancelled it meanwhile."""
+    Replay.objects.filter(pk=replay.pk, state=replay.state).update(state=state, **more)
+    return False
+
+
+# ---- preview ----------------------------------------------------------------------------------------------------------------
+class _RolledBack(Exception):
+    """Ends a preview's transaction; nothing of it stays."""
+
+
+def _preview(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
+    """See what each of them would do."""
+    _keep(chunk, transient.repeat(lambda: _tried(replay, chunk, fix)), ReplayItem.State.PREVIEWED)
+
+
+_BUSY = "Somebody works on it at this moment; try it again."
+
+
+def _set_aside(item: ReplayItem, error: Exception) -> None:
+    busy = isinstance(error, DatabaseError) and transient.waited(error)
+    words = _BUSY if busy else f"Our own fault: {type(error).__name__}: {error}"
+    ReplayItem.objects.filter(pk=item.pk).update(state=ReplayItem.State.REFUSED, words=words)
+
+
+def _tried(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:
+    found: list[Effect] = []
+    try:
+        with transaction.atomic():
+            found += _carry_out(replay, chunk, fix)
+            raise _RolledBack
+    except _RolledBack:
+        return found
+
+
+def _keep(chunk: Sequence[ReplayItem], found: Sequence[Effect], state: str) -> None:
+    columns = {"id": "bigint", "state": "text", "effect": "jsonb", "digest": "text"}
+    rows = [(i.pk, state, msgspec.json.encode(e).decode(), e.digest) for i, e in zip(chunk, found, strict=True)]
+    sql.update("sync_replayitem", columns, rows)
+
+
+# ---- carry out --------------------------------------------------------------------------------------------------------------
+class _Differs(Exception):
+    """Some subjects do something else than was seen: these, each with what it would do now."""
+
+    def __init__(self, items: Mapping[int, Effect]) -> None:
+        self.items = items
+
+
+def _run(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
+    """Do what was previewed. What would do something else by now is set aside, and the others are done without it."""
+    try:
+        transient.repeat(lambda: _done(replay, chunk, fix))
+    except _Differs as differing:
+        other = [i for i in chunk if i.pk in differing.items]
+        _keep(other, [differing.items[i.pk] for i in other], ReplayItem.State.DIFFERS)
+        if rest := [i for i in chunk if i.pk not in differing.items]:
+            _run(replay, rest, fix)
+
+
+def _done(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
+    """One chunk in one transaction: all of it as previewed, or nothing."""
+    with transaction.atomic():
+        row = Replay.objects.select_for_update().get(pk=replay.pk)
+        if row.state != Replay.State.RUNNING:
+            return
+        _lock([Subject((i.order_id,), ()) for i in chunk if i.order_id])
+        opened = _open(chunk)
+        rest = [i for i in chunk if opened & {*i.case_ids}]
+        gone = [i for i in chunk if not opened & {*i.case_ids}]
+        found = _carry_out(row, rest, fix) if rest else []
+        differing = {i.pk: e for i, e in zip(rest, found, strict=True) if e.digest != i.digest}
+        if differing:
+            raise _Differs(differing)
+        _settled(row, gone)
+        ReplayItem.objects.filter(pk__in=[i.pk for i in rest]).update(state=ReplayItem.State.DONE)
+        if fix and rest and not row.fixed:
+            Replay.objects.filter(pk=row.pk).update(fixed=True)
+
+
+def _open(chunk: Sequence[ReplayItem]) -> set[int]:
+    ids = [id for item in chunk for id in item.case_ids]
+    opened = Case.objects.select_for_update().filter(pk__in=ids, closed_at=None).order_by("pk")
+    return set(opened.values_list("pk", flat=True))
+
+
+def _settled(replay: Replay, gone: Sequence[ReplayItem]) -> None:
+    """Somebody else was quicker with these: nothing happens twice, and that this person wanted it too is noted all the same."""
+    release.within([id for item in gone for id in item.case_ids], replay.by.get_username(), replay.why)
+    ReplayItem.objects.filter(pk__in=[i.pk for i in gone]).update(state=ReplayItem.State.SETTLED)
+
+
+def _carry_out(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:
+    """The real thing, in the caller's transaction; what it did to each subject. Orders are locked first, as by all who plan."""
+    sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}s'")
+    sql.fetch(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
+    subjects = [Subject((i.order_id,) if i.order_id else (), tuple(i.case_ids)) for i in chunk]
+    subjects = _whole(subjects, lambda: _do(replay, chunk, fix))
+    was = effects.before(subjects)
+    _do(replay, chunk, fix)
+    return effects.seen(subjects, was)
+
+
+def _whole(subjects: Sequence[Subject], do: Callable[[], None]) -> list[Subject]:
+    """The subjects with the orders they are about, locked. Which one a message is about shows when it is read: it is tried, and undone."""
+    _lock(subjects)
+    if all(subject.orders for subject in subjects):
+        return list(subjects)
+    was = effects.before(subjects)
+    with transaction.atomic():
+        do()
+        found = effects.touched(subjects, was)
+        transaction.set_rollback(True)
+    _lock(found)
+    return found
+
+
+def _lock(subjects: Sequence[Subject]) -> None:
+    ids = sorted({order for s in subjects for order in s.orders})
+    sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (ids,))
+
+
+def _do(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
+    who = replay.by.get_username()
+    if fix:
+        fix.apply([i.order_id for i in chunk if i.order_id], who, replay.why, first=not replay.fixed)
+    else:
+        release.within([id for item in chunk for id in item.case_ids], who, replay.why)
