@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -18,29 +18,15 @@ _FIELDS = {
 _REFERENCE = re.compile(r"^F(\d+)-")  # of a fulfilment request: it names our order
 
 
-class Told(Protocol):
-    """What an effect says."""
-
-    changes: list[Any]
-    calls: list[Any]
-    outcomes: list[Any]
-    opens: list[str]
+def plain(value: Any, newest: Mapping[str, int], since: datetime) -> Any:
+    """The value with everything left out that differs each time the same is tried. `newest`: the highest id of each kind before,
+    `since`: the moment before. A change in it is a dict with `kind`, `id` and `fields`."""
+    return _Plain(newest, since).of(msgspec.to_builtins(value))
 
 
-def digest(effect: Told, newest: Mapping[str, int], since: datetime) -> str:
-    """Equal for two tries that change the same and put out the same. `newest`: the highest id of each kind before, `since`: the moment."""
-    plain = _Plain(newest, since)
-    changes = [plain.of(_change(change)) for change in effect.changes]
-    calls = [plain.of(msgspec.to_builtins(call)) for call in effect.calls]
-    outcomes = sorted((o.case, o.closed, o.words) for o in effect.outcomes)
-    content = json.dumps([changes, calls, outcomes, sorted(effect.opens)], sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _change(change: Any) -> dict[str, Any]:
-    fields = msgspec.to_builtins(change.fields)
-    sides = {"before": {n: before for n, before, _ in fields}, "after": {n: after for n, _, after in fields}}
-    return {"kind": change.kind, "id": change.id, "event": change.event, "new": change.new, **sides}
+def digest(value: Any) -> str:
+    """Equal for equal values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class _Plain:
@@ -54,6 +40,11 @@ class _Plain:
         """The value, equal each time the same is tried."""
         kind = _FIELDS.get(field, "")
         match value:
+            case dict() if "fields" in value:
+                return {
+                    **self.of({k: v for k, v in value.items() if k != "fields"}),
+                    "fields": self._fields(value["fields"]),
+                }
             case dict():
                 return {str(self._number(k, kind)): self.of(v, k) for k, v in value.items()} | self._named(value)
             case list():
@@ -63,6 +54,12 @@ class _Plain:
             case str():
                 return self._moment(_REFERENCE.sub(lambda m: f"F{self._number(m[1], 'order')}-", value))
         return value
+
+    def _fields(self, fields: list[Any]) -> list[Any]:
+        """(name, before, after) of each, with what a posting is about named by the field beside it."""
+        sides = [{name: pair[n] for name, *pair in fields} for n in (0, 1)]
+        before, after = (self.of(side) for side in sides)
+        return [[name, before[name], after[name]] for name, *_ in fields]
 
     def _named(self, value: dict[str, Any]) -> dict[str, Any]:
         """Numbers whose kind stands beside them: of what changes, and of what a posting is about."""

@@ -28,7 +28,7 @@ class Change(msgspec.Struct, frozen=True):
     """One subject that changes: what happens to it, and its fields before → after. A new one has no before."""
 
     kind: str
-    id: int  # 0: it is new, and has no number yet
+    id: int | str  # a word where it is new: it has no number yet
     event: str
     new: bool
     fields: list[tuple[str, Any, Any]]
@@ -165,11 +165,7 @@ def seen(subjects: Sequence[Subject], was: Before) -> list[Effect]:
         if (at := place.of(command.order_id, command.cause, command.id)) is not None:
             _add(effects[at], command, was.commands.get(command.id))
     _outcomes(effects, place, was)
-    for effect in effects:
-        effect.digest = digests.digest(effect, was.newest, was.at)
-        effect.changes = [_unnumbered(change, was) for change in effect.changes]
-        effect.calls = [_impersonal(call) for call in effect.calls]
-    return effects
+    return [_plain(effect, was) for effect in effects]
 
 
 class _Place:
@@ -296,11 +292,10 @@ def _outcomes(effects: Sequence[Effect], place: _Place, was: Before) -> None:
 
 
 # ---- what is kept -----------------------------------------------------------------------------------------------------------
-def _unnumbered(change: Change, was: Before) -> Change:
-    """A new row's number is only its own in the transaction that stays."""
-    new = change.id > was.newest.get(change.kind, change.id)
-    return msgspec.structs.replace(change, id=0 if new else change.id)
-
-
-def _impersonal(call: Call) -> Call:
-    return msgspec.structs.replace(call, content={k: v for k, v in call.content.items() if k not in _PERSONAL})
+def _plain(effect: Effect, was: Before) -> Effect:
+    """The effect without numbers and moments that are only this try's own; its digest knows persons' data, the effect does not."""
+    told = digests.plain(effect, was.newest, was.at)
+    digest = digests.digest({name: told[name] for name in ("changes", "calls", "outcomes", "opens")})
+    for call in told["calls"]:
+        call["content"] = {name: value for name, value in call["content"].items() if name not in _PERSONAL}
+    return msgspec.convert({**told, "digest": digest}, Effect)

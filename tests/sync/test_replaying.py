@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from canonical import sql
-from canonical.models import Hold, Sourcing
-from retailsync.sync import approving, effects, replaying
-from retailsync.sync.deciding import NotPossible
-from retailsync.sync.models import Action, Approval, ApprovalLimit, Case, Command, Message, Replay, ReplayItem
+from canonical.models import Sourcing
+from retailsync.sync import approving, replaying
+from retailsync.sync.models import Case, Replay
 from retailsync.sync.replaying import Wish
 from tests.console.scene import Scene, make
 
