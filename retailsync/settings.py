@@ -172,7 +172,7 @@ CELERY_TASK_ROUTES = {
     "sync.poll_feed": {"queue": "polls"},
     "sync.watch": {"queue": "sweep"},
     "sync.watch_system": {"queue": "polls"},
-    "sync.release": {"queue": "replay"},
+    "sync.replay": {"queue": "replay"},
 }
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -232,7 +232,8 @@ UNFOLD = {
                 "title": "Work",
                 "items": [
                     {"title": "Now", "icon": "dashboard", "link": reverse_lazy("admin:index")},
-                    _page("Exceptions", "error", "sync_case"),
+                    _page("Exceptions", "error", "sync_group"),
+                    _page("Replays", "replay", "sync_replay"),
                     _page("Orders", "shopping_cart", "canonical_order"),
                     _page("Shipments", "local_shipping", "canonical_shipment"),
                 ],
@@ -274,6 +275,7 @@ UNFOLD = {
                     _page("SKUs", "barcode", "canonical_sku"),
                     _page("Products", "category", "canonical_product"),
                     _page("Links", "link", "canonical_link"),
+                    _page("Second person", "group_add", "sync_approvallimit"),
                     _page("Schedules", "schedule", "django_celery_beat_periodictask"),
                 ],
             },

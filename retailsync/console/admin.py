@@ -3,11 +3,13 @@
 from retailsync.console import (
     cases,
     catalog,
+    groups,
     mapping,
     offers,
     orders,
     people,
     policies,
+    replays,
     rules,
     schedules,
     stock,
@@ -16,5 +18,6 @@ from retailsync.console import (
 )
 
 __all__ = [
-    "cases", "catalog", "mapping", "offers", "orders", "people", "policies", "rules", "schedules", "stock", "systems", "traffic",
+    "cases", "catalog", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
+    "schedules", "stock", "systems", "traffic",
 ]  # fmt: skip

@@ -119,7 +119,15 @@ class ReadOnly(Lists):
 class Permissions:
     """`may.view_message` in templates: what else on a page this person may see."""
 
-    APPS = {"message": "sync", "command": "sync", "attempt": "sync", "case": "sync", "partnerkey": "partners"}
+    APPS = {
+        "message": "sync",
+        "command": "sync",
+        "attempt": "sync",
+        "case": "sync",
+        "group": "sync",
+        "replay": "sync",
+        "partnerkey": "partners",
+    }
 
     def __init__(self, request: Request) -> None:
         self._user = request.user

@@ -8,23 +8,21 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from kombu.exceptions import OperationalError
 from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
-from retailsync.celery import app
-from retailsync.console import gather, mapping, stock_cases, words
+from retailsync.console import gather, mapping, replays, stock_cases, words
 from retailsync.console.base import ReadOnly, Request
-from retailsync.sync import cases, release, transient
-from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Message
+from retailsync.sync import approving, cases, correcting, release, replaying
+from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Group, Message
 from retailsync.sync.reasons import reason
+from retailsync.sync.replaying import Wish
 
-AT_ONCE = 200  # more than these are released by a worker, not while somebody waits for the page
 #: What may be closed without release: nothing behind these blocks an order. Holds are released, commands released or settled by hand.
 CLOSABLE = (Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM, Case.Target.LISTING, Case.Target.SOURCE)
 #: What a person may choose where goods went out that should not have: the hold is released with the choice as its reason.
@@ -161,15 +159,17 @@ class CaseAdmin(ReadOnly):
             "may_work": self.has_work_permission(request) and row.closed_at is None, "may_close": row.target_kind in CLOSABLE,
             "may_release": release.releases(row.target_kind),
             "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
-            "choices": CHOICES if row.reason in CHOSEN else (), "word_form": _word_form(request, target.get("hold")),
+            "choices": CHOICES if row.reason in CHOSEN else (), "group": Group.objects.filter(cause=row.cause).first(),
+            "word": mapping.asked_for(row.reason, row.detail) if row.target_kind == Case.Target.HOLD else None,
+            "correctable": row.target_kind == Case.Target.MESSAGE and row.reason in correcting.REASONS,
             **_by_hand(target.get("command")),
         }  # fmt: skip
 
     # ---- what people press ----
     def get_urls(self) -> list[URLPattern]:
         own = {
-            "release": self.release_one, "release-group": self.release_group, "settle": self.settle_one, "close": self.close_one,
-            "map": self.map_word,
+            "release": self.release_one, "preview": self.preview_one, "settle": self.settle_one, "close": self.close_one,
+            "correct": self.correct,
         }  # fmt: skip
         return [
             path(
@@ -180,14 +180,12 @@ class CaseAdmin(ReadOnly):
             for name, view in own.items()
         ] + super().get_urls()
 
-    @action(description="Release selected", permissions=["work"])
-    def release_selected(self, request: Request, queryset: QuerySet[Case]) -> None:
-        """Release what was ticked. An unknown outcome is never released in bulk: somebody must have looked, one by one."""
-        rows = list(queryset.filter(closed_at=None).order_by().values_list("pk", "reason"))
-        self._release(request, [pk for pk, code in rows if code != "in_doubt"], "")
-        if unsure := sum(code == "in_doubt" for _, code in rows):
-            text = f"{unsure} with an unknown outcome left alone: open each, look in the target, then release it there."
-            messages.warning(request, text)
+    @action(description="Preview the release of selected", permissions=["work"])
+    def release_selected(self, request: Request, queryset: QuerySet[Case]) -> HttpResponse:
+        """Preview the release of what was ticked, or of all that match."""
+        ids = list(queryset.filter(closed_at=None).order_by().values_list("pk", flat=True))
+        title = f"Release {len(ids)} exception{'s' if len(ids) > 1 else ''}"
+        return replays.start(request, Wish(title, "", ids), HttpResponseRedirect(request.get_full_path()))
 
     def release_one(self, request: Request, pk: int) -> HttpResponse:
         """Release this exception."""
@@ -195,32 +193,34 @@ class CaseAdmin(ReadOnly):
         if case.reason == "in_doubt" and "looked" not in request.POST:
             messages.error(request, "Tick that you looked: releasing does it once more.")
             return self.back(request)
+        if words_ := approving.needs_second(1, replaying.worth({case.order_id} if case.order_id else ())["money"]):
+            messages.warning(request, words_)
+            return replays.start(
+                request, Wish(reason(case.reason).title, _chosen(request, case), [case.pk]), self.back(request)
+            )
         self._release(request, [case.pk], _chosen(request, case))
         return self.back(request)
 
-    def map_word(self, request: Request, pk: int) -> HttpResponse:
-        """Say what a word means: this order goes on, and all others that waited for it."""
+    def preview_one(self, request: Request, pk: int) -> HttpResponse:
+        """What releasing this one would do, exactly."""
         case = self._case(request, pk)
-        target = _hold(case)["hold"] if case.target_kind == Case.Target.HOLD else None
-        form = _word_form(request, target, request.POST)
-        if form is None:
-            raise PermissionDenied
-        if case.closed_at is not None:
-            messages.info(request, "This is settled already; nothing was changed.")
-        elif not form.is_valid():
-            return self.show(request, case, word_form=form)
-        else:
-            row, why = form.save(commit=False), form.cleaned_data["why"]
-            mapping.tell(request, row, transient.repeat(lambda: mapping.keep(row, request.user.get_username(), why)))
-        return self.back(request)
+        return replays.start(request, Wish(reason(case.reason).title, _why(request), [case.pk]), self.back(request))
 
-    def release_group(self, request: Request, pk: int) -> HttpResponse:
-        """Release all open exceptions with the same cause."""
-        case = self._case(request, pk)
-        if case.reason == "in_doubt":
+    def correct(self, request: Request, pk: int) -> HttpResponse:
+        """Have a corrected message take the place of one nobody understood, which is kept as it came."""
+        case, why = self._case(request, pk), _why(request)
+        if not request.user.has_perm("sync.view_message"):
             raise PermissionDenied
-        alike = Case.objects.filter(cause=case.cause, closed_at=None).order_by("pk").values_list("pk", flat=True)
-        self._release(request, list(alike), _why(request))
+        body = request.POST.get("body", "")
+        try:
+            row = correcting.correct(case.pk, body.encode("utf-8", "surrogatepass"), request.user.get_username(), why)
+        except correcting.NotPossible as trouble:
+            messages.error(request, f"Nothing was changed: {trouble}")
+            return self.show(request, case, body=body, body_why=why)
+        if row.state == Message.State.DONE:
+            messages.success(request, f"Message #{row.pk} took its place, and was understood.")
+        else:
+            messages.warning(request, f"Message #{row.pk} took its place: {row.words or row.get_state_display()}")
         return self.back(request)
 
     def settle_one(self, request: Request, pk: int) -> HttpResponse:
@@ -304,37 +304,20 @@ class CaseAdmin(ReadOnly):
         return get_object_or_404(Case, pk=pk)
 
     def _release(self, request: Request, ids: Sequence[int], why: str) -> None:
-        who = request.user.get_username()
-        if len(ids) > AT_ONCE:
-            _hand_over(request, ids, who, why)
-        elif count := release.release(ids, who=who, why=why) if ids else 0:
-            messages.success(request, f"{count} exception{'s' if count > 1 else ''} released.")
-            if again := _came_back(ids):
-                text = f"{again} came back at once, because what caused {'them' if again > 1 else 'it'} is still so."
-                messages.warning(request, text)
+        if not release.release(ids, who=request.user.get_username(), why=why):
+            messages.info(request, "It is not open any more; nothing was released.")
+        elif _came_back(ids):
+            messages.warning(request, "It was released and came back at once, because what caused it is still so.")
         else:
-            messages.info(request, "None of these was open any more; nothing was released.")
+            messages.success(request, "1 exception released.")
 
 
-def _hand_over(request: Request, ids: Sequence[int], who: str, why: str) -> None:
-    """Let a worker release them. Nothing stands in a row yet, so a broker that is away must be said."""
-    try:
-        app.send_task("sync.release", (list(ids), who, why))
-    except OperationalError:
-        messages.error(
-            request, f"No worker can be reached, so nothing was released. Up to {AT_ONCE} at a time go without one."
-        )
-    else:
-        messages.success(request, f"{len(ids)} exceptions are being released; they leave the list as the work goes on.")
-
-
-def _came_back(ids: Sequence[int]) -> int:
-    """Of the exceptions just released, how many stand open again: a hold is placed anew while its cause remains."""
-    before = Case.objects.filter(
-        pk__in=ids, target_kind="hold", order_id=OuterRef("order_id"), reason=OuterRef("reason")
-    )
-    orders = Case.objects.filter(pk__in=ids, target_kind="hold").values("order_id")
-    return Case.objects.filter(Exists(before), order_id__in=orders, pk__gt=max(ids), closed_at=None).count()
+def _came_back(ids: Sequence[int]) -> bool:
+    """Whether one just released stands open again: what it points at does, or a hold like it was placed anew."""
+    before = Case.objects.filter(pk__in=ids)
+    same = Exists(before.filter(target_kind=OuterRef("target_kind"), target_id=OuterRef("target_id")))
+    alike = Exists(before.filter(target_kind="hold", order_id=OuterRef("order_id"), reason=OuterRef("reason")))
+    return Case.objects.filter(same | alike, pk__gt=max(ids), closed_at=None).exists()
 
 
 def _why(request: Request) -> str:
@@ -351,16 +334,6 @@ def _chosen(request: Request, case: Case) -> str:
     choice = request.POST.get("choice", "")
     offered = choice if case.reason in CHOSEN and choice in CHOICES else ""
     return ". ".join(part for part in (offered, _why(request)) if part)
-
-
-def _word_form(request: Request, hold: Hold | None, data: Any = None) -> mapping.MappingForm | None:
-    """The form for the word a hold waits for, for who may give it a meaning."""
-    asked = mapping.asked_for(hold.reason, hold.detail) if hold and hold.lifted_at is None else None
-    if asked is None or not all(request.user.has_perm(f"canonical.{verb}_mapping") for verb in ("add", "change")):
-        return None
-    kind, key = asked
-    row = mapping.row_for(kind, key, hold.order.channel)
-    return mapping.form_of(kind)(data, instance=row)
 
 
 def _actions(case: Case) -> list[Action]:

@@ -1,6 +1,7 @@
 """Words of shops and what they mean: a form per table, what recent orders use, and the orders that waited for a word."""
 
 from collections.abc import Mapping as Table
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -131,11 +132,31 @@ def _escaped(text: str) -> str:
 def keep(row: Mapping, who: str, why: str) -> Outcome:
     """Save a word as its next version, and plan the orders that waited for its table. The action says who and why."""
     with transaction.atomic():
-        before = Mapping.objects.select_for_update().filter(pk=row.pk).order_by("pk").first()
-        row.version = before.version + 1 if before else 1
-        row._change_reason = why[:100] or None
-        row.save()
+        save(row, who, why)
         return _settle(row, row.pk, "map word", who, f"{row}: {said(row)}. {why}".strip())
+
+
+def save(row: Mapping, who: str, why: str) -> Mapping:
+    """Save a word as its next version; nothing goes on yet. In the caller's transaction."""
+    before = Mapping.objects.select_for_update().filter(pk=row.pk).order_by("pk").first()
+    row.version = before.version + 1 if before else 1
+    row._change_reason = why[:100] or None
+    row.save()
+    return row
+
+
+def waiting(row: Mapping) -> list[int]:
+    """Orders whose end of waiting this word may decide."""
+    return sorted({*held(row.kind, row.channel_id, row.key), *paying(row)})
+
+
+def go_on(row: Mapping, orders: Sequence[int], who: str, why: str) -> None:
+    """Have these orders go on, of all that waited for the word. In the caller's transaction."""
+    action = Action.objects.create(
+        who=who, what="map word", target_kind="mapping", target_id=row.pk, why=f"{row}: {said(row)}. {why}".strip()
+    )
+    if orders:
+        _GO_ON.get(row.kind, _plan)(sorted(orders), row, Cause("action", action.pk))
 
 
 def drop(row: Mapping, who: str, why: str = "") -> Outcome:

@@ -144,13 +144,33 @@ _FROM = {"previewing": ReplayItem.State.WAITING, "running": ReplayItem.State.PRE
 def _over(replay: Replay, fixes: Fixes) -> bool:
     """Every item had its turn."""
     if replay.state == Replay.State.PREVIEWING:
-        return _move(replay, Replay.State.PREVIEWED)
+        return _move(replay, Replay.State.PREVIEWED, summary=_summary(replay))
     differs = replay.items.filter(state=ReplayItem.State.DIFFERS).exists()
     with transaction.atomic():
         _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
         if replay.fixed and (fix := fixes(replay.fix)):
             fix.finish(replay.by.get_username(), replay.why)
     return False
+
+
+_CALLS = """SELECT c->>'system', c->>'kind', c->>'how', (c->>'held')::boolean, count(*)
+  FROM sync_replayitem i CROSS JOIN jsonb_array_elements(i.effect->'calls') c WHERE i.replay_id = %s AND i.state = 'previewed'
+  GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_DONE_BEFORE = """SELECT d->>0, d->>1, count(*) FROM sync_replayitem i CROSS JOIN jsonb_array_elements(i.effect->'done') d
+  WHERE i.replay_id = %s AND i.state = 'previewed' GROUP BY 1, 2 ORDER BY 1, 2"""
+_OUTCOMES = """SELECT count(*) FILTER (WHERE o->>'closed' = 'true'), count(*) FILTER (WHERE o->>'closed' = 'false')
+  FROM sync_replayitem i CROSS JOIN jsonb_array_elements(i.effect->'outcomes') o WHERE i.replay_id = %s AND i.state = 'previewed'"""
+
+
+def _summary(replay: Replay) -> dict[str, Any]:
+    """calls: (system, kind, how, held, count); done: (system, kind, count); exceptions that go, and that stay."""
+    ((goes, stays),) = sql.fetch(_OUTCOMES, (replay.pk,))
+    return {
+        "calls": sql.fetch(_CALLS, (replay.pk,)),
+        "done": sql.fetch(_DONE_BEFORE, (replay.pk,)),
+        "goes": goes,
+        "stays": stays,
+    }
 
 
 def _move(replay: Replay, state: str, **more: Any) -> bool:

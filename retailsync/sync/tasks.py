@@ -15,7 +15,7 @@ from retailsync.sync import (
     notices,
     polling,
     publishing,
-    release,
+    replaying,
     sending,
     stock,
     transient,
@@ -107,9 +107,5 @@ def sweep() -> None:
         (now,),
     ):
         bell.ring(sending.TASK, system)
-
-
-@app.task(name="sync.release")
-def release_cases(case_ids: list[int], who: str, why: str) -> None:
-    """Release exceptions somebody chose in the console."""
-    release.release(case_ids, who, why)
+    for (replay,) in sql.fetch("SELECT id FROM sync_replay WHERE state IN ('previewing', 'running')"):
+        bell.ring(replaying.TASK, replay)

@@ -134,7 +134,10 @@ class Action(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["target_kind", "target_id"], name="action_target")]
+        indexes = [
+            models.Index(fields=["target_kind", "target_id"], name="action_target"),
+            models.Index(fields=["who", "at"], name="action_of_person"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.who}: {self.what} {self.target_kind} {self.target_id}"

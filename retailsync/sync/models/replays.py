@@ -36,8 +36,10 @@ class Replay(models.Model):
     left_out = models.PositiveIntegerField(
         default=0, help_text="Chosen, but never released in bulk: their outcome is unknown."
     )
+    summary = models.JSONField(
+        default=dict, help_text="What the items say together: counted when all of them are previewed."
+    )
     fixed = models.BooleanField(default=False, db_default=False, help_text="The fix was committed.")
-    words = models.TextField(blank=True, db_default="", help_text="Why it could not be previewed or go on.")
     created_at = models.DateTimeField(db_default=Now())
     began_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

@@ -40,6 +40,8 @@
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("select[data-rs-go]")) location.search = event.target.value;
+    if (event.target.matches("select[data-rs-submit]")) event.target.form.requestSubmit();
+    if (event.target.matches("[data-rs-all]")) for (const box of document.getElementsByName(event.target.dataset.rsAll)) box.checked = event.target.checked;
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-rs-back]")) history.back();

@@ -1,0 +1,46 @@
+"""What people decide about groups of exceptions: whose they are, when they want to see them again, what they tell each other."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from retailsync.sync.models import Action, Comment, Group
+
+
+def assign(ids: Sequence[int], to: User | None, by: User) -> int:
+    """Whose they are from now on; None: nobody's. Returns how many changed."""
+    return _change(ids, by, "assign", str(to) if to else "nobody", assignee=to, ignored=False)
+
+
+def snooze(ids: Sequence[int], until: datetime, by: User, why: str = "") -> int:
+    """Do not show them among what is to be done before then. What comes back after it was resolved is shown all the same."""
+    return _change(ids, by, "snooze", f"until {until:%Y-%m-%d %H:%M} UTC. {why}".strip(), snoozed_until=until)
+
+
+def ignore(ids: Sequence[int], by: User, why: str) -> int:
+    """Do not show them among what is to be done. What they hold stays held."""
+    return _change(ids, by, "ignore", why, ignored=True, assignee=None, snoozed_until=None)
+
+
+def show(ids: Sequence[int], by: User) -> int:
+    """Show them again: neither snoozed nor ignored."""
+    return _change(ids, by, "show again", "", ignored=False, snoozed_until=None)
+
+
+def comment(id: int, text: str, by: User) -> None:
+    """Tell the others something about it."""
+    Comment.objects.create(group_id=id, who=by.get_username(), text=text)
+
+
+def _change(ids: Sequence[int], by: User, what: str, why: str, **fields: Any) -> int:
+    with transaction.atomic():
+        rows = list(Group.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True))
+        Group.objects.filter(pk__in=rows).update(**fields)
+        who = by.get_username()
+        Action.objects.bulk_create(
+            Action(who=who, what=what, target_kind="group", target_id=pk, why=why) for pk in rows
+        )
+    return len(rows)
