@@ -111,6 +111,8 @@ class GroupAdmin(ReadOnly):
     def fix(self, request: Request, pk: int) -> HttpResponse:
         """Preview what giving the word this meaning does to all of them."""
         group = self._group(request, pk)
+        if not _keeps_words(request):
+            raise PermissionDenied
         form = word_form(request, group, request.POST)
         if form is None:
             messages.info(request, "This is settled already; nothing was changed.")
@@ -221,7 +223,7 @@ _CHOSEN: dict[str, Callable[[Request, Sequence[int]], int]] = {
 def word_form(request: Request, group: Group, data: Any = None) -> mapping.MappingForm | None:
     """The form for the word a group waits for, for who may give it a meaning."""
     asked = mapping.asked_for(group.reason, group.detail)
-    if asked is None or not all(request.user.has_perm(f"canonical.{verb}_mapping") for verb in ("add", "change")):
+    if asked is None or not _keeps_words(request):
         return None
     opened = Case.objects.filter(cause=group.cause, closed_at=None, target_kind=Case.Target.HOLD)
     hold = (
@@ -233,6 +235,10 @@ def word_form(request: Request, group: Group, data: Any = None) -> mapping.Mappi
         return None
     kind, key = asked
     return mapping.form_of(kind)(data, instance=mapping.row_for(kind, key, hold.order.channel))
+
+
+def _keeps_words(request: Request) -> bool:
+    return all(request.user.has_perm(f"canonical.{verb}_mapping") for verb in ("add", "change"))
 
 
 def _all_of(group: Group, why: str) -> Wish:

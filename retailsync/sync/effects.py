@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from canonical import sql
+from canonical.commands import KINDS
 from retailsync.sync import clock, digests
 
 #: Kinds of rows a transaction may make, and where: what is new has another id each time it is tried.
@@ -44,6 +45,7 @@ class Call(msgspec.Struct, frozen=True):
     held: bool
     content: dict[str, Any]
     doubtful: bool = False
+    shared: bool = False  # not about this subject alone: others may want it too, and who is first has it sent
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -254,9 +256,14 @@ def _after(place: _Place, was: Before) -> dict[int, Row]:
 def _add(effect: Effect, now: Row, then: Row | None) -> None:
     """Note what becomes of one command."""
     if how := _how(now, then):
-        effect.calls.append(Call(now.system, now.kind, how, now.held and how != "dropped", now.payload, now.doubtful))
+        held = now.held and how != "dropped"
+        effect.calls.append(Call(now.system, now.kind, how, held, now.payload, now.doubtful, now.kind in _SHARED))
     elif then and then.state == "confirmed":
         effect.done.append((now.system, now.kind))
+
+
+#: Commands about what many subjects share: a customer, something that is read again.
+_SHARED = frozenset(name for name, kind in KINDS.items() if kind.level or kind.subject_of[0] == "customer")
 
 
 def _how(now: Row, then: Row | None) -> str:
@@ -295,7 +302,8 @@ def _outcomes(effects: Sequence[Effect], place: _Place, was: Before) -> None:
 def _plain(effect: Effect, was: Before) -> Effect:
     """The effect without numbers and moments that are only this try's own; its digest knows persons' data, the effect does not."""
     told = digests.plain(effect, was.newest, was.at)
-    digest = digests.digest({name: told[name] for name in ("changes", "calls", "outcomes", "opens")})
+    own = [call for call in told["calls"] if not call["shared"]]
+    digest = digests.digest({"calls": own, **{name: told[name] for name in ("changes", "outcomes", "opens")}})
     for call in told["calls"]:
         call["content"] = {name: value for name, value in call["content"].items() if name not in _PERSONAL}
     return msgspec.convert({**told, "digest": digest}, Effect)

@@ -60,12 +60,13 @@ def ask(wish: Wish, by: User) -> Replay:
     kinds = [kind for kind, *_ in Case.Target.choices if release.releases(kind)]
     chosen = Case.objects.filter(pk__in=wish.cases, closed_at=None, target_kind__in=kinds)
     rows = list(chosen.exclude(reason="in_doubt").order_by().values_list("order_id", "pk"))
+    unsure = chosen.filter(reason="in_doubt").count()
     if not rows:
-        raise NotPossible("none of these is open any more, or can be released from here.")
+        raise NotPossible(_UNSURE if unsure else "none of these is open any more, or can be released from here.")
     with transaction.atomic():
         replay = Replay.objects.create(
             title=wish.title[:300], why=wish.why, fix=wish.fix, group=wish.group, by=by,
-            left_out=chosen.filter(reason="in_doubt").count(), exceptions=len(rows), **worth({order for order, _ in rows if order}),
+            left_out=unsure, exceptions=len(rows), **worth({order for order, _ in rows if order}),
         )  # fmt: skip
         ReplayItem.objects.bulk_create(_items(replay, rows), batch_size=1000)
         Action.objects.create(
@@ -73,6 +74,9 @@ def ask(wish: Wish, by: User) -> Replay:
         )
         transaction.on_commit(lambda: bell.ring(TASK, replay.pk))
     return replay
+
+
+_UNSURE = "what is unknown is released one by one: open it, look in the target, then release it there."
 
 
 def worth(orders: Collection[int]) -> dict[str, Any]:

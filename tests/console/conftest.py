@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.console.scene import Scene, make
 
 VIEWS = (
-    *("case", "order", "message", "command", "attempt", "system", "shipment", "entry"),
+    *("case", "group", "replay", "order", "message", "command", "attempt", "system", "shipment", "entry"),
     *("customer", "link", "sku", "product", "location", "sourcing", "mapping", "shoppolicy"),
 )
 STOCK = (

@@ -65,6 +65,12 @@ class Scene:
         )
         return self.case("message", row.pk, self.shop, None, "intake", "read", "malformed", "line_items", words)
 
+    def readable(self, number: int) -> Case:
+        """A message that was not understood once, and would be now: an order that was deleted in the shop."""
+        body, words = json.dumps({"id": number}).encode(), "Nobody understood it."
+        row = self.message("order.deleted", body, "parked", reason="malformed", words=words)
+        return self.case("message", row.pk, self.shop, None, "intake", "read", "malformed", "id", words)
+
     def parked(self, order: Order, state: str = "parked", reason: str = "refused") -> Case:
         """A command of this order that a person must look at, with what was exchanged."""
         command = Command.objects.filter(order_id=order.pk, kind="CreateOrder").get()

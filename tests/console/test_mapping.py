@@ -11,7 +11,7 @@ from canonical.mappings import SHAPES, Limits
 from canonical.models import Hold, Mapping, Order, System
 from retailsync.console import meanings
 from retailsync.sync import deciding
-from retailsync.sync.models import Action, Case
+from retailsync.sync.models import Action, Case, Group, Replay
 from tests.console.conftest import person
 from tests.console.scene import Scene
 
@@ -31,6 +31,8 @@ def keeper(db: None) -> Client:
         "view_case",
         "change_case",
         "view_order",
+        "view_group",
+        "view_replay",
     )
 
 
@@ -152,21 +154,32 @@ def test_who_may_give_words_a_meaning(scene: Scene, stranger: Client) -> None:
 
 # ---- orders that wait -------------------------------------------------------------------------------------------------------
 def press(client: Client, case: Case, **form: Any) -> Any:
-    return client.post(reverse("admin:sync_case_map", args=[case.pk]), {"channel": case.system_id, **form}, follow=True)
+    """Give the word its meaning in the group, look, and have it done."""
+    group = Group.objects.get(cause=case.cause)
+    page = client.post(
+        reverse("admin:sync_group_fix", args=[group.pk]), {"channel": case.system_id, **form}, follow=True
+    )
+    replay = page.context.get("row") if page.context else None
+    return (
+        client.post(reverse("admin:sync_replay_go", args=[replay.pk]), follow=True)
+        if isinstance(replay, Replay)
+        else page
+    )
 
 
 def test_a_word_is_mapped_on_the_exception_and_all_that_wait_go_on(scene: Scene, keeper: Client) -> None:
     in_use()
     orders = [scene.order(number) for number in (1, 2, 3)]
     case = Case.objects.filter(reason="method_mapping").latest("pk")
-    page = keeper.get(reverse("admin:sync_case_change", args=[case.pk])).content.decode()
-    assert "Give it a meaning" in page and 'value="ideal"' in page
-    answer = press(keeper, case, key="ideal", means_release="paid", why="asked the shop")
-    assert said(answer) == ["3 orders that waited for this go on."]
+    group = reverse("admin:sync_group_change", args=[Group.objects.get(cause=case.cause).pk])
+    assert group in keeper.get(reverse("admin:sync_case_change", args=[case.pk])).content.decode()
+    assert 'value="ideal"' in keeper.get(group).content.decode()
+    page = press(keeper, case, key="ideal", means_release="paid", why="asked the shop").content.decode()
+    assert "Payment methods: “ideal” of Web shop means" in page
     assert not Case.objects.filter(closed_at=None).exists()
     assert {Order.objects.get(pk=o.pk).stage for o in orders} == {"released"}
     assert Mapping.objects.get(key="ideal").channel == scene.shop
-    assert "asked the shop" in Action.objects.get().why
+    assert "asked the shop" in Action.objects.filter(what="map word").latest("pk").why
 
 
 def test_saving_in_the_list_lets_them_go_on_too_and_says_who_still_waits(scene: Scene, keeper: Client) -> None:
@@ -232,9 +245,10 @@ def test_only_who_may_keep_words_is_offered_the_form(scene: Scene, operator: Cli
     in_use()
     scene.order(1)
     case = Case.objects.get()
-    assert "Give it a meaning" not in operator.get(reverse("admin:sync_case_change", args=[case.pk])).content.decode()
+    group = reverse("admin:sync_group_change", args=[Group.objects.get(cause=case.cause).pk])
+    assert "Put it right" not in operator.get(group).content.decode()
     assert press(operator, case, key="ideal", means_release="paid").status_code == 403
-    assert press(keeper, scene.malformed(), key="ideal", means_release="paid").status_code == 403
+    assert "settled already" in said(press(keeper, scene.malformed(), key="ideal", means_release="paid"))[0]
     assert Mapping.objects.count() == 1
 
 
