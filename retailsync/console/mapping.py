@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
@@ -24,7 +24,7 @@ from canonical.mappings import PAYMENT_DEFAULTS, SHAPES, Meaning
 from canonical.models import Hold, Mapping, System
 from retailsync.console import coverage, meanings, words
 from retailsync.console.base import Lists, Request
-from retailsync.sync import deciding, transient
+from retailsync.sync import approving, deciding, replaying, transient
 from retailsync.sync.models import Action
 
 
@@ -267,6 +267,24 @@ class MappingForm(forms.ModelForm):
             self.add_error("key", f"“{key}” has a meaning for {channel or 'all shops'} already: change that one.")
 
 
+class _Limited:
+    """A form whose word lets no more orders go on at once than one person may let go."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what takes a second person: that is asked for in the group of the exceptions."""
+        cleaned: dict[str, Any] = super().clean()  # type: ignore[misc]
+        if not self.errors and (trouble := too_many(self.instance)):  # type: ignore[attr-defined]
+            raise ValidationError(trouble)
+        return cleaned
+
+
+def too_many(row: Mapping) -> str:
+    """Why this word may not be saved or taken away by one person alone; empty where it may."""
+    orders = waiting(row)
+    second = approving.needs_second(len(orders), replaying.worth(orders)["money"])
+    return f"Orders wait for this word. {second} Give it its meaning in their group of exceptions." if second else ""
+
+
 def form_of(kind: str) -> type[MappingForm]:
     """The form of one table."""
     fields = meanings.fields(SHAPES[kind])
@@ -327,10 +345,8 @@ class MappingAdmin(SimpleHistoryAdmin, Lists):
 
     # ---- the form ----
     def get_form(self, request: Request, obj: Mapping | None = None, change: bool = False, **kwargs: Any) -> type:
-        form = form_of(_kind(request, obj))
-        kwargs["form"] = (
-            type("MappingForm", (form,), {"channel": None, "key": None}) if obj else form
-        )  # shown, never changed
+        shown = {"channel": None, "key": None} if obj else {}  # shown, never changed
+        kwargs["form"] = type("MappingForm", (_Limited, form_of(_kind(request, obj))), shown)
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: Request, obj: Mapping | None = None) -> list[Any]:
@@ -359,7 +375,18 @@ class MappingAdmin(SimpleHistoryAdmin, Lists):
 
     def delete_queryset(self, request: Request, queryset: QuerySet[Mapping]) -> None:
         for row in queryset:
-            self.delete_model(request, row)
+            if trouble := too_many(row):
+                messages.error(request, f"{row} stays: {trouble}")
+            else:
+                self.delete_model(request, row)
+
+    def delete_view(self, request: Request, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Taking a word away may let orders go on, too."""
+        row = self.get_object(request, object_id)
+        if request.method == "POST" and row and (trouble := too_many(row)):
+            messages.error(request, f"Nothing was changed: {trouble}")
+            return HttpResponseRedirect(_list_url())
+        return super().delete_view(request, object_id, extra_context)
 
     # ---- pages ----
     def changelist_view(self, request: Request, extra_context: Any = None) -> HttpResponse:
