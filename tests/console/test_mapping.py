@@ -270,6 +270,7 @@ def test_every_table_is_read_from_where_orders_have_it(scene: Scene, keeper: Cli
         "shop_status": [("unknown", 1, "unmapped", ""), ("processing", 1, "passes", "known as processing")],
         "line_kind": [],
         "meta": [("_vat", 1, "mapped", "the customer's VAT id")],
+        "sku": [],
     }
 
 
