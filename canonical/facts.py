@@ -341,6 +341,22 @@ class AlarmSet(Decision):
     at: datetime | None
 
 
+class AddressChanged(Decision):
+    """A person (`by`) has the order sent to this address instead of the one its shop states. Stands until the shop states another than
+    `instead_of_id`, which it stated when this was decided."""
+
+    address: Address
+    instead_of_id: int
+    by: str
+
+
+class SkuKnown(Decision):
+    """A person said which SKU a shop's text (whatever its case) stands for: lines of the order that lack an SKU and say so get it."""
+
+    text: str
+    sku_id: int
+
+
 class StatusKnown(Decision):
     """A shop status that was unknown was mapped by a person."""
 

@@ -73,9 +73,15 @@ class MetaField(Meaning, frozen=True):
     field: Literal["vat_id", "terms", "note", "fraud", "carrier", "service"]
 
 
+class Article(Meaning, frozen=True):
+    """An SKU text of a shop that is none of our codes: the SKU it stands for, by its code."""
+
+    sku: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
 SHAPES: Mapping[str, type[Meaning]] = {
     "shipping_method": Shipping, "payment_method": Payment, "tax": Tax, "place": Place, "shop_status": Status, "line_kind": LineKind,
-    "meta": MetaField,
+    "meta": MetaField, "sku": Article,
 }  # fmt: skip
 
 #: WooCommerce's own offline methods; what a shop's own rows do not name. BACS: seven days, a reminder after five.
@@ -156,6 +162,12 @@ class Tables:
         """A fee by its name. Raises Unmapped."""
         meaning: LineKind | None = self._look("line_kind", name)
         return meaning
+
+    def sku(self, text: str) -> Article | None:
+        """A shop's own SKU text; None where nothing is said of it. Orders are resolved in sets, by the same words
+        (recording/catalog.py)."""
+        meaning = self._found.get(("sku", text.strip().lower()))
+        return meaning if isinstance(meaning, Article) else None
 
     def meta(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Field → text, of the texts whose key is mapped; others are left alone."""

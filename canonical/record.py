@@ -17,6 +17,7 @@ from canonical.recording import (
     orders,
     parties,
     refunds,
+    shipto,
     stock,
 )
 from canonical.recording.work import Recorded, Stated
@@ -47,6 +48,8 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.Gone: _gone,
     facts.RangeListed: orders.listed,
     facts.RefundStated: refunds.record,
+    facts.AddressChanged: _ours(shipto.changed),
+    facts.SkuKnown: _ours(catalog.known),
     facts.StatusKnown: _ours(decisions.statuses_known),
     facts.OrderReleased: _ours(decisions.released),
     facts.UnitsAbandoned: _ours(decisions.units_abandoned),

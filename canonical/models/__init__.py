@@ -7,6 +7,7 @@ from canonical.models.money import Booking, Payment, Posting, Refund, RefundLine
 from canonical.models.orders import Abandonment, Charge, Hold, Order, OrderLine
 from canonical.models.parties import Address, Customer
 from canonical.models.policies import Mapping, ShopPolicy
+from canonical.models.shipto import ShipTo
 from canonical.models.stock import (
     AvailabilityRule,
     Eligibility,
@@ -30,6 +31,6 @@ __all__ = [
     "Abandonment", "Address", "AvailabilityRule", "Booking", "Charge", "Customer", "Eligibility", "Entry", "FulfilmentRequest",
     "Hold", "KitComponent", "LineComponent", "Link", "Listing", "Location", "Mapping", "Offer", "Order", "OrderLine", "Oversell",
     "Package", "PackageLine", "Payment", "Posting", "Product", "Publication", "Refund", "RefundLine", "RequestChange",
-    "RequestLine", "Secret", "Shipment", "ShopPolicy", "Sku", "SnapshotPart", "Sourcing", "StockCount", "StockLevel",
+    "RequestLine", "Secret", "ShipTo", "Shipment", "ShopPolicy", "Sku", "SnapshotPart", "Sourcing", "StockCount", "StockLevel",
     "StockMovement", "StockSnapshot", "StockSource", "StockTouch", "System",
 ]  # fmt: skip

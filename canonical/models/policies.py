@@ -19,6 +19,7 @@ class Mapping(models.Model):
         STATUS = "shop_status", "shop status"
         LINE = "line_kind", "kind of line"
         META = "meta", "meta key"
+        SKU = "sku", "SKU"
 
     kind = models.CharField(max_length=20, choices=Kind)
     channel = models.ForeignKey(
@@ -88,6 +89,13 @@ class ShopPolicy(models.Model):
     split = models.CharField(
         max_length=8, choices=Split, default=Split.LINES, help_text="Whether several locations may ship one order."
     )
+    tolerance = models.DecimalField(
+        max_digits=8,
+        decimal_places=2,
+        default=0,
+        db_default=0,
+        help_text="What an order's totals may differ by beyond rounding, in its currency, before a person is asked.",
+    )
     publish_stock = models.BooleanField(
         default=False,
         db_default=False,
@@ -102,7 +110,8 @@ class ShopPolicy(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(notice_hours__gte=1, notice_hours__lte=8760), name="policy_notice_hours"
-            )
+            ),
+            models.CheckConstraint(condition=models.Q(tolerance__gte=0, tolerance__lte=100), name="policy_tolerance"),
         ]
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from canonical import ledger, sql
 from canonical.facts import SkuStated
 from canonical.ledger import Cause, Change
 from canonical.recording import links
-from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
+from canonical.recording.work import Recorded, Stated, by_ref, digest, latest, ours
 
 _SKU = {
     "code": "text", "name": "text", "gtin": "text", "requires_shipping": "boolean", "active": "boolean", "category": "text",
@@ -173,6 +173,36 @@ def _adopt_lines(source: int, winners: list[_Winner], recorded: Recorded) -> Non
     explode([id for id, _ in adopted])
     changes = [Change(id, "sku known", by_id[sku].cause, by_id[sku].fact.occurred_at, source) for id, sku in adopted]
     recorded.entries += ledger.changed("order_line", changes)
+
+
+def mapped(channel_id: int, texts: Sequence[str]) -> dict[str, int]:
+    """A shop's SKU texts that people mapped → our id; the shop's own word before one for all shops. The words are those of
+    canonical.mappings: found whatever their case, and a code nobody has stands for nothing."""
+    rows = sql.fetch(
+        """SELECT DISTINCT ON (v.text) v.text, s.id FROM unnest(%s::text[]) v(text)
+           JOIN canonical_mapping m ON m.kind = 'sku' AND lower(btrim(m.key)) = lower(btrim(v.text))
+             AND coalesce(m.channel_id, %s) = %s
+           LEFT JOIN canonical_sku s ON s.code = m.value ->> 'sku' ORDER BY v.text, m.channel_id NULLS LAST""",
+        (sorted({text for text in texts if text}), channel_id, channel_id),
+    )
+    return {text: id for text, id in rows if id}
+
+
+def known(stated: Sequence[Stated], recorded: Recorded) -> list[int]:
+    """Lines that lack an SKU get the one their text was mapped to; one that has an SKU keeps it."""
+    facts = {(s.fact.order_id, s.fact.text): s for s in stated}
+    rows = sql.fetch(
+        """UPDATE canonical_orderline t SET sku_id = s.id, requires_shipping = s.requires_shipping
+           FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) v(order_id, text, sku_id) JOIN canonical_sku s ON s.id = v.sku_id
+           WHERE t.order_id = v.order_id AND lower(btrim(t.sku_text)) = lower(btrim(v.text)) AND t.sku_id IS NULL
+           RETURNING t.id, v.order_id, v.text""",
+        ([order for order, _ in facts], [text for _, text in facts], [s.fact.sku_id for s in facts.values()]),
+    )
+    explode([id for id, *_ in rows])
+    recorded.entries += ledger.changed(
+        "order_line", [ours(None, facts[order, text], id, "sku known") for id, order, text in rows]
+    )
+    return [order for _, order, _ in rows]
 
 
 def explode(line_ids: Sequence[int]) -> None:

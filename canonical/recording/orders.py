@@ -12,7 +12,7 @@ from canonical import ledger, sql
 from canonical.facts import OrderStated
 from canonical.ledger import Cause, Change, Why
 from canonical.mappings import Tables
-from canonical.recording import catalog, links, listings, parties, refunds
+from canonical.recording import catalog, links, listings, parties, refunds, shipto
 from canonical.recording.work import Recorded, Stated, by_ref, digest, latest
 from canonical.rules import money
 from canonical.rules.orders import STOPPED
@@ -128,6 +128,8 @@ def _header(source: int, orders: Sequence[_Order], recorded: Recorded) -> None:
         _why(source, fresh),
     )
     sql.fetch("SELECT 1 FROM canonical_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (sorted(o.id for o in known),))
+    for id, address in shipto.stated({o.id: rows[o.id]["shipping_id"] for o in known}).items():
+        rows[id]["shipping_id"] = address
     sql.update(
         "canonical_order",
         {c: _ORDER[c] for c in ("id", *_RESTATED)},
@@ -191,9 +193,9 @@ def _json(value: object) -> str:
 
 def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> set[int]:
     """Write the lines; returns the orders known before that have new ones."""
-    skus = _skus(source, [line for o in orders for line in o.fact.lines])
+    skus = _skus(source, orders)
     rows = sorted(
-        (_line_row(o.id, line, skus.get((line.variant_ref, line.sku))) for o in orders for line in o.fact.lines),
+        (_line_row(o.id, line, skus.get((o.id, line.ref))) for o in orders for line in o.fact.lines),
         key=lambda row: row[:2],
     )
     _reductions(source, orders, skus)
@@ -214,7 +216,7 @@ def _lines(source: int, orders: Sequence[_Order], recorded: Recorded) -> set[int
     return {e.order_id for e in entries if e.event == "stated" and e.order_id in known}
 
 
-def _reductions(source: int, orders: Sequence[_Order], skus: Mapping[tuple[str, str], _Sku]) -> None:
+def _reductions(source: int, orders: Sequence[_Order], skus: Mapping[tuple[int, str], _Sku]) -> None:
     """What the shop took off its own stock for these orders' lines, or gave back, since it spoke of them last."""
     query = "SELECT order_id, external_id, sku_id, reduced FROM canonical_orderline WHERE order_id = ANY(%s) AND reduced <> 0"
     known = [o.id for o in orders if not o.new]
@@ -222,9 +224,7 @@ def _reductions(source: int, orders: Sequence[_Order], skus: Mapping[tuple[str, 
     moves: list[tuple[listings.Reduction, Cause]] = []
     for o in orders:
         now = {
-            (o.id, x.ref): (sku.id, x.reduced)
-            for x in o.fact.lines
-            if x.reduced and (sku := skus.get((x.variant_ref, x.sku)))
+            (o.id, x.ref): (sku.id, x.reduced) for x in o.fact.lines if x.reduced and (sku := skus.get((o.id, x.ref)))
         }
         for key in {*now, *(key for key in before if key[0] == o.id)}:
             sku, taken = now.get(key, before.get(key, (0, 0)))
@@ -258,26 +258,46 @@ def _line_row(order_id: int, line: Line, sku: _Sku | None) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _skus(source: int, lines: Sequence[Line]) -> dict[tuple[str, str], _Sku]:
-    """(variant ref, code) → SKU: the shop's own variant id first, the code second (a code is not unique in every shop)."""
-    refs, known_codes = {line.variant_ref for line in lines}, [line.sku for line in lines if line.sku]
-    found = _found(source, lines, refs, known_codes)
-    if not all(found.values()):
-        catalog.meet(appearing=False)
-        found = _found(source, lines, refs, known_codes)
-    flags = dict(
-        sql.fetch(
-            "SELECT id, requires_shipping FROM canonical_sku WHERE id = ANY(%s)",
-            (sorted(i for i in found.values() if i),),
-        )
+def _skus(source: int, orders: Sequence[_Order]) -> dict[tuple[int, str], _Sku]:
+    """(order, line ref) → SKU: the shop's own variant id first, the code second (a code is not unique in every shop), what people say
+    its text stands for last."""
+    lines = [line for o in orders for line in o.fact.lines]
+    found = _found(source, lines)
+    if lacking := [line for line in lines if not found[line.variant_ref, line.sku]]:
+        mapped = catalog.mapped(source, [line.sku for line in lacking])
+        if not all(line.sku in mapped for line in lacking):
+            catalog.meet(appearing=False)
+            found, mapped = _found(source, lines), catalog.mapped(source, [line.sku for line in lacking])
+        return _flagged(_with_mapped(orders, found, mapped))
+    return _flagged({(o.id, line.ref): found[line.variant_ref, line.sku] for o in orders for line in o.fact.lines})
+
+
+def _with_mapped(
+    orders: Sequence[_Order], found: Mapping[tuple[str, str], int | None], mapped: Mapping[str, int]
+) -> dict[tuple[int, str], int | None]:
+    """A line whose text says what it said before keeps the SKU it has, whatever its word means by now: others were told of it."""
+    known = [o.id for o in orders if not o.new]
+    query = (
+        "SELECT order_id, external_id, sku_text, variant_ref, sku_id FROM canonical_orderline"
+        " WHERE order_id = ANY(%s) AND sku_id IS NOT NULL"
     )
-    return {wanted: _Sku(id, flags[id]) for wanted, id in found.items() if id}
+    kept = {tuple(row): sku for *row, sku in (sql.fetch(query, (known,)) if known else ())}
+    return {
+        (o.id, x.ref): found[x.variant_ref, x.sku] or kept.get((o.id, x.ref, x.sku, x.variant_ref)) or mapped.get(x.sku)
+        for o in orders
+        for x in o.fact.lines
+    }
 
 
-def _found(
-    source: int, lines: Sequence[Line], refs: set[str], codes: Sequence[str]
-) -> dict[tuple[str, str], int | None]:
-    linked, coded = _links(source, refs), catalog.codes(codes)
+def _flagged(found: Mapping[tuple[int, str], int | None]) -> dict[tuple[int, str], _Sku]:
+    ids = sorted({id for id in found.values() if id})
+    flags = dict(sql.fetch("SELECT id, requires_shipping FROM canonical_sku WHERE id = ANY(%s)", (ids,)))
+    return {line: _Sku(id, flags[id]) for line, id in found.items() if id}
+
+
+def _found(source: int, lines: Sequence[Line]) -> dict[tuple[str, str], int | None]:
+    linked = _links(source, {line.variant_ref for line in lines})
+    coded = catalog.codes([line.sku for line in lines if line.sku])
     return {(line.variant_ref, line.sku): linked.get(line.variant_ref) or coded.get(line.sku) for line in lines}
 
 

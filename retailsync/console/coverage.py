@@ -31,6 +31,10 @@ _USES: Mapping[str, str] = {
     ),
     "shop_status": "SELECT o.id, o.shop_status_text, o.shop_status FROM o",
     "line_kind": "SELECT o.id, c.title, '' FROM o JOIN canonical_charge c ON c.order_id = o.id WHERE c.kind = 'fee'",
+    "sku": (
+        "SELECT o.id, l.sku_text, coalesce(k.code, '') FROM o JOIN canonical_orderline l ON l.order_id = o.id"
+        " LEFT JOIN canonical_sku k ON k.id = l.sku_id WHERE l.sku_text <> '' AND l.sku_text IS DISTINCT FROM k.code"
+    ),
     "meta": "SELECT o.id, m.key, '' FROM o, jsonb_each_text(o.meta) m WHERE m.value <> ''",
 }  # fmt: skip
 
@@ -88,7 +92,15 @@ def _meant(kind: str, tables: Tables, key: str, extra: str) -> tuple[str, str]:
         return "unmapped", ""
     if isinstance(meaning, Meaning):
         return "mapped", meanings.said(meaning)
-    return ("unmapped", "") if kind == "shop_status" and extra == "unknown" else ("passes", str(meaning or ""))
+    return ("unmapped", "") if (kind, extra) in _LACKING else ("passes", str(meaning or ""))
+
+
+#: What comes with a word that nobody knows.
+_LACKING = {("shop_status", "unknown"), ("sku", "")}
+
+
+def _sku(tables: Tables, key: str, extra: str) -> Any:
+    return tables.sku(key) or (f"known as {extra}" if extra else "")
 
 
 def _status(tables: Tables, key: str, extra: str) -> Any:
@@ -108,4 +120,5 @@ _ASK: Mapping[str, Callable[[Tables, str, str], Any]] = {
     "shop_status": _status,
     "line_kind": lambda tables, name, _: tables.line_kind(name),
     "meta": _meta,
+    "sku": _sku,
 }

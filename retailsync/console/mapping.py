@@ -21,9 +21,11 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from canonical import sql
 from canonical.ledger import Cause
 from canonical.mappings import PAYMENT_DEFAULTS, SHAPES, Meaning
-from canonical.models import Hold, Mapping, System
+from canonical.models import Hold, Mapping, Sku, System
+from canonical.recording import catalog
 from retailsync.console import coverage, meanings, words
 from retailsync.console.base import Lists, Request
+from retailsync.console.skufield import SkuField
 from retailsync.sync import approving, deciding, replaying, transient
 from retailsync.sync.models import Action
 
@@ -69,15 +71,21 @@ ABOUT: Table[str, About] = {
         "Texts of plugins", "Which texts that plugins put on orders matter, and what is in them.",
         "The text's key, e.g. _billing_vat.", "Texts the table lacks are left alone.",
     ),
+    "sku": About(
+        "SKUs", "Which of our SKUs a text stands for that a shop has instead of one.",
+        "The SKU as the shop has it on its orders, e.g. MUG-BLUE-OLD.",
+        "An order with an SKU nobody knows waits until somebody says which one it is, or the product is created.", "Known as",
+    ),
 }  # fmt: skip
 
-#: Which hold asks for a word of which table. Its detail is “TABLE WORD”; of a status, the word alone.
+#: Which hold asks for a word of which table. Its detail is “TABLE WORD”; of a status and an SKU, the word alone.
 _HOLDS = {
     "shipping_method": Hold.Reason.METHOD, "payment_method": Hold.Reason.METHOD, "tax": Hold.Reason.TAX, "line_kind": Hold.Reason.LINE_KIND,
-    "shop_status": Hold.Reason.STATUS,
+    "shop_status": Hold.Reason.STATUS, "sku": Hold.Reason.SKU,
 }  # fmt: skip
 
 
+_ALONE = {"unknown_status": "shop_status", "sku_mapping": "sku"}
 #: Holds whose end a table decides, besides those that ask for a word of it.
 _WAITS: Table[str, list[str]] = {"payment_method": ["payment", "payment_ended", "grace"]}
 #: Words with a meaning of their own where a table says nothing of them.
@@ -94,20 +102,21 @@ class Outcome(NamedTuple):
 
 def asked_for(reason: str, detail: str) -> tuple[str, str] | None:
     """(table, word) a hold asks for; None where it is about something else."""
-    if reason == Hold.Reason.STATUS:
-        return "shop_status", detail
+    if reason in _ALONE:
+        return (_ALONE[reason], detail) if detail.strip() else None
     kind, _, key = detail.partition(" ")
     return (kind, key) if key and _HOLDS.get(kind) == reason else None
 
 
 def held(kind: str, channel_id: int | None, key: str) -> list[int]:
     """Orders an open hold keeps for a word of this table. Not only this word: a shorter one covers others too, and the last row that is
-    taken away puts the table out of use. For a status: those of this word."""
+    taken away puts the table out of use. For a status or an SKU: those of this word."""
     reason = _HOLDS.get(kind, "")
-    match = _escaped(key) if reason == Hold.Reason.STATUS else f"{_escaped(kind)} %"
+    match = _escaped(key) if reason in _ALONE else f"{_escaped(kind)} %"
     rows = sql.fetch(
         "SELECT DISTINCT h.order_id FROM canonical_hold h JOIN canonical_order o ON o.id = h.order_id"
-        " WHERE h.lifted_at IS NULL AND h.reason = %s AND h.detail ILIKE %s AND (%s::bigint IS NULL OR o.channel_id = %s) ORDER BY 1",
+        " WHERE h.lifted_at IS NULL AND h.reason = %s AND btrim(h.detail) ILIKE %s"
+        " AND (%s::bigint IS NULL OR o.channel_id = %s) ORDER BY 1",
         (reason, match, channel_id, channel_id),
     )
     return [id for (id,) in rows]
@@ -138,6 +147,10 @@ def keep(row: Mapping, who: str, why: str) -> Outcome:
 
 def save(row: Mapping, who: str, why: str) -> Mapping:
     """Save a word as its next version; nothing goes on yet. In the caller's transaction."""
+    if (
+        row.kind == Mapping.Kind.SKU
+    ):  # an order is being recorded that lacks it: it is waited for, and later ones see the word
+        catalog.meet(appearing=True)
     before = Mapping.objects.select_for_update().filter(pk=row.pk).order_by("pk").first()
     row.version = before.version + 1 if before else 1
     row._change_reason = why[:100] or None
@@ -174,7 +187,15 @@ def _settle(row: Mapping, pk: int, what: str, who: str, why: str) -> Outcome:
     affected = sorted({*waited, *paying(row)})
     if affected:
         _GO_ON.get(row.kind if what == "map word" else "", _plan)(affected, row, Cause("action", action.pk))
-    return Outcome(len(waited), len(held(row.kind, row.channel_id, row.key)) if waited else 0)
+    return Outcome(len(waited), _still(waited, row) if waited else 0)
+
+
+def _still(waited: list[int], row: Mapping) -> int:
+    """How many of them still wait: for a word of the table, also where the hold names just one."""
+    if _HOLDS.get(row.kind) in _ALONE:
+        opened = Hold.objects.filter(order_id__in=waited, reason=_HOLDS[row.kind], lifted_at=None)
+        return opened.values("order_id").distinct().count()
+    return len(held(row.kind, row.channel_id, row.key))
 
 
 def _plan(waited: list[int], row: Mapping, cause: Cause) -> None:
@@ -185,8 +206,14 @@ def _know(waited: list[int], row: Mapping, cause: Cause) -> None:
     deciding.statuses_known(waited, row.value["status"], cause)
 
 
+def _attach(waited: list[int], row: Mapping, cause: Cause) -> None:
+    """A code that is gone by now attaches nothing: its orders wait on."""
+    if sku := Sku.objects.filter(code=row.value["sku"]).first():
+        deciding.sku_known(waited, row.key, sku.pk, cause)
+
+
 #: How orders go on for which a word was mapped, where that is not by planning them again.
-_GO_ON = {"shop_status": _know}
+_GO_ON = {"shop_status": _know, "sku": _attach}
 
 
 def said(row: Mapping) -> str:
@@ -238,6 +265,9 @@ class MappingForm(forms.ModelForm):
         self.instance.kind = self.kind
         if "key" in self.fields:
             self.fields["key"].help_text = ABOUT[self.kind].key
+        for field in self.fields.values():
+            if isinstance(field, SkuField):
+                field.offer(self.instance.key or str(self.initial.get("key", "")))
         for name, given in meanings.initial(self.instance.value or self._default()).items():
             if name in self.fields:
                 self.initial.setdefault(name, given)

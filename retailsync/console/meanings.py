@@ -14,8 +14,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from canonical.mappings import Limits, LineKind, Meaning, MetaField, Payment, Place, Shipping, Status, Tax
+from canonical.mappings import Article, Limits, LineKind, Meaning, MetaField, Payment, Place, Shipping, Status, Tax
 from canonical.models import Location
+from retailsync.console.skufield import SkuField
 
 PREFIX = "means_"
 _COUNTRY = RegexValidator(r"^[A-Za-z]{2}$", "Write the country as two letters, e.g. DE.")
@@ -52,6 +53,7 @@ _WORDS: Mapping[type[Meaning], Mapping[str, Words]] = {
     Status: {"status": Words("It stands for", "The shop's word is a plugin's own: nobody but you can know what it means.")},
     LineKind: {"kind": Words("It is", "A gift card or store credit pays a part of the order; a fee is a part of its price.")},
     MetaField: {"field": Words("It holds", "What the plugin writes into this text.")},
+    Article: {"sku": Words("It is our SKU", "Those nearest to what the shop says are offered. Orders that went on keep theirs.")},
     Limits: {
         "reference": Words("Longest reference", "Characters of an order number. 0: no limit."),
         "name": Words("Longest name", "Characters of a person's or company's name. 0: no limit."),
@@ -168,6 +170,7 @@ _BY_TYPE: Mapping[type[inspect.Type], Callable[[type[Meaning], inspect.Field], f
 _SPECIAL: Mapping[tuple[type[Meaning], str], Callable[[], forms.Field]] = {
     (Shipping, "location"): lambda: forms.ChoiceField(choices=_places, required=False, widget=UnfoldAdminSelectWidget),
     (Place, "country"): _Country,
+    (Article, "sku"): SkuField,
 }
 
 
@@ -217,6 +220,7 @@ _SAID: Mapping[type[Meaning], Callable[[Any], str]] = {
     Status: lambda m: _CHOICES[Status, "status"].get(m.status, m.status),
     LineKind: lambda m: _CHOICES[LineKind, "kind"][m.kind],
     MetaField: lambda m: _CHOICES[MetaField, "field"][m.field],
+    Article: lambda m: f"our {m.sku}",
 }
 
 

@@ -105,7 +105,7 @@ _SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id, g.rank
   FROM canonical_sourcing g JOIN canonical_location p ON p.id = g.location_id
   WHERE p.active AND g.channel_id = ANY(%s) AND (g.sku_id IS NULL OR g.sku_id = ANY(%s)) ORDER BY g.rank, g.id"""
 _CONFIG = """SELECT 'mapping', m.kind, m.channel_id, m.key, m.value FROM canonical_mapping m
-    WHERE m.channel_id IS NULL OR m.channel_id = ANY(%(channels)s)
+    WHERE m.kind <> 'sku' AND (m.channel_id IS NULL OR m.channel_id = ANY(%(channels)s))
   UNION ALL SELECT 'policy', '', channel_id, '', jsonb_build_array(on_short, on_amendment_refused, erp_acceptance, erp_minutes, guests,
       split) FROM canonical_shoppolicy WHERE channel_id = ANY(%(channels)s)
   UNION ALL SELECT 'limits', name, id, '', limits FROM canonical_system WHERE limits <> '{}'"""

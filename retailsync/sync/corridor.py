@@ -8,7 +8,7 @@ from django.db import transaction
 
 from canonical import sql
 from canonical.commands import Refresh
-from canonical.facts import Decision
+from canonical.facts import AlarmSet, Decision
 from canonical.ledger import Cause, Written
 from canonical.record import Recorded, Stated, record
 from canonical.recording import levels, listings
@@ -34,6 +34,13 @@ def advance(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
         transaction.on_commit(partial(bell.ring, PUBLISH, source))
     _look_for_stock(recorded.entries, now)
     return recorded
+
+
+def note(stated: Sequence[Stated], now: datetime) -> None:
+    """Record decisions about orders, and leave it to the sweep to plan these. Runs inside the caller's transaction."""
+    later = [Stated(s.cause, AlarmSet(occurred_at=now, order_id=s.fact.order_id, at=now)) for s in stated]
+    recorded = record(0, [*stated, *later], now)
+    _follow(recorded.entries, recorded, now)
 
 
 def replan(order_ids: Sequence[int], cause: Cause, now: datetime) -> None:

@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 
-from canonical.facts import AlarmSet, CustomersMerged, Decision, HoldPlaced, RequestRaised, StatusKnown, UnitsAbandoned
+from canonical.facts import (
+    AlarmSet,
+    CustomersMerged,
+    Decision,
+    HoldPlaced,
+    RequestRaised,
+    SkuKnown,
+    StatusKnown,
+    UnitsAbandoned,
+)
 from canonical.ledger import Cause
 from canonical.models import Customer, FulfilmentRequest, Hold, Location, Order, OrderLine
 from canonical.record import Stated
@@ -120,6 +129,17 @@ def statuses_known(order_ids: Sequence[int], status: ShopStatus, cause: Cause) -
     corridor.advance(
         0, [Stated(cause, StatusKnown(occurred_at=now, order_id=id, status=status)) for id in order_ids], now
     )
+
+
+def sku_known(order_ids: Sequence[int], text: str, sku_id: int, cause: Cause) -> None:
+    """A shop's SKU text stands for one of our SKUs: lines that wait for it get it, and as many orders as one may wait for go on at once.
+    Runs inside the caller's transaction."""
+    now = clock.now()
+    facts = [
+        Stated(cause, SkuKnown(occurred_at=now, order_id=id, text=text, sku_id=sku_id)) for id in sorted(order_ids)
+    ]
+    corridor.note(facts[AT_ONCE:], now)
+    corridor.advance(0, facts[:AT_ONCE], now)
 
 
 # ---- customers --------------------------------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ REASONS: dict[str, Reason] = {
     "sku_mapping": Reason(
         "Unknown SKU",
         "back_office",
-        "Create the product in the shop or give it this SKU; the order goes on by itself.",
+        "Say which of our SKUs it is: all orders that wait for it go on together. Or create the product in the shop, or give it this SKU"
+        " there; then the order goes on by itself.",
     ),
     "totals": Reason(
         "Totals do not add up",

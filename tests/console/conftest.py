@@ -1,13 +1,16 @@
 """Who looks at the console: somebody without rights, a viewer, an operator, an administrator."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
+from retailsync.sync.models import Case, Group, Replay
 from tests.console.scene import Scene, make
 
 VIEWS = (
@@ -27,6 +30,18 @@ def person(name: str, *permissions: str, superuser: bool = False) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def meant(client: Client, case: Case, **form: Any) -> Any:
+    """Give a word its meaning in the group of this exception, look, and have it done. The last page."""
+    group = Group.objects.get(cause=case.cause)
+    page = client.post(reverse("admin:sync_group_fix", args=[group.pk]), form, follow=True)
+    replay = page.context.get("row") if page.context else None
+    return (
+        client.post(reverse("admin:sync_replay_go", args=[replay.pk]), follow=True)
+        if isinstance(replay, Replay)
+        else page
+    )
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from canonical.mappings import SHAPES, Limits
 from canonical.models import Hold, Mapping, Order, System
 from retailsync.console import meanings
 from retailsync.sync import deciding
-from retailsync.sync.models import Action, Case, Group, Replay
-from tests.console.conftest import person
+from retailsync.sync.models import Action, Case, Group
+from tests.console.conftest import meant, person
 from tests.console.scene import Scene
 
 ADD = "/admin/canonical/mapping/add/"
@@ -153,18 +153,8 @@ def test_who_may_give_words_a_meaning(scene: Scene, stranger: Client) -> None:
 
 
 # ---- orders that wait -------------------------------------------------------------------------------------------------------
-def press(client: Client, case: Case, **form: Any) -> Any:
-    """Give the word its meaning in the group, look, and have it done."""
-    group = Group.objects.get(cause=case.cause)
-    page = client.post(
-        reverse("admin:sync_group_fix", args=[group.pk]), {"channel": case.system_id, **form}, follow=True
-    )
-    replay = page.context.get("row") if page.context else None
-    return (
-        client.post(reverse("admin:sync_replay_go", args=[replay.pk]), follow=True)
-        if isinstance(replay, Replay)
-        else page
-    )
+def press(client: Client, case: Case, **form: str) -> Any:
+    return meant(client, case, channel=case.system_id, **form)
 
 
 def test_a_word_is_mapped_on_the_exception_and_all_that_wait_go_on(scene: Scene, keeper: Client) -> None:
@@ -284,6 +274,7 @@ def test_every_table_is_read_from_where_orders_have_it(scene: Scene, keeper: Cli
         "shop_status": [("unknown", 1, "unmapped", ""), ("processing", 1, "passes", "known as processing")],
         "line_kind": [],
         "meta": [("_vat", 1, "mapped", "the customer's VAT id")],
+        "sku": [],
     }
 
 
