@@ -43,15 +43,15 @@ def browse(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calla
     return run
 
 
-def visit(url: str, steps: Callable[[Page], None]) -> list[str]:
-    """Log in, and do it."""
+def visit(url: str, steps: Callable[[Page], None], name: str = "olga") -> list[str]:
+    """Log in, and do it; returns what the pages' scripts complained of."""
     troubles: list[str] = []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
         page = chromium.new_page(base_url=url, viewport={"width": 1366, "height": 768}, timezone_id="Europe/Amsterdam")
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.goto("/admin/login/")
-        page.fill("[name=username]", "olga")
+        page.fill("[name=username]", name)
         page.fill("[name=password]", "pw")
         page.click("[type=submit]")
         steps(page)

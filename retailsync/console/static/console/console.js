@@ -4,6 +4,8 @@
   const exact = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
   const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
+  let fresher = 0;
+
   function ago(date) {
     const seconds = (Date.now() - date) / 1000;
     const [size, unit] = steps.find(([s]) => Math.abs(seconds) >= s) || [1, "s"];
@@ -29,6 +31,7 @@
     if (!fresh || home.contains(document.activeElement)) return;
     times(fresh);
     home.replaceChildren(...fresh.childNodes);
+    if (!fresh.dataset.rsRefresh) clearInterval(fresher); // it came to its end
   }
 
   document.cookie = `rs_zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/admin/; samesite=lax`;
@@ -36,7 +39,7 @@
     times(document);
     setInterval(() => times(document), 30000);
     const home = document.getElementById("rs-home");
-    if (home) setInterval(() => refresh(home), Number(home.dataset.rsRefresh) * 1000);
+    if (home?.dataset.rsRefresh) fresher = setInterval(() => refresh(home), Number(home.dataset.rsRefresh) * 1000);
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("select[data-rs-go]")) location.search = event.target.value;
