@@ -144,7 +144,7 @@ def approve(page: Page, hand: Hand) -> None:
     hand.press(page, "nav >> text=Exceptions")
     hand.press(page, f"text=Unknown SKU: {UNKNOWN} >> nth=0")
     hand.press(page, "text=Approve: do exactly this")
-    page.wait_for_selector("text=Done.", timeout=60_000)
+    page.wait_for_selector("p:text-is('Done.')", timeout=60_000)
     hand.look(page, "done")
 
 
