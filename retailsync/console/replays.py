@@ -153,8 +153,8 @@ def _after(replay: Replay, position: int) -> Any:
 
 
 def _told(items: Sequence[ReplayItem]) -> list[dict[str, Any]]:
-    orders = gather.references(item.order_id for item in items)
-    return [replaywords.item(item, orders.get(item.order_id or 0, "")) for item in items]
+    orders, known = gather.references(item.order_id for item in items), replaywords.names(items)
+    return [replaywords.item(item, orders.get(item.order_id or 0, ""), known) for item in items]
 
 
 def _counts(replay: Replay) -> dict[str, int]:

@@ -1,11 +1,12 @@
-"""What a replay's preview says, in words a shop's back office reads. Knows how effects are stored, and asks for counts only."""
+"""What a replay's preview says, in words a shop's back office reads. Knows how effects are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count
 
+from canonical import sql
 from canonical.models import Hold
 from retailsync.console import words
 from retailsync.sync.models import Replay, ReplayItem
@@ -36,7 +37,10 @@ FOLLOWS = {
     "SendTracking": "Once everything is shipped, the order is completed in the shop.",
     "Refresh": "What it says is recorded, and whatever follows from that.",
 }  # fmt: skip
-_HIDDEN = frozenset({"lifted_at", "released_at", "raised_at", "asked_at", "answered_at", "ended_at"})
+#: Moments that are now, and our own counts.
+_HIDDEN = frozenset(
+    {"lifted_at", "released_at", "raised_at", "asked_at", "answered_at", "ended_at", "attempt", "number"}
+)
 
 
 def counted(replay: Replay) -> dict[str, int]:
@@ -68,7 +72,35 @@ def _call(system: str, kind: str, how: str, held: bool, count: int) -> dict[str,
     }
 
 
-def item(row: ReplayItem, reference: str) -> dict[str, Any]:
+#: Fields that name rows of ours which people know by a word → where that word stands.
+_NAMED = {
+    "sku_id": "SELECT id, code FROM canonical_sku WHERE id = ANY(%s)", "system_id": "SELECT id, name FROM canonical_system WHERE id = ANY(%s)",
+    "location_id": "SELECT id, code FROM canonical_location WHERE id = ANY(%s)",
+    "lines": "SELECT l.id, coalesce(s.code, l.sku_text) FROM canonical_orderline l LEFT JOIN canonical_sku s ON s.id = l.sku_id"
+             " WHERE l.id = ANY(%s)",
+}  # fmt: skip
+Names = Mapping[str, Mapping[str, str]]
+
+
+def names(items: Iterable[ReplayItem]) -> Names:
+    """Field → id → the word people know it by, for all ids these items name."""
+    wanted: dict[str, set[int]] = {field: set() for field in _NAMED}
+    for effect in (item.effect or {} for item in items):
+        for change in effect.get("changes", ()):
+            for field, *sides in change["fields"]:
+                wanted.get(field, set()).update(id for side in sides for id in _ids(side))
+    return {
+        field: {str(id): name for id, name in sql.fetch(_NAMED[field], (sorted(ids),))} for field, ids in wanted.items()
+    }
+
+
+def _ids(side: Any) -> Iterable[int]:
+    """The ids one side of a field names: of one row, or of the lines units are counted by."""
+    given = side if isinstance(side, dict) else [side]
+    return [int(id) for id in given if str(id).isdecimal()]
+
+
+def item(row: ReplayItem, reference: str, known: Names) -> dict[str, Any]:
     """One subject: what becomes of its exceptions, what is sent, what changes."""
     effect: Mapping[str, Any] = row.effect or {}
     outcomes = effect.get("outcomes", ())
@@ -77,7 +109,7 @@ def item(row: ReplayItem, reference: str) -> dict[str, Any]:
         "stays": [o["words"] for o in outcomes if not o["closed"]], "opens": effect.get("opens", ()),
         "goes": sum(o["closed"] for o in outcomes),
         "calls": [(words.plain(c["kind"]), c["system"], HOW[c["how"]], _note(c)) for c in effect.get("calls", ())],
-        "changes": [_change(c) for c in effect.get("changes", ())],
+        "changes": [_change(c, known) for c in effect.get("changes", ())],
     }  # fmt: skip
 
 
@@ -87,39 +119,41 @@ def _note(call: Mapping[str, Any]) -> str:
     return ", ".join(notes)
 
 
-def _change(change: Mapping[str, Any]) -> dict[str, Any]:
-    fields = [
-        (words.plain(name), value(before), value(after))
-        for name, before, after in change["fields"]
-        if _told(name, before, after)
-    ]
-    return {
-        "what": words.plain(change["kind"]),
-        "event": words.plain(change["event"]).lower(),
-        "new": change["new"],
-        "fields": fields,
-    }
+def _change(change: Mapping[str, Any], known: Names) -> dict[str, Any]:
+    told = [field for field in change["fields"] if _told(*field, new=change["new"])]
+    fields = [(_titled(name), *(value(side, known.get(name, {})) for side in sides)) for name, *sides in told]
+    what, event = words.plain(change["kind"]), words.plain(change["event"]).lower().replace("sku", "SKU")
+    return {"what": what, "event": event, "new": change["new"], "fields": fields}
 
 
-def _told(name: str, before: Any, after: Any) -> bool:
-    """What says nothing to a person is left out: moments that are now, and what is empty as before."""
-    return name not in _HIDDEN and (before or after) not in (None, "", [], {})
+def _told(name: str, before: Any, after: Any, *, new: bool) -> bool:
+    """What says nothing to a person is left out: our own numbers, and what a new row begins with."""
+    if name in _HIDDEN or (name.endswith("_id") and name not in _NAMED):
+        return False
+    return bool(after) if new else before != after
+
+
+def _titled(name: str) -> str:
+    return "SKU" if name == "sku_id" else words.plain(name.removesuffix("_id"))
 
 
 _REASONS = {reason.value: reason.label for reason in Hold.Reason}
 
 
-def value(said: Any) -> str:
-    """A value of a row, as people read it."""
+def value(said: Any, known: Mapping[str, str]) -> str:
+    """A value of a row, as people read it. `known`: the words of ids it may hold."""
+    if str(said) in known:
+        return known[str(said)]
     match said:
         case None | "":
             return words.NOTHING
         case bool():
             return "yes" if said else "no"
         case dict():
-            return ", ".join(f"{k}: {value(v)}" for k, v in said.items())
+            parts = (f"{known.get(k, words.plain(k).lower())}: {value(v, {})}" for k, v in said.items() if v != 0)
+            return ", ".join(parts)
         case list():
-            return ", ".join(map(value, said))
+            return ", ".join(value(v, known) for v in said)
         case str():
             return _REASONS.get(said, said.replace("_", " ") if said.islower() else said)
     return str(said)
