@@ -74,7 +74,8 @@ def _call(system: str, kind: str, how: str, held: bool, count: int) -> dict[str,
 
 #: Fields that name rows of ours which people know by a word → where that word stands.
 _NAMED = {
-    "sku_id": "SELECT id, code FROM canonical_sku WHERE id = ANY(%s)", "system_id": "SELECT id, name FROM canonical_system WHERE id = ANY(%s)",
+    "sku_id": "SELECT id, code FROM canonical_sku WHERE id = ANY(%s)",
+    "system_id": "SELECT id, name FROM canonical_system WHERE id = ANY(%s)",
     "location_id": "SELECT id, code FROM canonical_location WHERE id = ANY(%s)",
     "lines": "SELECT l.id, coalesce(s.code, l.sku_text) FROM canonical_orderline l LEFT JOIN canonical_sku s ON s.id = l.sku_id"
              " WHERE l.id = ANY(%s)",
