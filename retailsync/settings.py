@@ -172,6 +172,7 @@ CELERY_TASK_ROUTES = {
     "sync.poll_feed": {"queue": "polls"},
     "sync.watch": {"queue": "sweep"},
     "sync.watch_system": {"queue": "polls"},
+    "sync.pulse": {"queue": "sweep"},
     "sync.release": {"queue": "replay"},
 }
 CELERY_TIMEZONE = TIME_ZONE
@@ -181,6 +182,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sync.sweep", "schedule": 2.0, "options": {"expire_seconds": 2}},
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "watch": {"task": "sync.watch", "schedule": 300.0, "options": {"expire_seconds": 300}},
+    "pulse": {"task": "sync.pulse", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "prove stock": {"task": "sync.prove_stock", "schedule": 86_400.0, "options": {"expire_seconds": 3600}},
 }
 

@@ -14,6 +14,7 @@ from retailsync.sync import (
     notices,
     polling,
     publishing,
+    pulse,
     release,
     sending,
     stock,
@@ -104,6 +105,12 @@ def sweep() -> None:
         (now,),
     ):
         bell.ring(sending.TASK, system)
+
+
+@app.task(name="sync.pulse", expires=60)
+def reckon_pulse() -> None:
+    """Reckon the newest tallies of the first page."""
+    pulse.reckon(clock.now())
 
 
 @app.task(name="sync.release")

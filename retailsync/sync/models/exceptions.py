@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from retailsync.sync.models.corridor import recent
+
 
 class Case(models.Model):
     """One exception: a message that could not be recorded, a hold, a command not confirmed, or a system that is down.
@@ -51,7 +53,13 @@ class Case(models.Model):
                 fields=["target_kind", "target_id"], condition=Q(closed_at=None), name="case_one_open_per_target"
             )
         ]
-        indexes = [models.Index(fields=["-id"], condition=Q(closed_at=None), name="case_open")]
+        indexes = [
+            models.Index(fields=["-id"], condition=Q(closed_at=None), name="case_open"),
+            models.Index(
+                fields=["reason", "who", "opened_at"], condition=Q(closed_at=None), name="case_open_by_reason"
+            ),
+            recent("opened_at", "case_recent"),
+        ]
 
     def __str__(self) -> str:
         return self.words
