@@ -27,7 +27,7 @@ def lasting(seconds: float | None) -> str:
     if seconds < 1:
         return "1 s"
     size, unit = next(step for step in _STEPS if round(seconds) >= step[0])
-    return f"{round(seconds / size, 1 if size > 60 and seconds < 10 * size else 0):g} {unit}"
+    return f"{round(seconds / size, 1 if size >= 60 and seconds < 10 * size else 0):g} {unit}"
 
 
 def counts(series: Series, name: str, what: str, span: Span) -> Plot:

@@ -99,7 +99,8 @@ def _any(found: dict[str, Series]) -> bool:
 
 def _chart(flow: Workflow, window: Window, series: Series, span: Span) -> dict[str, Any]:
     return {
-        "title": flow.title, "window": window, "all": done(flow, window, series.total("handled")), "wrong": _parked(flow, window, series.total("parked")),
+        "title": flow.title, "window": window, "all": done(flow, window, series.total("handled")),
+        "wrong": _parked(flow, window, series.total("parked")),
         "plots": [
             bars.counts(series, "handled", "Done", span), bars.times(series, flow.level.total_seconds(), span),
             bars.counts(series, "parked", "Put aside for a person", span),

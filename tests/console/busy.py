@@ -52,6 +52,7 @@ def trouble() -> Scene:
     Command.objects.exclude(state="confirmed").update(created_at=now - timedelta(hours=2))
     Message.objects.filter(state__in=("received", "parked")).update(received_at=now - timedelta(minutes=40))
     scene.unheard()
+    scene.confirming(scene.orders[1], "waiting")
     held = Command.objects.filter(state="waiting", stoppable=True).order_by("-pk")[0]
     Hold.objects.create(order_id=held.order_id, reason="fraud", words="Suspected fraud.")
     _fill(_TOLD, now, 3000, slow=4000, system=scene.erp.pk, kind="ConfirmOrder")

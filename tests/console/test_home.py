@@ -51,6 +51,7 @@ def test_every_number_leads_to_so_many_rows(boss: Client, db: None, span: str) -
     pairs = {pair for part in parts for pair in numbers(context[part])}
     pairs |= {(system["feeds_url"], 1) for system in context["systems"] if system["feeds"]}
     pairs |= {(system["broken_url"], 1) for system in context["systems"] if system["broken"]}
+    assert {name: n.count for name, n in context["flows"][1]["kept"].items()} == {"blocked": 1, "held": 2}
     assert len(pairs) > 120 and sum(count > 0 for _, count in pairs) > 50
     for url, count in pairs:
         assert boss.get(url).context["cl"].result_count == count, url
