@@ -18,13 +18,26 @@ from retailsync.sync.outbox import KINDS
 from retailsync.sync.reasons import reason
 
 
+class DoorFilter(admin.SimpleListFilter):
+    """By which way messages came: a closed list, because asking for those that occur reads all messages."""
+
+    title = "door"
+    parameter_name = "door"
+
+    def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
+        return [(door, door) for door in ("webhook", "poll", "refresh", "look", "partner")]
+
+    def queryset(self, request: Request, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        return queryset.filter(door=self.value()) if self.value() else queryset
+
+
 @admin.register(Message)
 class MessageAdmin(ReadOnly):
     """What systems said."""
 
     page_template = "console/message.html"
     list_display = ["__str__", "system", "door", "state_word", "why", "received"]
-    list_filter = ["state", "system", "door", LateFilter]
+    list_filter = ["state", "system", DoorFilter, LateFilter]
     search_fields = ["=id"]
     search_help_text = "Number of a message"
     list_select_related = ["system"]
