@@ -212,6 +212,7 @@ class IssueLine(Value):
 class PostGoodsIssue(Command):
     """Book a shipment out of the ERP's stock. `final` means nothing more will ship on this order: no backorder is kept."""
 
+    workflow: ClassVar[str] = "shipments"
     purpose_of: ClassVar[str] = "goods_issue:{0.shipment_id}"
     posting: ClassVar[str] = "goods_issue"
     posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
@@ -292,6 +293,7 @@ class ChangeRequest(Command):
 class SendTracking(Command):
     """Show the customer a shipment in the shop: carrier, tracking numbers, what is inside. Lines carry the *shop's* line ids."""
 
+    workflow: ClassVar[str] = "shipments"
     purpose_of: ClassVar[str] = "tracking:{0.shipment_id}"
     posting: ClassVar[str] = "tracking"
     posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
@@ -309,6 +311,7 @@ class CompleteOrder(Command):
     """Set the shop's order to completed: everything that ships has shipped, and the shop knows its tracking. A status somebody set
     meanwhile that an order is not completed from is left alone (refused, with its name)."""
 
+    workflow: ClassVar[str] = "shipments"
     purpose_of: ClassVar[str] = "complete:{0.order_id}"
     posting: ClassVar[str] = "completion"
     notice_of: ClassVar[str] = "happened_at"

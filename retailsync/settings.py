@@ -173,6 +173,7 @@ CELERY_TASK_ROUTES = {
     "sync.watch": {"queue": "sweep"},
     "sync.watch_system": {"queue": "polls"},
     "sync.replay": {"queue": "replay"},
+    "sync.pulse": {"queue": "sweep"},
 }
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -181,6 +182,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sync.sweep", "schedule": 2.0, "options": {"expire_seconds": 2}},
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "watch": {"task": "sync.watch", "schedule": 300.0, "options": {"expire_seconds": 300}},
+    "pulse": {"task": "sync.pulse", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "prove stock": {"task": "sync.prove_stock", "schedule": 86_400.0, "options": {"expire_seconds": 3600}},
 }
 

@@ -17,6 +17,7 @@ from canonical.judging import judge
 from canonical.models import Entry, Order, OrderLine, Oversell, Posting, Shipment
 from retailsync.console import gather, life, stockwords, why, words
 from retailsync.console.base import ReadOnly, Request
+from retailsync.console.late import LateFilter
 from retailsync.sync import deciding
 from retailsync.sync.models import Action, Case, Command, Message
 
@@ -49,7 +50,7 @@ class OrderAdmin(ReadOnly):
         "shipped",
         "open_cases",
     ]
-    list_filter = ["stage", "channel", "shop_status"]
+    list_filter = ["stage", "channel", "shop_status", LateFilter]
     search_fields = ["reference"]
     search_help_text = "Order number, shop id or e-mail address"
     list_select_related = ["channel"]

@@ -11,9 +11,24 @@ from unfold.decorators import display
 from canonical.models import Order
 from retailsync.console import gather, words
 from retailsync.console.base import ReadOnly, Request
+from retailsync.console.late import LateFilter
+from retailsync.console.standing import KeptBackFilter, WorkflowFilter
 from retailsync.sync.models import Attempt, Command, Message
 from retailsync.sync.outbox import KINDS
 from retailsync.sync.reasons import reason
+
+
+class DoorFilter(admin.SimpleListFilter):
+    """By which way messages came: a closed list, because asking for those that occur reads all messages."""
+
+    title = "door"
+    parameter_name = "door"
+
+    def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
+        return [(door, door) for door in ("webhook", "poll", "refresh", "look", "partner")]
+
+    def queryset(self, request: Request, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        return queryset.filter(door=self.value()) if self.value() else queryset
 
 
 @admin.register(Message)
@@ -22,7 +37,7 @@ class MessageAdmin(ReadOnly):
 
     page_template = "console/message.html"
     list_display = ["__str__", "system", "door", "state_word", "why", "received"]
-    list_filter = ["state", "system", "door"]
+    list_filter = ["state", "system", DoorFilter, LateFilter]
     search_fields = ["=id"]
     search_help_text = "Number of a message"
     list_select_related = ["system"]
@@ -70,7 +85,7 @@ class CommandAdmin(ReadOnly):
 
     page_template = "console/command.html"
     list_display = ["what", "system", "order", "state_word", "why", "attempts", "created"]
-    list_filter = ["state", "system", KindFilter]
+    list_filter = ["state", "system", WorkflowFilter, KindFilter, KeptBackFilter, LateFilter]
     search_fields = ["=id", "=purpose"]
     search_help_text = "Order number, or number of a command"
     list_select_related = ["system"]
@@ -134,12 +149,19 @@ class OutcomeFilter(admin.SimpleListFilter):
     parameter_name = "outcome"
 
     def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
-        return [("good", "Answered well"), ("bad", "Answered with an error"), ("none", "No answer")]
+        return [
+            ("good", "Answered well"),
+            ("failed", "Failed"),
+            ("bad", "Answered with an error"),
+            ("none", "No answer"),
+        ]
 
     def queryset(self, request: Request, queryset: QuerySet[Attempt]) -> QuerySet[Attempt]:
         match self.value():
             case "good":
                 return queryset.filter(status__lt=400)
+            case "failed":
+                return queryset.filter(Q(status__gte=400) | Q(status=None))
             case "bad":
                 return queryset.filter(status__gte=400)
             case "none":

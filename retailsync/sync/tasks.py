@@ -15,6 +15,7 @@ from retailsync.sync import (
     notices,
     polling,
     publishing,
+    pulse,
     replaying,
     sending,
     stock,
@@ -109,3 +110,9 @@ def sweep() -> None:
         bell.ring(sending.TASK, system)
     for (replay,) in sql.fetch("SELECT id FROM sync_replay WHERE state IN ('previewing', 'running')"):
         bell.ring(replaying.TASK, replay)
+
+
+@app.task(name="sync.pulse", expires=60)
+def reckon_pulse() -> None:
+    """Reckon the newest tallies of the first page."""
+    pulse.reckon(clock.now())

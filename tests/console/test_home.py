@@ -1,13 +1,18 @@
 """The first page counts honestly, and every number leads to its rows."""
 
 import re
+from collections.abc import Iterator
 from html import unescape
+from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from canonical.models import System
+from retailsync.console.numbers import Number
 from retailsync.sync.models import Gate
+from tests.console.busy import trouble
 from tests.console.conftest import person
 from tests.console.scene import Scene, morning
 
@@ -25,15 +30,29 @@ def test_who_may_see_nothing_sees_nothing(scene: Scene, stranger: Client) -> Non
     assert "Ask an administrator" in page and "Odoo" not in page
 
 
-def test_every_number_leads_to_so_many_rows(boss: Client, db: None) -> None:
-    morning()
-    context = boss.get("/admin/").context
-    pairs = [(row["url"], row["count"]) for row in (*context["cases"], *context["stages"])]
-    for system in context["systems"]:
-        if system["feeds"]:
-            pairs.append((system["feeds_url"], 1))
-        pairs += [(system["messages_url"], system["messages"]), (system["commands_url"], system["commands"])]
-    assert len(pairs) > 15
+def numbers(found: Any) -> Iterator[tuple[str, int]]:
+    """(list, count) of every number in what a page shows."""
+    if isinstance(found, Number):
+        yield found.url, found.count
+    elif isinstance(found, dict):
+        if "url" in found:
+            yield found["url"], found["count"]
+        yield from numbers(list(found.values()))
+    elif isinstance(found, list):
+        for part in found:
+            yield from numbers(part)
+
+
+@pytest.mark.parametrize("span", ["24h", "7d"])
+def test_every_number_leads_to_so_many_rows(boss: Client, db: None, span: str) -> None:
+    trouble()
+    context = boss.get(f"/admin/?span={span}").context
+    parts = ("lead", "flows", "systems", "cases", "open_by", "stages", "charts")
+    pairs = {pair for part in parts for pair in numbers(context[part])}
+    pairs |= {(system["feeds_url"], 1) for system in context["systems"] if system["feeds"]}
+    pairs |= {(system["broken_url"], 1) for system in context["systems"] if system["broken"]}
+    assert {name: n.count for name, n in context["flows"][1]["kept"].items()} == {"blocked": 1, "held": 2}
+    assert len(pairs) > 120 and sum(count > 0 for _, count in pairs) > 50
     for url, count in pairs:
         assert boss.get(url).context["cl"].result_count == count, url
 

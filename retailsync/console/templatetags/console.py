@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from retailsync.console import stockwords, words
+from retailsync.console import numbers, stockwords, words
 
 register = template.Library()
 register.filter("when", words.when)
@@ -15,6 +15,7 @@ register.simple_tag(words.money, name="money")
 register.simple_tag(words.link, name="page")
 register.simple_tag(words.outside, name="outside")
 register.simple_tag(words.badge, name="badge")
+register.simple_tag(numbers.shown, name="number")
 
 
 @register.filter

@@ -1,9 +1,15 @@
 """The corridor's rows: what was heard (Message), what must be told (Command), what was exchanged (Attempt), and who may work now."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+
+def recent(field: str, name: str) -> BrinIndex:
+    """An index that finds the newest rows of a table that only grows, and costs who writes next to nothing."""
+    return BrinIndex(fields=[field], name=name, pages_per_range=32, autosummarize=True)
 
 
 class Batch(models.Model):
@@ -61,6 +67,14 @@ class Message(models.Model):
             models.Index(fields=["batch_id"], condition=Q(batch_id__isnull=False), name="message_in_batch"),
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="message_waits_for"),
             models.Index(fields=["-id"], condition=Q(state="parked"), name="message_parked"),
+            models.Index(
+                fields=["received_at"],
+                include=["state", "system"],
+                condition=Q(state__in=("received", "waiting", "parked")),
+                name="message_standing",
+            ),
+            recent("received_at", "message_recent"),
+            recent("done_at", "message_recently_done"),
         ]
 
     def __str__(self) -> str:
@@ -147,6 +161,14 @@ class Command(models.Model):
                 condition=Q(state="waiting", notice_at__isnull=False, cleared=False),
                 name="command_notice",
             ),
+            models.Index(
+                fields=["created_at"],
+                include=["kind", "state", "system"],
+                condition=Q(state__in=("waiting", "sending", "parked", "in_doubt")),
+                name="command_standing",
+            ),
+            recent("created_at", "command_recent"),
+            recent("settled_at", "command_recently_settled"),
         ]
 
     def __str__(self) -> str:
@@ -170,7 +192,7 @@ class Attempt(models.Model):
 
     class Meta:
         verbose_name = "exchange"
-        indexes = [models.Index(fields=["system", "-id"])]
+        indexes = [models.Index(fields=["system", "-id"]), recent("started_at", "attempt_recent")]
 
     def __str__(self) -> str:
         return f"{self.method} {self.url} → {self.status or self.error or '?'}"

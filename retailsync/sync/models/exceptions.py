@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from retailsync.sync.models.corridor import recent
+
 
 class Case(models.Model):
     """One exception: a message that could not be recorded, a hold, a command not confirmed, or a system that is down.
@@ -55,6 +57,10 @@ class Case(models.Model):
         indexes = [
             models.Index(fields=["-id"], condition=Q(closed_at=None), name="case_open"),
             models.Index(fields=["cause", "order_id"], condition=Q(closed_at=None), name="case_open_by_cause"),
+            models.Index(
+                fields=["reason", "who", "opened_at"], condition=Q(closed_at=None), name="case_open_by_reason"
+            ),
+            recent("opened_at", "case_recent"),
         ]
 
     def __str__(self) -> str:

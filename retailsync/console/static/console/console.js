@@ -28,7 +28,7 @@
     const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
     if (!answer || !answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("rs-home");
-    if (!fresh || home.contains(document.activeElement)) return;
+    if (!fresh || home.contains(document.activeElement) || home.querySelector("details[open]")) return;
     times(fresh);
     home.replaceChildren(...fresh.childNodes);
     if (!fresh.dataset.rsRefresh) clearInterval(fresher); // it came to its end
