@@ -182,8 +182,11 @@ class ApprovalLimitAdmin(SimpleHistoryAdmin, Lists):
     fields = ["exceptions", "amount"]
     empty = "Nothing is set: 200 exceptions, or 10,000 in one currency. Add a limit to change that."
 
-    def has_add_permission(self, request: Request) -> bool:
-        return bool(super().has_add_permission(request)) and not ApprovalLimit.objects.exists()
+    def add_view(self, request: Request, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """There is one: where it exists, it is changed."""
+        if ApprovalLimit.objects.exists():
+            return HttpResponseRedirect(reverse("admin:sync_approvallimit_change", args=[1]))
+        return super().add_view(request, form_url, extra_context)
 
     def has_delete_permission(self, request: Request, obj: ApprovalLimit | None = None) -> bool:
         return False
