@@ -21,7 +21,7 @@ from retailsync.console.base import ReadOnly, Request
 from retailsync.console.grouplist import PAGE, VIEWS, Wanted
 from retailsync.console.zones import zone
 from retailsync.sync import grouping, release
-from retailsync.sync.models import Action, Case, Group, Replay, SavedView
+from retailsync.sync.models import Action, Case, Group, SavedView
 from retailsync.sync.reasons import reason
 from retailsync.sync.replaying import Wish
 
@@ -59,7 +59,7 @@ class GroupAdmin(ReadOnly):
             "saved": list(SavedView.objects.filter(owner=request.user)), "query": _without(request, "p"), "empty": self.empty,
             "narrowed": any(given.get(name) for name in ("q", "reason", "system", "who", "workflow", "assignee")),
             "number": wanted.page, "last": page.total <= PAGE * wanted.page, "done": grouplist.done_today(request.user, _midnight(request)),
-            "snoozes": SNOOZES, "now": wanted.now, "asked": _asked(request),
+            "snoozes": SNOOZES, "now": wanted.now, "asked": replays.asked(request),
         }  # fmt: skip
         return TemplateResponse(request, "console/groups.html", context)
 
@@ -252,13 +252,6 @@ def _title(group: Group) -> str:
         if group.detail and group.reason != "malformed"
         else reason(group.reason).title
     )
-
-
-def _asked(request: Request) -> list[Replay]:
-    """Replays that wait for a second person whom this one could be."""
-    if not request.user.has_perm("sync.approve_replay"):
-        return []
-    return list(Replay.objects.filter(state=Replay.State.ASKED).exclude(by=request.user).select_related("by")[:20])
 
 
 def _people() -> list[User]:

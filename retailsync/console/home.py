@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from canonical import sql
 from canonical.models import Order
-from retailsync.console import connected, flowing, late, pulses, standing
+from retailsync.console import connected, flowing, late, pulses, replays, standing
 from retailsync.console.late import Late, Share
 from retailsync.console.numbers import Number, listed
 from retailsync.console.zones import zone
@@ -34,6 +34,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     may = request.user.has_perm
     context["cases"] = _cases() if may("sync.view_case") or may("sync.change_case") else None
     context["open_total"] = sum(row["count"] for row in context["cases"] or ())
+    context["asked"] = replays.asked(request)
     context["open_by"] = _by_whom(context["cases"] or ())
     context["stages"] = _stages(request) if may("canonical.view_order") else None
     return context | _traffic(request, clock.now())

@@ -44,6 +44,13 @@ def _page(pk: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:sync_replay_change", args=[pk]))
 
 
+def asked(request: Request) -> list[Replay]:
+    """Replays that wait for a second person whom this one could be."""
+    if not request.user.has_perm("sync.approve_replay"):
+        return []
+    return list(Replay.objects.filter(state=Replay.State.ASKED).exclude(by=request.user).select_related("by")[:20])
+
+
 @admin.register(Replay)
 class ReplayAdmin(ReadOnly):
     """Releases of many exceptions, the newest first."""
