@@ -46,6 +46,11 @@
     if (event.target.matches("select[data-rs-submit]")) event.target.form.requestSubmit();
     if (event.target.matches("[data-rs-all]")) for (const box of document.getElementsByName(event.target.dataset.rsAll)) box.checked = event.target.checked;
   });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+    event.preventDefault();
+    document.querySelector("[data-rs-search]")?.focus();
+  });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-rs-back]")) history.back();
     const button = event.target.closest("[data-rs-ask]");

@@ -1,0 +1,88 @@
+"""One box finds what people are asked about: by anybody's number, and only what the person may see."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from canonical.models import Booking, Link, Order, Sku
+from retailsync.sync.models import Command, Message
+from tests.console.conftest import person
+from tests.console.scene import HOSTILE, Scene
+
+
+@pytest.fixture
+def sold(scene: Scene) -> Scene:
+    """Two orders; the first is shipped and known to the ERP."""
+    scene.order(1042), scene.order(1043, name="Ada")
+    scene.shipped(scene.orders[0])
+    booking = Booking.objects.get(order=scene.orders[0])
+    Link.objects.create(system=scene.erp, entity="booking", external_id="S00042", our_id=booking.pk)
+    Sku.objects.filter(code="POSTER").update(gtin="4006381333931")
+    return scene
+
+
+def ask(client: Client, term: str) -> Any:
+    return client.get(reverse("search"), {"q": term})
+
+
+@pytest.mark.parametrize(
+    "term", ["WEB-1042", "web-1042", " 1042 ", "TESTA@example.com", "3SABCD1234567", "3sabcd1234567", "S00042"]
+)
+def test_one_order_is_shown_at_once(term: str, sold: Scene, viewer: Client) -> None:
+    assert ask(viewer, term).url == reverse("admin:canonical_order_change", args=[sold.orders[0].pk])
+
+
+def test_by_the_request_a_warehouse_was_sent(sold: Scene, viewer: Client) -> None:
+    order = sold.orders[1]
+    assert ask(viewer, order.requests.get().reference).url == reverse("admin:canonical_order_change", args=[order.pk])
+
+
+@pytest.mark.parametrize(("term", "code"), [("poster", "POSTER"), ("4006381333931", "POSTER"), ("TEE-L", "TEE-L")])
+def test_a_sku(term: str, code: str, sold: Scene, viewer: Client) -> None:
+    assert ask(viewer, term).url == reverse("admin:canonical_sku_change", args=[Sku.objects.get(code=code).pk])
+
+
+def test_several_are_listed_with_a_line_that_helps(sold: Scene, viewer: Client) -> None:
+    sold.order(1050)
+    answer = ask(viewer, "testa@example.com")
+    found = {title: [hit.name for hit in hits] for title, hits in answer.context["found"].items()}
+    assert found == {"Orders": ["WEB-1050", "WEB-1042"], "Customers": ["testa@example.com"]}
+    assert "Web shop, 28.50 EUR, released" in answer.content.decode()
+
+
+def test_our_own_numbers(sold: Scene, viewer: Client) -> None:
+    command = Command.objects.latest("pk")
+    Message.objects.all().delete()
+    assert ask(viewer, f"#{command.pk}").url == reverse("admin:sync_command_change", args=[command.pk])
+
+
+def test_nothing_says_what_may_be_asked(sold: Scene, viewer: Client) -> None:
+    for term in ("nothing-like-this", "", HOSTILE, "%", "9" * 40):
+        page = ask(viewer, term).content.decode()
+        assert "an e-mail address, a tracking number" in page, term
+        assert "<script>alert" not in page, term
+
+
+def test_only_what_one_may_see_is_found(sold: Scene, client: Client, stranger: Client) -> None:
+    assert client.get(reverse("search")).url.startswith("/admin/login/")
+    assert ask(stranger, "1042").status_code == 403
+    narrow = person("narrow", "view_sku")
+    assert "Nothing is known by" in ask(narrow, "WEB-1042").content.decode()
+    assert ask(narrow, "testa@example.com").context["found"] == {}
+
+
+def test_the_price_does_not_grow(scene: Scene, viewer: Client, queries: Callable[[Client, str], int]) -> None:
+    scene.order(1), scene.order(2)
+    url = reverse("search") + "?q=testa@example.com"
+    few = queries(viewer, url)
+    for number in range(3, 9):
+        scene.order(number)
+    assert queries(viewer, url) == few <= 22 and Order.objects.count() == 8
+
+
+def test_the_box_is_on_every_page(sold: Scene, viewer: Client) -> None:
+    for url in ("/admin/", "/admin/sync/group/", reverse("admin:canonical_order_change", args=[sold.orders[0].pk])):
+        assert viewer.get(url).content.decode().count("data-rs-search") == 1, url
