@@ -15,9 +15,10 @@ from unfold.decorators import display
 
 from canonical.judging import judge
 from canonical.models import Entry, Order, OrderLine, Oversell, Posting, Shipment
-from retailsync.console import gather, life, stockwords, why, words
+from retailsync.console import gather, life, stockwords, telling, why, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.late import LateFilter
+from retailsync.console.zones import zone
 from retailsync.sync import deciding
 from retailsync.sync.models import Action, Case, Command, Message
 
@@ -117,10 +118,16 @@ class OrderAdmin(ReadOnly):
             list(row.holds.select_related("line__sku").order_by("-pk")),
         )
         paid, given_back, held = life.payments(row), life.refunds(row), life.postings(row)
+        asked, shipments, money = (
+            life.requests(row, lines),
+            list(_shipments(row.shipments)),
+            life.money(row, paid, given_back),
+        )
         return {
+            "tell": telling.tell(telling.known(row, lines, holds, asked, shipments, money), zone(request)),
             "lines": lines, "charges": list(row.charges.order_by("pk")), "holds": holds, "waits": life.waits(row, holds),
-            "requests": life.requests(row, lines), "shipments": list(_shipments(row.shipments)), "payments": paid, "refunds": given_back,
-            "money": life.money(row, paid, given_back), "bookings": life.bookings(row, held), "texts": life.texts(row),
+            "requests": asked, "shipments": shipments, "payments": paid, "refunds": given_back, "money": money,
+            "bookings": life.bookings(row, held), "texts": life.texts(row),
             "postings": [p for p in held if p.subject_kind != "booking"], "commands": commands, "entries": entries, "shown": SHOWN,
             "heard": list(Message.objects.filter(pk__in=heard).select_related("system").defer("body").order_by("-pk")),
             "cases": list(Case.objects.filter(order_id=row.pk).select_related("system").order_by("-closed_at", "-pk")[:50]),
