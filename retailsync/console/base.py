@@ -6,13 +6,16 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
+from django.views.decorators.http import require_GET
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
+
+from retailsync.console import csvfile
 
 Request = HttpRequest
 
@@ -55,6 +58,16 @@ class Lists(ModelAdmin):
 
     def complete(self, rows: Sequence[Any]) -> None:
         """Add to the rows of one page what spans tables."""
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
+        return [path("csv/", self.admin_site.admin_view(require_GET(self.csv)), name=name), *super().get_urls()]
+
+    def csv(self, request: Request) -> HttpResponseBase:
+        """The list as a file, narrowed as it is."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return csvfile.of_list(request, self.get_changelist_instance(request))
 
 
 class ReadOnly(Lists):

@@ -13,7 +13,7 @@ from retailsync.console import words
 from retailsync.sync.models import Case, Group
 from retailsync.sync.reasons import REASONS, reason
 
-PAGE = 50
+PAGE, PAGES = 50, 200  # groups of one page, and pages at most
 #: Views → their title and which groups are in them.
 _DUE = "g.resolved_at IS NULL AND NOT g.ignored AND (g.snoozed_until IS NULL OR g.snoozed_until <= %(now)s)"
 VIEWS: Mapping[str, tuple[str, str]] = {
@@ -54,7 +54,7 @@ class Wanted(NamedTuple):
     def page(self) -> int:
         """From 1; never far, so that what is passed over stays little."""
         text = self.given.get("p", "")
-        return min(max(int(text), 1), 200) if text.isdecimal() and len(text) < 5 else 1
+        return min(max(int(text), 1), PAGES) if text.isdecimal() and len(text) < 5 else 1
 
 
 class Page(NamedTuple):

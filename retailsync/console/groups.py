@@ -1,6 +1,6 @@
 """Groups of exceptions, one per cause: the work of the day, what to do about a cause, and the fix and the release of all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,15 +8,15 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from canonical.models import Hold
-from retailsync.console import fixes, gather, grouplist, mapping, replays
+from retailsync.console import csvfile, fixes, gather, grouplist, mapping, replays
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.grouplist import PAGE, VIEWS, Wanted
 from retailsync.console.zones import zone
@@ -46,9 +46,8 @@ class GroupAdmin(ReadOnly):
         """Which groups, in which view."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        given = request.GET.dict()
-        view = given.get("view", "")
-        wanted = Wanted(request.user, timezone.now(), view if view in VIEWS else "day", given)
+        wanted = _wanted(request)
+        given = wanted.given
         page, counts = grouplist.look(wanted), grouplist.counts(wanted)
         context = {
             **self.admin_site.each_context(request), "opts": self.opts, "title": "Exceptions", "is_fullwidth": "1",
@@ -62,6 +61,12 @@ class GroupAdmin(ReadOnly):
             "snoozes": SNOOZES, "now": wanted.now, "asked": replays.asked(request),
         }  # fmt: skip
         return TemplateResponse(request, "console/groups.html", context)
+
+    def csv(self, request: Request) -> HttpResponseBase:
+        """The groups of this view as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return csvfile.download("exceptions", HEADER, _lines(_wanted(request)), zone(request))
 
     # ---- the page of one ----
     def page_queryset(self, request: Request) -> Any:
@@ -97,6 +102,7 @@ class GroupAdmin(ReadOnly):
         ]
         return [
             *of_one,
+            path("csv/", wrap(require_GET(self.csv)), name="sync_group_csv"),
             path("chosen/", wrap(require_POST(self.chosen)), name="sync_group_chosen"),
             path("views/", wrap(require_POST(self.keep_view)), name="sync_group_keep_view"),
             path("views/<int:pk>/drop/", wrap(require_POST(self.drop_view)), name="sync_group_drop_view"),
@@ -218,6 +224,38 @@ _CHOSEN: dict[str, Callable[[Request, Sequence[int]], int]] = {
     "snooze": lambda request, ids: grouping.snooze(ids, _until(request), request.user),
     "show": lambda request, ids: grouping.show(ids, request.user),
 }
+
+
+HEADER = ("Cause", "Words", "Exceptions", "Orders", "Worth", "System", "Who can fix it", "Whose", "Since", "Last")
+
+
+def _wanted(request: Request) -> Wanted:
+    given = request.GET.dict()
+    view = given.get("view", "")
+    return Wanted(request.user, timezone.now(), view if view in VIEWS else "day", given)
+
+
+def _lines(wanted: Wanted) -> Iterator[Sequence[Any]]:
+    """Every page of a view, one after the other."""
+    number = 1
+    while (
+        rows := grouplist.look(wanted._replace(given={**wanted.given, "p": str(number)})).rows
+    ) and number <= grouplist.PAGES:
+        for g in rows:
+            whose, system = str(g.assignee or ""), g.system.name if g.system else ""
+            yield (
+                _title(g),
+                g.words,
+                g.open,
+                g.orders,
+                " ".join(g.money),
+                system,
+                g.get_who_display(),
+                whose,
+                g.oldest,
+                g.newest,
+            )
+        number += 1
 
 
 def word_form(request: Request, group: Group, data: Any = None) -> mapping.MappingForm | None:

@@ -37,7 +37,7 @@ class Parcel(NamedTuple):
 
 class Known(NamedTuple):
     """What is recorded of an order, as far as a customer is concerned. `wanted`: units that are still wanted or left; `holds`: open ones
-    that keep it back, by reason; `asked`, `accepted`: when a warehouse first was told, and agreed; `at`: how far the first open request is."""
+    that keep it back, by reason; `asked`, `accepted`: when a warehouse first was told, and agreed; `at`: how far its work is."""
 
     stance: str
     placed: datetime
