@@ -13,8 +13,10 @@ from retailsync.console import (
     stock,
     systems,
     traffic,
+    users,
 )
 
 __all__ = [
     "cases", "catalog", "mapping", "offers", "orders", "people", "policies", "rules", "schedules", "stock", "systems", "traffic",
+    "users",
 ]  # fmt: skip
