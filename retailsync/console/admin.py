@@ -15,9 +15,10 @@ from retailsync.console import (
     stock,
     systems,
     traffic,
+    users,
 )
 
 __all__ = [
     "cases", "catalog", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
-    "schedules", "stock", "systems", "traffic",
+    "schedules", "stock", "systems", "traffic", "users",
 ]  # fmt: skip

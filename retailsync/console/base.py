@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.views.decorators.http import require_GET
+from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
@@ -68,6 +69,19 @@ class Lists(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return csvfile.of_list(request, self.get_changelist_instance(request))
+
+
+class Versioned(SimpleHistoryAdmin):
+    """Keeps every version people saved. Whoever may look sees them; only who may change puts one back."""
+
+    def history_form_view(
+        self, request: Request, object_id: str, version_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """One version; by POST it becomes the newest."""
+        row = self.model._default_manager.filter(pk=object_id).first()
+        if request.method not in ("GET", "HEAD") and not self.has_change_permission(request, row):
+            raise PermissionDenied
+        return super().history_form_view(request, object_id, version_id, extra_context)
 
 
 class ReadOnly(Lists):

@@ -14,7 +14,6 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -24,7 +23,7 @@ from canonical.mappings import PAYMENT_DEFAULTS, SHAPES, Meaning
 from canonical.models import Hold, Mapping, Sku, System
 from canonical.recording import catalog
 from retailsync.console import coverage, meanings, words
-from retailsync.console.base import Lists, Request
+from retailsync.console.base import Lists, Request, Versioned
 from retailsync.console.skufield import SkuField
 from retailsync.sync import approving, deciding, replaying, transient
 from retailsync.sync.models import Action
@@ -333,7 +332,7 @@ def row_for(kind: str, key: str, channel: System) -> Mapping:
 
 # ---- the pages --------------------------------------------------------------------------------------------------------------
 @admin.register(Mapping)
-class MappingAdmin(SimpleHistoryAdmin, Lists):
+class MappingAdmin(Versioned, Lists):
     """All tables in one list."""
 
     list_display = ["word", "kind_word", "shop", "meaning", "version", "changed"]

@@ -1,12 +1,9 @@
-"""Customers, and the people who work here."""
+"""Customers: who buys, two that are one person, and what staff know of them. The people who work here are in users.py."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
-from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
-from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
@@ -15,16 +12,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from canonical.models import Address, Customer, Order
 from retailsync.console import words
-from retailsync.console.base import Lists, ReadOnly, Request
+from retailsync.console.base import ReadOnly, Request
 from retailsync.sync import deciding
 from retailsync.sync.models import Action
-
-admin.site.unregister(User)
-admin.site.unregister(Group)
 
 
 @admin.register(Customer)
@@ -156,22 +149,3 @@ def _companies(ids: Sequence[int]) -> dict[int, str]:
     """Customer → the company of the newest address that names one."""
     named = Address.objects.filter(customer__in=ids).exclude(content__company=None).exclude(content__company="")
     return dict(named.order_by("pk").values_list("customer_id", "content__company"))
-
-
-@admin.register(User)
-class UserAdmin(PlainUserAdmin, Lists):
-    """Who may log in, and what they may do."""
-
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "email", "first_name", "last_name", "is_active", "is_superuser"]
-
-
-@admin.register(Group)
-class GroupAdmin(PlainGroupAdmin, Lists):
-    """Roles: a name for a set of permissions."""
-
-    empty = (
-        "No roles yet. Add one and give it permissions, e.g. “Can change exception” to release and close exceptions."
-    )

@@ -9,11 +9,10 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
 
 from retailsync.console import fixes, gather, mapping, replaywords, words
-from retailsync.console.base import Lists, ReadOnly, Request
+from retailsync.console.base import Lists, ReadOnly, Request, Versioned
 from retailsync.sync import approving, replaying
 from retailsync.sync.deciding import NotPossible
 from retailsync.sync.models import Action, Approval, ApprovalLimit, Replay, ReplayItem
@@ -182,7 +181,7 @@ def _fixed(replay: Replay) -> str:
 
 
 @admin.register(ApprovalLimit)
-class ApprovalLimitAdmin(SimpleHistoryAdmin, Lists):
+class ApprovalLimitAdmin(Versioned, Lists):
     """Above what a release of many takes two people."""
 
     list_display = ["__str__"]
@@ -191,7 +190,7 @@ class ApprovalLimitAdmin(SimpleHistoryAdmin, Lists):
 
     def add_view(self, request: Request, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """There is one: where it exists, it is changed."""
-        if ApprovalLimit.objects.exists():
+        if self.has_add_permission(request) and ApprovalLimit.objects.exists():
             return HttpResponseRedirect(reverse("admin:sync_approvallimit_change", args=[1]))
         return super().add_view(request, form_url, extra_context)
 

@@ -1,11 +1,13 @@
 """What runs when: the scheduler's own tables, in the console's look."""
 
+from typing import Any
+
 from django.contrib import admin
 from django_celery_beat import admin as beat
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from retailsync.console.base import Lists
+from retailsync.console.base import Lists, Request
 
 for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
     admin.site.unregister(model)
@@ -28,6 +30,10 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Lists):
     list_display = ["name", "enabled", "scheduler", "last_run_at"]
     list_select_related = ["interval", "crontab", "clocked", "solar"]
     change_list_template = "console/list.html"
+
+    def get_actions(self, request: Request) -> dict[str, Any]:
+        """The scheduler's own actions ask for no permission: whoever sees the list could switch all of it off."""
+        return super().get_actions(request) if self.has_change_permission(request) else {}
 
 
 @admin.register(IntervalSchedule)

@@ -1,4 +1,4 @@
-"""Makes a database ready to serve: tables, static files, a first administrator. Starts nothing."""
+"""Makes a database ready to serve: tables, roles, static files, a first administrator. Starts nothing."""
 
 import json
 import secrets
@@ -14,8 +14,9 @@ ADMIN = "admin"
 
 
 def prepare() -> None:
-    """Bring tables and static files up to date."""
+    """Bring tables, roles and static files up to date."""
     call_command("migrate", interactive=False, verbosity=0)
+    call_command("roles", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     connections.close_all()  # processes are forked next; a connection must not be shared
 

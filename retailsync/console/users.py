@@ -1,0 +1,273 @@
+"""The people who work here and their roles. Nobody gives away, or takes over, more than they may themselves."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
+from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Count, Field, QuerySet
+from django.http import HttpResponse
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from retailsync.console import rights, roles, words
+from retailsync.console.base import Lists, Request
+from retailsync.sync.models import Action
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+# ---- who may give what ------------------------------------------------------------------------------------------------------
+def within(user: User, names: set[str]) -> bool:
+    """Whether somebody may do all of this themselves."""
+    return user.is_superuser or names <= user.get_all_permissions()
+
+
+def may_manage(user: User, other: User) -> bool:
+    """Whoever could change the account of a more powerful person could use it."""
+    return user.is_superuser or (not other.is_superuser and within(user, _rights_of(other)))
+
+
+def _rights_of(user: User) -> set[str]:
+    """What an account may do once it is switched on: one that is off has its rights still."""
+    found = Permission.objects.filter(group__user=user) | Permission.objects.filter(user=user)
+    return {f"{app}.{code}" for app, code in found.values_list("content_type__app_label", "codename")}
+
+
+def _rights(group: Group) -> set[str]:
+    return {f"{app}.{code}" for app, code in group.permissions.values_list("content_type__app_label", "codename")}
+
+
+def givable(user: User) -> QuerySet[Group]:
+    """Roles somebody may give to others."""
+    groups = Group.objects.prefetch_related("permissions__content_type").order_by("pk")
+    named = {g.pk: {f"{p.content_type.app_label}.{p.codename}" for p in g.permissions.all()} for g in groups}
+    return Group.objects.filter(pk__in=[pk for pk, names in named.items() if within(user, names)]).order_by("pk")
+
+
+class Roles(forms.ModelMultipleChoiceField):
+    """Roles to tick, each with what it is for."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
+
+    def label_from_instance(self, group: Group) -> str:
+        known = roles.KNOWN.get(group.name)
+        return f"{group.name}: {known.about}" if known else group.name
+
+
+def _note(request: Request, what: str, kind: str, id: int, why: str) -> None:
+    Action.objects.create(who=request.user.get_username(), what=what, target_kind=kind, target_id=id, why=why)
+
+
+def _actions(kind: str, id: str) -> list[Action]:
+    return list(Action.objects.filter(target_kind=kind, target_id=id)[:20]) if id.isdecimal() and len(id) < 18 else []
+
+
+# ---- users ------------------------------------------------------------------------------------------------------------------
+PERSON = ("Person", {"fields": [("first_name", "last_name"), "email"]})
+MAY = ("What they may do", {"fields": ["is_active", "groups"]})
+BEYOND = (
+    "Beyond roles (superusers only)",
+    {"fields": ["is_staff", "is_superuser", "user_permissions"], "classes": ["collapse"]},
+)
+
+
+@admin.register(User)
+class UserAdmin(PlainUserAdmin, Lists):
+    """Who may log in, and what they may do. Names stay: the record knows people by them."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "full_name", "roles_word", "active_word", "last_login_word"]
+    list_filter = ["is_active", "groups"]
+    filter_horizontal = ["user_permissions"]
+    change_form_outer_after_template = "console/user_after.html"
+    actions = None
+    add_fieldsets = [
+        (None, {"fields": ["username", "usable_password", "password1", "password2"]}),
+        PERSON,
+        ("What they may do", {"fields": ["groups"]}),
+    ]
+
+    # ---- columns ----
+    def get_queryset(self, request: Request) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @display(description="Name")
+    def full_name(self, row: User) -> str:
+        return row.get_full_name() or words.NOTHING
+
+    @display(description="Roles")
+    def roles_word(self, row: User) -> str:
+        names = ["superuser"] if row.is_superuser else [group.name for group in row.groups.all()]
+        return ", ".join(names) or "none: sees nothing"
+
+    @display(description="Account", ordering="is_active")
+    def active_word(self, row: User) -> str:
+        return words.badge("on", "good") if row.is_active else words.badge("switched off", "warn")
+
+    @display(description="Last logged in", ordering="last_login")
+    def last_login_word(self, row: User) -> str:
+        return words.when(row.last_login, relative=True) if row.last_login else "never"
+
+    # ---- who may change whom ----
+    def has_change_permission(self, request: Request, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_manage(request.user, obj))
+
+    def has_delete_permission(self, request: Request, obj: User | None = None) -> bool:
+        """Accounts are switched off, never deleted: another person could take the name, and with it what the record says of it."""
+        return False
+
+    def get_fieldsets(self, request: Request, obj: User | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        name = ["username", "password"] if self.has_change_permission(request, obj) else ["username"]
+        return [(None, {"fields": name}), PERSON, MAY, *([BEYOND] if request.user.is_superuser else [])]
+
+    def get_readonly_fields(self, request: Request, obj: User | None = None) -> tuple[str, ...]:
+        return ("username",) if obj else ()
+
+    def formfield_for_manytomany(self, db_field: Field, request: Request, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            return Roles(
+                givable(request.user),
+                required=False,
+                label="Roles",
+                help_text="Several may be given: what any of them allows is allowed.",
+            )
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    # ---- the record ----
+    def save_model(self, request: Request, obj: User, form: Any, change: bool) -> None:
+        form.before = _standing(User.objects.get(pk=obj.pk)) if change else "no account"
+        obj.is_staff = obj.is_staff or not change  # who works here logs in here
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: Request, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if (after := _standing(User.objects.get(pk=form.instance.pk))) != form.before:
+            _note(
+                request, "change user" if change else "add user", "user", form.instance.pk, f"{form.before} → {after}"
+            )
+
+    def user_change_password(self, request: Request, id: str, form_url: str = "") -> HttpResponse:
+        answer = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and answer.status_code == 302:
+            _note(request, "set password", "user", int(id), "")
+        return answer
+
+    def change_view(
+        self, request: Request, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        user = self.get_object(request, object_id)
+        extra = {"allowed": rights.of_user(user), "person": user} if user else {}
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **extra, "actions": _actions("user", object_id)}
+        )
+
+
+def _standing(user: User) -> str:
+    """What an account is, in words, for the record: roles, and whatever goes beyond them."""
+    beyond = [f"{p.content_type.app_label}.{p.codename}" for p in user.user_permissions.select_related("content_type")]
+    parts = [
+        ", ".join(user.groups.order_by("pk").values_list("name", flat=True)) or "no role",
+        *(["superuser"] if user.is_superuser else []),
+        *([] if user.is_active else ["switched off"]),
+        *([] if user.is_staff else ["may not log in here"]),
+        *([f"also {', '.join(sorted(beyond))}"] if beyond else []),
+    ]
+    return "; ".join(parts)
+
+
+# ---- roles ------------------------------------------------------------------------------------------------------------------
+@admin.register(Group)
+class GroupAdmin(PlainGroupAdmin, Lists):
+    """Roles: the four that come with the program, which it keeps itself, and those people make."""
+
+    list_display = ["name", "about", "people"]
+    ordering = ["pk"]
+    actions = None
+    change_form_outer_after_template = "console/group_after.html"
+    empty = "No roles yet: manage.py roles makes viewer, operator, approver and administrator."
+
+    def get_queryset(self, request: Request) -> QuerySet[Group]:
+        return super().get_queryset(request).annotate(user_count=Count("user"))
+
+    @display(description="For")
+    def about(self, row: Group) -> str:
+        return roles.KNOWN[row.name].about if row.name in roles.KNOWN else "A role of your own."
+
+    @display(description="People")
+    def people(self, row: Group) -> int:
+        return row.user_count
+
+    def has_change_permission(self, request: Request, obj: Group | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _own(request.user, obj)
+
+    def has_delete_permission(self, request: Request, obj: Group | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _own(request.user, obj)
+
+    def get_fieldsets(self, request: Request, obj: Group | None = None) -> Any:
+        writes = self.has_change_permission(request, obj) if obj else True
+        return [(None, {"fields": ["name", "permissions"] if writes else ["name"]})]
+
+    def formfield_for_manytomany(self, db_field: Field, request: Request, **kwargs: Any) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        field.queryset = _offered(request.user)
+        return field
+
+    def save_model(self, request: Request, obj: Group, form: Any, change: bool) -> None:
+        form.before = _rights(Group.objects.get(pk=obj.pk)) if change else set()
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: Request, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        after = _rights(form.instance)
+        why = " ".join(
+            [*(f"+{n}" for n in sorted(after - form.before)), *(f"-{n}" for n in sorted(form.before - after))]
+        )
+        if why or not change:
+            _note(
+                request,
+                "change role" if change else "add role",
+                "group",
+                form.instance.pk,
+                f"{form.instance.name}: {why}",
+            )
+
+    def delete_model(self, request: Request, obj: Group) -> None:
+        _note(request, "delete role", "group", obj.pk, obj.name)
+        super().delete_model(request, obj)
+
+    def change_view(
+        self, request: Request, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        group = self.get_object(request, object_id)
+        extra = _around(request.user, group) if group else {}
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **extra, "actions": _actions("group", object_id)}
+        )
+
+
+def _own(user: User, group: Group | None) -> bool:
+    """A role people made, which allows no more than this person may do."""
+    return group is None or (group.name not in roles.KNOWN and within(user, _rights(group)))
+
+
+def _offered(user: User) -> QuerySet[Permission]:
+    """Permissions somebody may put into a role."""
+    found = Permission.objects.select_related("content_type").order_by("content_type__app_label", "codename")
+    if user.is_superuser:
+        return found
+    own = user.get_all_permissions()
+    return found.filter(pk__in=[p.pk for p in found if f"{p.content_type.app_label}.{p.codename}" in own])
+
+
+def _around(user: User, group: Group) -> dict[str, Any]:
+    members = list(group.user_set.order_by("username")[:200]) if user.has_perm("auth.view_user") else None
+    return {"allowed": rights.told(_rights(group)), "members": members, "role": roles.KNOWN.get(group.name)}
