@@ -1,6 +1,7 @@
 """Django's settings, from the environment with safe defaults. Knows no server but the two it is told."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ INSTALLED_APPS = [
     "simple_history",
     "rest_framework",
     "django_celery_beat",
+    "axes",
     "canonical",
     "retailsync.sync",
     "retailsync.hooks",
@@ -86,6 +88,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "retailsync.urls"
@@ -117,6 +120,19 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# A name that failed five times from one address is not let in from there for a while. Trying on does not make it longer: others could
+# keep somebody out for ever.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_TEMPLATE = "admin/locked.html"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # our own page shows it
+AXES_VERBOSE = False
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -288,6 +304,7 @@ UNFOLD = {
                     _page("Customers", "groups", "canonical_customer"),
                     _page("Users", "person", "auth_user"),
                     _page("Roles", "badge", "auth_group"),
+                    _page("Failed log-ins", "lock", "axes_accessattempt"),
                 ],
             },
         ],

@@ -4,6 +4,7 @@ from retailsync.console import (
     cases,
     catalog,
     groups,
+    lockout,
     mapping,
     offers,
     orders,
@@ -19,6 +20,6 @@ from retailsync.console import (
 )
 
 __all__ = [
-    "cases", "catalog", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
+    "cases", "catalog", "groups", "lockout", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
     "schedules", "stock", "systems", "traffic", "users",
 ]  # fmt: skip

@@ -7,12 +7,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
+from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from canonical.models import AvailabilityRule, Link, Offer, Oversell, Publication
 from retailsync.celery import app
@@ -59,6 +61,7 @@ EDITED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 READ = {
     *(f"sync/{name}" for name in ("case", "group", "replay", "message", "command", "attempt")),
+    "axes/accessattempt",
     *(
         f"canonical/{name}"
         for name in ("stocklevel", "stockmovement", "stocksnapshot", "offer", "listing", "publication", "oversell")
@@ -99,7 +102,7 @@ CUSTOM: dict[str, Need] = {
 #: List actions, and what each needs.
 ACTIONS = {
     ("sync/case", "release_selected"): "sync.change_case", ("sync/case", "close_selected"): "sync.change_case",
-    ("canonical/customer", "merge_selected"): "canonical.change_customer",
+    ("canonical/customer", "merge_selected"): "canonical.change_customer", ("axes/accessattempt", "let_in"): "auth.change_user",
     **dict.fromkeys(
         (("django_celery_beat/periodictask", f"{verb}_tasks") for verb in ("enable", "disable", "toggle", "run")),
         "django_celery_beat.change_periodictask",
@@ -249,6 +252,9 @@ def everything(db: None, told: list[Any]) -> None:
     own = Group.objects.create(name="Night shift")
     own.permissions.add(Permission.objects.get(codename="view_case"))
     somebody = User.objects.create_user("somebody", is_staff=True)
+    AccessAttempt.objects.create(
+        username="somebody", ip_address="127.0.0.1", failures_since_start=5, attempt_time=timezone.now()
+    )
     SavedView.objects.create(owner=somebody, name="Mine")
     ApprovalLimit.objects.create(pk=1)
     replaying.ask(replaying.Wish("All", "", list(Case.objects.values_list("pk", flat=True))), somebody)
