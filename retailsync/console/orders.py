@@ -15,9 +15,10 @@ from unfold.decorators import display
 
 from canonical.judging import judge
 from canonical.models import Entry, Order, OrderLine, Oversell, Posting, Shipment
-from retailsync.console import gather, life, stockwords, telling, why, words
+from retailsync.console import choices, gather, life, stockwords, telling, why, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.late import LateFilter
+from retailsync.console.order_buttons import OrderButtons
 from retailsync.console.zones import zone
 from retailsync.sync import deciding
 from retailsync.sync.models import Action, Case, Command, Message
@@ -36,7 +37,7 @@ def _cases() -> Coalesce:
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnly):
+class OrderAdmin(OrderButtons, ReadOnly):
     """Every order of every shop."""
 
     page_template = "console/order.html"
@@ -132,7 +133,8 @@ class OrderAdmin(ReadOnly):
             "heard": list(Message.objects.filter(pk__in=heard).select_related("system").defer("body").order_by("-pk")),
             "cases": list(Case.objects.filter(order_id=row.pk).select_related("system").order_by("-closed_at", "-pk")[:50]),
             "actions": list(Action.objects.filter(target_kind="order", target_id=row.pk)[:20]),
-            "decide": life.choices(row, lines) if self.has_work_permission(request) else None,
+            "decide": choices.offered(request, row, lines, holds, commands) if self.has_work_permission(request) else None,
+            "outside": choices.settled_outside(row),
             **(_judged(row, lines) if request.user.has_perm("canonical.view_offer") else {}),
         }  # fmt: skip
 
@@ -142,7 +144,7 @@ class OrderAdmin(ReadOnly):
         return bool(request.user.has_perm("sync.change_case"))
 
     def get_urls(self) -> list[URLPattern]:
-        own = {"hold": self.hold, "reship": self.reship, "abandon": self.abandon}
+        own = {"hold": self.hold, "reship": self.reship, "abandon": self.abandon, **self.buttons()}
         wrap = self.admin_site.admin_view
         return [
             path(f"<int:pk>/{name}/", wrap(require_POST(view)), name=f"canonical_order_{name}")
@@ -170,8 +172,8 @@ class OrderAdmin(ReadOnly):
         done = "These units will not be shipped. Refund them in the shop where they are paid."
         return self._decide(request, pk, done, lambda why: deciding.abandon(pk, units, _who(request), why))
 
-    def _decide(self, request: Request, pk: int, done: str, decide: Callable[[str], None]) -> HttpResponse:
-        """Carry a decision out, or say why not. Each needs a reason for the record."""
+    def _decide(self, request: Request, pk: int, done: str, decide: Callable[[str], str | None]) -> HttpResponse:
+        """Carry a decision out, or say why not. Each needs a reason for the record. What it answers is said instead of `done`."""
         if not self.has_work_permission(request):
             raise PermissionDenied
         get_object_or_404(Order, pk=pk)
@@ -179,10 +181,10 @@ class OrderAdmin(ReadOnly):
         if not why:
             return self._decided(request, pk, "", "say why.")
         try:
-            decide(why)
+            said = decide(why)
         except deciding.NotPossible as trouble:
             return self._decided(request, pk, "", str(trouble))
-        return self._decided(request, pk, done, "")
+        return self._decided(request, pk, said or done, "")
 
     def _decided(self, request: Request, pk: int, done: str, trouble: str) -> HttpResponse:
         if not self.has_work_permission(request):

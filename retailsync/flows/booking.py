@@ -20,6 +20,9 @@ def steps(order: OrderView, now: datetime) -> Iterator[Command | Decision]:
     erp, live = order.erp_id, order.booking
     if erp is None:
         return
+    if reckoning.nothing_left(order):
+        yield from ending(order)
+        return
     if live is None:
         yield raised(order, now)
         return
@@ -151,8 +154,8 @@ def open_difference(order: OrderView) -> Decimal | None:
 
 # ---- the end of it ----------------------------------------------------------------------------------------------------------
 def ending(order: OrderView) -> Iterator[Command]:
-    """An order the shop stopped: once no warehouse has anything open, it is cancelled in the ERP, or cut down to what was shipped and
-    confirmed, so that this can be booked out."""
+    """An order the shop stopped, or of which nothing is left: once no warehouse has anything open, it is cancelled in the ERP, or cut
+    down to what was shipped and confirmed, so that this can be booked out."""
     live = order.booking
     if live is None or not negotiating.at_rest(order):
         return
@@ -175,4 +178,5 @@ def _delivered_at_once(order: OrderView) -> bool:
 
 def _cancel(order: OrderView, live: BookingView) -> CancelOrder:
     status = "deleted" if order.gone else order.shop_status.replace("_", " ")
-    return CancelOrder(order_id=order.id, booking_id=live.id, reason=f"The shop says {status}.")
+    reason = f"The shop says {status}." if order.stance == "stop" else "Nothing of it is left."
+    return CancelOrder(order_id=order.id, booking_id=live.id, reason=reason)

@@ -109,12 +109,12 @@ def _understood(order: OrderView, now: datetime) -> Iterable[Check]:
         text = order.shop_status_text
         yield Check("unknown_status", text, f"The shop says “{text}”, a status we do not know.")
     for line in order.lines:
-        if line.sku_id is None and line.ordered:
+        if line.sku_id is None and line.ordered > line.cancelled:
             yield Check("sku_mapping", line.sku, f"SKU “{line.sku}” ({line.name}) is not known.", line.id)
     if off := reckoning.difference(order):
         words = f"The order's parts differ from its total by {off.normalize():f} {order.currency}."
         yield Check("totals", f"{off.normalize():f}", words)
-    if order.released_at is None or not reckoning.fully_shipped(order):
+    if (order.released_at is None or not reckoning.fully_shipped(order)) and not reckoning.nothing_left(order):
         for finding in (*preflight.unmapped(order), *preflight.refused(order, now)):
             yield Check(*finding)
 

@@ -71,7 +71,7 @@ def _hold(order: OrderView, held: holds.Changes, now: datetime) -> Iterator[Step
 def _release(order: OrderView, blocked: bool, now: datetime) -> Iterator[Step]:
     if not blocked and _may_go(order, now):
         yield Step(order.cause, order.channel_id, OrderReleased(occurred_at=now, order_id=order.id))
-        if order.erp_id is not None and order.booking is None:
+        if order.erp_id is not None and order.booking is None and not reckoning.nothing_left(order):
             yield Step(order.cause, order.channel_id, booking.raised(order, now))
         routes = reckoning.routes(order, now)
         if order.policy.erp_acceptance == "no" and not routes.stranded and not routes.waiting:

@@ -225,6 +225,11 @@ def fully_shipped(order: OrderView) -> bool:
     return orders.complete((line.ordered, line.cancelled, line.shipped) for line in order.lines if line.ships)
 
 
+def nothing_left(order: OrderView) -> bool:
+    """Whether all of it was given up or taken back before anything left."""
+    return bool(order.lines) and not any(line.shipped or line.ordered > line.cancelled for line in order.lines)
+
+
 def live(request: RequestView) -> bool:
     """Whether a warehouse may still ship something of a request."""
     return request.answer not in ("rejected", "closed") and any(request.left(line) for line in request.units)

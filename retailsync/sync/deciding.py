@@ -99,16 +99,28 @@ def _chosen(
 
 
 def _decide(order_id: int, what: str, who: str, why: str, decide: Callable[[Order], Sequence[Decision]]) -> None:
-    """Look at the order under its lock, note the action, record what was decided and plan."""
+    """One decision in a transaction of its own."""
 
     def do() -> None:
         with transaction.atomic():
-            order = Order.objects.select_for_update().get(pk=order_id)
-            facts = decide(order)
-            action = Action.objects.create(who=who, what=what, target_kind="order", target_id=order_id, why=why)
-            corridor.advance(0, [Stated(Cause("action", action.pk), fact) for fact in facts], clock.now())
+            take(order_id, what, who, why, decide)
 
     transient.repeat(do)
+
+
+def take(order_id: int, what: str, who: str, why: str, decide: Callable[[Order], Sequence[Decision]]) -> Cause:
+    """Look at the order under its lock, note the action, record what was decided and plan. In the caller's transaction."""
+    order = Order.objects.select_for_update().get(pk=order_id)
+    facts = decide(order)
+    action = Action.objects.create(who=who, what=what, target_kind="order", target_id=order_id, why=why)
+    cause = Cause("action", action.pk)
+    record(cause, facts)
+    return cause
+
+
+def record(cause: Cause, facts: Sequence[Decision]) -> None:
+    """Record what was decided, and plan. In the caller's transaction."""
+    corridor.advance(0, [Stated(cause, fact) for fact in facts], clock.now())
 
 
 # ---- many orders ------------------------------------------------------------------------------------------------------------

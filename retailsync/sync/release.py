@@ -72,12 +72,18 @@ def _settle_by_hand(case_id: int, who: str, why: str, external_id: str) -> bool:
             return False
         action = _action(case, "settle by hand", who, why)
         action.save()
+        settle_rows([row], Cause("action", action.pk), who, why, external_id)
+    return True
+
+
+def settle_rows(rows: Sequence[Command], cause: Cause, who: str, why: str, external_id: str = "") -> None:
+    """Commands count as carried out on a person's word, and what follows is planned. In the caller's transaction, which locked them."""
+    for row in rows:
         Command.objects.filter(pk=row.pk).update(
             state="confirmed", settled_at=clock.now(), evidence=f"settled by {who}: {why}"
         )
         cases.close("command", [row.pk], who)
-        corridor.advance(row.system_id, [Stated(Cause("action", action.pk), _posted(row, external_id))], clock.now())
-    return True
+        corridor.advance(row.system_id, [Stated(cause, _posted(row, external_id))], clock.now())
 
 
 def _posted(row: Command, external_id: str) -> Posted:

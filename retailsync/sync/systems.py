@@ -1,14 +1,15 @@
 """Systems as the corridor needs them: their connector, and a session to visit them with secrets opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from django.conf import settings as django
 
+from canonical.commands import Command
 from canonical.models import Secret, System
-from connectors.base import Connector, Job, Session
+from connectors.base import Connector, Job, Send, Session
 from connectors.errors import Misconfigured
 from connectors.http import Http, Pool
 from connectors.registry import CONNECTORS
@@ -28,6 +29,14 @@ def connector(system_id: int) -> Connector:
     if name not in CONNECTORS:
         raise Misconfigured(f"There is no connector called “{name}”.")
     return CONNECTORS[name]
+
+
+def sends(system_id: int) -> Mapping[type[Command], Send]:
+    """What a system can be told; nothing where no connector of ours is its."""
+    try:
+        return connector(system_id).sends
+    except Misconfigured:
+        return {}
 
 
 @dataclass(slots=True)
