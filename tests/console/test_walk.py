@@ -84,7 +84,8 @@ CUSTOM: dict[str, Need] = {
     "sync/group/views/": press("sync.view_group"), "sync/group/views/<int:pk>/drop/": Need(ONLY_POST, OWN),
     **{f"sync/replay/<int:pk>/{verb}/": WORK for verb in ("go", "ask", "again", "cancel")},
     **{f"sync/replay/<int:pk>/{verb}/": press("sync.approve_replay") for verb in ("approve", "refuse")},
-    **{f"canonical/order/<int:pk>/{verb}/": WORK for verb in ("hold", "reship", "abandon", "lift", "cancel", "resend", "readdress", "outside")},
+    **{f"canonical/order/<int:pk>/{verb}/": WORK for verb in ("hold", "reship", "abandon", "lift", "cancel")},
+    **{f"canonical/order/<int:pk>/{verb}/": WORK for verb in ("resend", "readdress", "outside")},
     **{f"canonical/customer/<int:pk>/{verb}/": press("canonical.change_customer") for verb in ("terms", "merge")},
     # ---- stock ----
     "canonical/stocklevel/<int:pk>/accept/": WORK,

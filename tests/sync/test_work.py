@@ -10,6 +10,7 @@ from django.db.utils import IntegrityError, InterfaceError, OperationalError, Pr
 from connectors.base import Malformed
 from connectors.errors import Misconfigured, Missing, Refused, Retry
 from retailsync.celery import app
+from retailsync.console import tasks as console_tasks
 from retailsync.settings import CELERY_TASK_ROUTES
 from retailsync.sync import bell, tasks, transient, work
 from tests.facts import NOON
@@ -129,6 +130,7 @@ def test_a_bell_that_fails_raises_nothing_and_is_left_alone_for_a_while(real_bel
 
 
 # ---- Celery -----------------------------------------------------------------------------------------------------------------
+assert console_tasks.replay.name in app.tasks  # the console brings one, too
 OURS = sorted(name for name in app.tasks if name.startswith("sync."))
 
 
@@ -141,7 +143,7 @@ def test_a_bell_carries_one_id_and_nothing_else(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_every_task_takes_ids_only_and_has_its_queue() -> None:
-    assert {"sync.drain_inbox", "sync.drain_outbox", "sync.poll", "sync.sweep", "sync.release"} <= set(OURS)
+    assert {"sync.drain_inbox", "sync.drain_outbox", "sync.poll", "sync.sweep", "sync.replay"} <= set(OURS)
     for name in OURS:
         kinds = {k: v for k, v in app.tasks[name].run.__annotations__.items() if k != "return"}
         assert set(kinds.values()) <= {int, list[int], str}, name
