@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/stock/", include("retailsync.console.why")),
+    path("admin/timeline/", include("retailsync.console.timeline")),
     path("admin/search/", include("retailsync.console.search")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("retailsync.partners.urls")),

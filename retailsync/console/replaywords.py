@@ -83,12 +83,12 @@ _NAMED = {
 Names = Mapping[str, Mapping[str, str]]
 
 
-def names(items: Iterable[ReplayItem]) -> Names:
+def names(items: Iterable[Any]) -> Names:
     """Field → id → the word people know it by, for all ids these items name."""
     wanted: dict[str, set[int]] = {field: set() for field in _NAMED}
     for effect in (item.effect or {} for item in items):
-        for change in effect.get("changes", ()):
-            for field, *sides in change["fields"]:
+        for changed in effect.get("changes", ()):
+            for field, *sides in changed["fields"]:
                 wanted.get(field, set()).update(id for side in sides for id in _ids(side))
     return {
         field: {str(id): name for id, name in sql.fetch(_NAMED[field], (sorted(ids),))} for field, ids in wanted.items()
@@ -110,7 +110,7 @@ def item(row: ReplayItem, reference: str, known: Names) -> dict[str, Any]:
         "stays": [o["words"] for o in outcomes if not o["closed"]], "opens": effect.get("opens", ()),
         "goes": sum(o["closed"] for o in outcomes),
         "calls": [(words.plain(c["kind"]), c["system"], HOW[c["how"]], _note(c)) for c in effect.get("calls", ())],
-        "changes": [_change(c, known) for c in effect.get("changes", ())],
+        "changes": [change(c, known) for c in effect.get("changes", ())],
     }  # fmt: skip
 
 
@@ -120,11 +120,12 @@ def _note(call: Mapping[str, Any]) -> str:
     return ", ".join(notes)
 
 
-def _change(change: Mapping[str, Any], known: Names) -> dict[str, Any]:
-    told = [field for field in change["fields"] if _told(*field, new=change["new"])]
+def change(said: Mapping[str, Any], known: Names) -> dict[str, Any]:
+    """One change of a row in words: its fields before and after."""
+    told = [field for field in said["fields"] if _told(*field, new=said["new"])]
     fields = [(_titled(name), *(value(side, known.get(name, {})) for side in sides)) for name, *sides in told]
-    what, event = words.plain(change["kind"]), words.plain(change["event"]).lower().replace("sku", "SKU")
-    return {"what": what, "event": event, "new": change["new"], "fields": fields}
+    what, event = words.plain(said["kind"]), words.plain(said["event"]).lower().replace("sku", "SKU")
+    return {"what": what, "event": event, "new": said["new"], "fields": fields}
 
 
 def _told(name: str, before: Any, after: Any, *, new: bool) -> bool:

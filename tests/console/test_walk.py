@@ -77,6 +77,7 @@ CUSTOM: dict[str, Need] = {
     "password_change/": look(STAFF), "password_change/done/": Need(STAFF, ONLY_GET),
     "autocomplete/": Need("canonical.view_sku", ONLY_GET),
     "r/<path:content_type_id>/<path:object_id>/": look(UNKNOWN), "(?P<url>.*)$": look(UNKNOWN),
+    "timeline/<str:kind>/<int:pk>/": look("canonical.view_order"),
     # ---- exceptions and orders ----
     **{f"sync/case/<int:pk>/{verb}/": WORK for verb in ("release", "preview", "correct", "settle", "close")},
     **{f"sync/group/<int:pk>/{verb}/": WORK for verb in ("release", "assign", "snooze", "ignore", "show", "comment")},
@@ -199,6 +200,7 @@ CHOSEN: dict[str, Callable[[], int]] = {
     "canonical/system/<int:pk>/issue-key/": lambda: PartnerKey.objects.get().system_id,
     "auth/user/<id>/password/": lambda: User.objects.get(username="somebody").pk,
     "r/<path:content_type_id>/<path:object_id>/": lambda: 1,
+    "timeline/<str:kind>/<int:pk>/": lambda: Oversell.objects.get().order_id,
     **{f"auth/group/<path:object_id>/{page}/": lambda: Group.objects.get(name="Night shift").pk for page in VERBS},
     **{f"auth/user/<path:object_id>/{page}/": lambda: User.objects.get(username="somebody").pk for page in VERBS},
 }
@@ -208,7 +210,8 @@ def address(route: str) -> str:
     """A route with real rows in it."""
     parts: dict[str, Callable[[], Any]] = {
         **dict.fromkeys(("pk", "id", "object_id"), lambda: CHOSEN.get(route, lambda: first(route))()),
-        "key": lambda: PartnerKey.objects.get().pk, "kind": lambda: "shop_status", "code": lambda: Offer.objects.all()[0].sku.code,
+        "key": lambda: PartnerKey.objects.get().pk, "kind": lambda: "order" if "timeline" in route else "shop_status",
+        "code": lambda: Offer.objects.all()[0].sku.code,
         "channel": lambda: Offer.objects.all()[0].channel.slug if "slug:channel" in route else Publication.objects.all()[0].channel_id,
         "content_type_id": lambda: 1, "app_label": lambda: "nothing", "url": lambda: "nothing/like/this/",
     }  # fmt: skip
