@@ -10,13 +10,6 @@ from retailsync.console.bars import lasting
 WIDTH, HEIGHT = 960, 26
 
 
-class Moment(NamedTuple):
-    """Something that matters happened, or did not yet (None)."""
-
-    name: str
-    at: datetime | None
-
-
 class Gap(NamedTuple):
     """One stretch. `promised`: None where it is not ours to hurry. Positions are of the bar."""
 
@@ -30,8 +23,8 @@ class Gap(NamedTuple):
 
 
 def gaps(moments: Sequence[tuple[str, datetime | None, timedelta | None]], now: datetime, ended: bool) -> list[Gap]:
-    """Stretches between the moments that came, in their order; `(name, when, promised)`: what is promised for the stretch that ends there.
-    Where it has not ended, the last stretch runs until now."""
+    """Stretches between the moments that came, in the order they are expected in: what came before its turn took no time. `(name, when,
+    promised)`: what is promised for the stretch that ends there. Where it has not ended, the last stretch runs until now."""
     found: list[tuple[str, float, timedelta | None, bool]] = []
     last_name, last = moments[0][0], moments[0][1]
     missing = None
@@ -40,7 +33,7 @@ def gaps(moments: Sequence[tuple[str, datetime | None, timedelta | None]], now: 
             missing = missing or (name, promised)
         elif last is not None:
             found.append((f"{last_name} → {name}", max(0.0, (at - last).total_seconds()), promised, False))
-            last_name, last, missing = name, at, None
+            last_name, last, missing = name, max(at, last), None
     if missing and last is not None and not ended:
         found.append((f"{last_name} → {missing[0]}", (now - last).total_seconds(), missing[1], True))
     return _placed(found)

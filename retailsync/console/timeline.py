@@ -55,25 +55,31 @@ def timeline(request: Request, kind: str, pk: int) -> HttpResponse:
 def _spaced(found: Sequence[Step]) -> list[dict[str, Any]]:
     """In the order of time, each with the pause before it where that is worth telling."""
     told, last = [], None
-    for step in sorted(found, key=lambda step: step.at):
-        pause = (step.at - last).total_seconds() if last else 0.0
-        told.append({"step": step, "pause": lasting(pause) if pause >= PAUSE else ""})
+    ordered = sorted(found, key=lambda step: step.at)
+    for step in ordered:
+        pause, whole = ((step.at - then).total_seconds() for then in (last or step.at, ordered[0].at))
+        told.append({"step": step, "pause": lasting(pause) if pause >= PAUSE else "", "after": _after(whole)})
         last = step.at
     return told
+
+
+def _after(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < PAUSE else lasting(seconds)
 
 
 # ---- an order ---------------------------------------------------------------------------------------------------------------
 def _order(order: Order, before: int, may: May) -> Told:
     entries = steps.of_order(order.pk, before)
     commands = list(Command.objects.filter(order_id=order.pk).select_related("system").order_by("pk")[:500])
+    heard = steps.heard(entries, may)
     whole = [
-        *steps.heard(entries, may), *steps.recorded(entries, may), *steps.told(commands, may),
+        *heard, *steps.recorded(entries, may), *steps.told(commands, may),
         *steps.cases(Q(order_id=order.pk), may), *steps.decided("order", order.pk, entries),
     ]  # fmt: skip
     earlier = entries[-1].pk if len(entries) == steps.MOST else 0
     since = entries[-1].recorded_at if earlier or before else None
     until = entries[0].recorded_at if before and entries else None
-    return Told(_between(whole, since, until), _stretches(order, commands), earlier)
+    return Told(_between(whole, since, until), _stretches(order, heard, commands), earlier)
 
 
 def _between(found: Sequence[Step], since: datetime | None, until: datetime | None) -> list[Step]:
@@ -81,19 +87,20 @@ def _between(found: Sequence[Step], since: datetime | None, until: datetime | No
     return [step for step in found if (since is None or step.at >= since) and (until is None or step.at <= until)]
 
 
-def _stretches(order: Order, commands: Sequence[Command]) -> list[gaps.Gap]:
+def _stretches(order: Order, heard: Sequence[Step], commands: Sequence[Command]) -> list[gaps.Gap]:
     """The way of an order, as far as it came."""
     way, shown = WORKFLOWS["order_to_fulfilment"].level, WORKFLOWS["shipments"].level
     asked = order.requests.aggregate(answered=Min("answered_at"))["answered"]
     left = order.shipments.aggregate(told=Min("created_at"))["told"]
+    first = min((step.at for step in heard), default=order.created_at)
     moments = (
-        ("heard", order.created_at, None), ("released", order.released_at, way), ("in the ERP", _settled(commands, "CreateOrder"), way),
+        ("heard", min(first, order.created_at), None), ("released", order.released_at, way),
+        ("in the ERP", _settled(commands, "CreateOrder"), way),
         ("confirmed there", _settled(commands, "ConfirmOrder"), way), ("warehouse asked", _settled(commands, "RequestFulfilment"), way),
         ("accepted", asked, None), ("shipped", left, None), ("shown to the customer", _settled(commands, "SendTracking"), shown),
         ("completed", _settled(commands, "CompleteOrder"), shown),
     )  # fmt: skip
-    came = sorted((m for m in moments if m[1] is not None), key=lambda m: m[1] or order.created_at)
-    return gaps.gaps([*came, *(m for m in moments if m[1] is None)], timezone.now(), order.stage in words.ENDED)
+    return gaps.gaps(moments, timezone.now(), order.stage in words.ENDED)
 
 
 def _settled(commands: Sequence[Command], kind: str) -> datetime | None:
@@ -123,8 +130,7 @@ def _shipment(shipment: Shipment, before: int, may: May) -> Told:
         ("booked out in the ERP", _settled(commands, "PostGoodsIssue"), shown),
         ("shown to the customer", _settled(commands, "SendTracking"), shown),
     )  # fmt: skip
-    came = sorted((m for m in moments if m[1] is not None), key=lambda m: m[1] or shipment.created_at)
-    return Told(found, gaps.gaps([*came, *(m for m in moments if m[1] is None)], timezone.now(), ended=False))
+    return Told(found, gaps.gaps(moments, timezone.now(), ended=False))
 
 
 def _sku(sku: Sku, before: int, may: May) -> Told:

@@ -117,7 +117,7 @@ def test_three_hundred_orders_go_on(s: Stage, sit_down: Callable[[str, Callable[
     s.buy(UNKNOWN)
     s.settle()
     assert (Group.objects.get().resolved_at, Group.objects.get().returns) == (None, 1)
-    sit_down("olga", lambda page: see_it_back(page, hand))
+    sit_down("olga", lambda page: (look_back(page, hand), see_it_back(page, hand)))
 
 
 def put_right(page: Page, hand: Hand) -> None:
@@ -146,6 +146,17 @@ def approve(page: Page, hand: Hand) -> None:
     hand.press(page, "text=Approve: do exactly this")
     page.wait_for_selector("p:text-is('Done.')", timeout=60_000)
     hand.look(page, "done")
+
+
+def look_back(page: Page, hand: Hand) -> None:
+    """What became of one of them: what its customer is told, and where the time went."""
+    page.fill("[data-rs-search]", "ONE-56")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Your order was sent on")
+    hand.look(page, "order")
+    page.click("text=What happened →")
+    assert "shipped → shown to the customer" in page.inner_text("ol.rs-stretches")
+    hand.look(page, "timeline")
 
 
 def see_it_back(page: Page, hand: Hand) -> None:
