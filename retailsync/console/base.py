@@ -4,42 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.functional import cached_property
 from django.views.decorators.http import require_GET
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from retailsync.console import csvfile
+from retailsync.console.paging import Bounded, Keyed, Rows
 
 Request = HttpRequest
-
-
-class Bounded(Paginator):
-    """Counts no further than people page: a count over millions of rows would cost more than the page."""
-
-    LIMIT = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        """At most LIMIT."""
-        return self.object_list.order_by().values("pk")[: self.LIMIT].count()
-
-
-class Rows(ChangeList):
-    """A list whose rows are completed with what other tables know of them: so many queries per page, not per row."""
-
-    def get_results(self, request: Request) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        self.full_result_count = self.result_count  # or each list would offer to show “all” of what is already shown
-        self.model_admin.complete(self.result_list)
 
 
 class Lists(ModelAdmin):
@@ -53,9 +31,14 @@ class Lists(ModelAdmin):
     list_fullwidth = True
     show_facets = None
     empty = "Nothing here yet."
+    keyed = False  # a long list: paged by key, the newest first
 
     def get_changelist(self, request: Request, **kwargs: Any) -> type[ChangeList]:
-        return Rows
+        return Keyed if self.keyed else Rows
+
+    def get_sortable_by(self, request: Request) -> Sequence[str]:
+        """A long list has one order, which is that of its keys: another would read all of it."""
+        return () if self.keyed else super().get_sortable_by(request)
 
     def complete(self, rows: Sequence[Any]) -> None:
         """Add to the rows of one page what spans tables."""
@@ -89,6 +72,7 @@ class ReadOnly(Lists):
 
     page_template = ""
     actions = None
+    keyed = True
 
     def has_add_permission(self, request: Request) -> bool:
         return False

@@ -171,7 +171,7 @@ def _told(command: Command, exchanges: Mapping[int, Attempt]) -> Iterable[Step]:
 
 
 def _exchange(row: Attempt) -> str:
-    return f"{row.method} {row.status or 'no answer'}, {row.seconds:.2f} s"
+    return f"{row.method} {row.status or 'no answer'}"
 
 
 def cases(of: Q, may: May) -> list[Step]:

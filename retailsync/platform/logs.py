@@ -12,7 +12,7 @@ WITHHELD = {
     *("authorization", "cookie", "key", "password", "secret", "signature", "token"),
 }
 # One line per task and ring would drown the rest.
-TALKATIVE = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+TALKATIVE = ("axes", "celery.app.trace", "celery.beat", "celery.worker.strategy")
 # PostgreSQL repeats the offending row here.
 DETAIL = re.compile(r"^\s*(DETAIL|CONTEXT):.*$", re.MULTILINE)
 

@@ -64,7 +64,7 @@ def because(kind: str, id: int) -> str:
 def partial(context: Any, cl: Any) -> bool:
     """Whether the address narrows the list in a way no filter in sight shows, e.g. to one group."""
     seen = {name for spec in cl.filter_specs for name in spec.expected_parameters()}
-    return bool(set(context["request"].GET) - seen - {"q", "o", "p", "all", "e"})
+    return bool(set(context["request"].GET) - seen - {"q", "o", "p", "all", "e", "after", "before"})
 
 
 @register.simple_tag
