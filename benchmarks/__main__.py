@@ -67,7 +67,7 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
     from django.core.management import call_command
     from django.db import connections
 
-    from benchmarks import asof, door, odoo, pipeline, stock, tables
+    from benchmarks import asof, console, door, odoo, pipeline, stock, tables
 
     call_command("migrate", interactive=False, verbosity=0)
     tables.create()
@@ -83,6 +83,7 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
             found.append(stock.run(stock.QUICK if options.quick else stock.SKUS, options.repetitions, _say))
         if "p7" in options.which:
             found.append(asof.run(asof.QUICK if options.quick else asof.ENTRIES, _say))
+            found.append(console.run(options.quick, _say))
         if "p9" in options.which and (
             section := odoo.run(odoo.QUICK if options.quick else odoo.ORDERS, options.repetitions, _say)
         ):
