@@ -127,6 +127,11 @@ class ReadOnly(Lists):
         return HttpResponseRedirect(self.list_url(request))
 
 
+def typed(request: Request, name: str, longest: int = 2000) -> str:
+    """What somebody typed; PostgreSQL's text has no NUL."""
+    return request.POST.get(name, "").replace("\0", "").strip()[:longest]
+
+
 class Permissions:
     """`may.view_message` in templates: what else on a page this person may see."""
 

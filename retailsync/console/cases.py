@@ -17,7 +17,7 @@ from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
 from retailsync.console import gather, mapping, replays, stock_cases, words
-from retailsync.console.base import ReadOnly, Request
+from retailsync.console.base import ReadOnly, Request, typed
 from retailsync.sync import approving, cases, correcting, release, replaying
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Group, Message
 from retailsync.sync.reasons import reason
@@ -232,9 +232,7 @@ class CaseAdmin(ReadOnly):
             return self.back(request)
         what = Command.objects.select_related("system").filter(pk=case.target_id).first()
         try:
-            done = release.settle_by_hand(
-                case.pk, request.user.get_username(), why, _typed(request, "external_id", 200)
-            )
+            done = release.settle_by_hand(case.pk, request.user.get_username(), why, typed(request, "external_id", 200))
         except msgspec.ValidationError:  # stored by another version of the program
             messages.error(request, "Nothing was changed: the command's content cannot be read. A developer must look.")
             return self.back(request)
@@ -321,12 +319,7 @@ def _came_back(ids: Sequence[int]) -> bool:
 
 
 def _why(request: Request) -> str:
-    return _typed(request, "why", 2000)
-
-
-def _typed(request: Request, name: str, longest: int) -> str:
-    """What somebody typed; PostgreSQL's text has no NUL."""
-    return request.POST.get(name, "").replace("\0", "").strip()[:longest]
+    return typed(request, "why")
 
 
 def _chosen(request: Request, case: Case) -> str:

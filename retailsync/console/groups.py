@@ -15,9 +15,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from canonical.models import Hold
+from canonical.models import Hold, Mapping
 from retailsync.console import csvfile, fixes, gather, grouplist, mapping, replays
-from retailsync.console.base import ReadOnly, Request
+from retailsync.console.base import ReadOnly, Request, typed
 from retailsync.console.grouplist import PAGE, VIEWS, Wanted
 from retailsync.console.zones import zone
 from retailsync.sync import grouping, release
@@ -112,7 +112,7 @@ class GroupAdmin(ReadOnly):
     def release(self, request: Request, pk: int) -> HttpResponse:
         """Preview the release of all that are open."""
         group = self._group(request, pk)
-        return replays.start(request, _all_of(group, _typed(request, "why")), _to(pk))
+        return replays.start(request, _all_of(group, typed(request, "why")), _to(pk))
 
     def fix(self, request: Request, pk: int) -> HttpResponse:
         """Preview what giving the word this meaning does to all of them."""
@@ -126,8 +126,9 @@ class GroupAdmin(ReadOnly):
         if not form.is_valid():
             return self.show(request, group, word_form=form)
         row = form.save(commit=False)
+        wish = _all_of(group, form.cleaned_data["why"])
         return replays.start(
-            request, _all_of(group, form.cleaned_data["why"])._replace(fix=fixes.of_word(row)), _to(pk)
+            request, wish._replace(fix=fixes.of_word(row), cases=_all_that_wait(row, wish.cases)), _to(pk)
         )
 
     def assign(self, request: Request, pk: int) -> HttpResponse:
@@ -140,14 +141,14 @@ class GroupAdmin(ReadOnly):
 
     def snooze(self, request: Request, pk: int) -> HttpResponse:
         """Not before then."""
-        grouping.snooze([self._group(request, pk).pk], _until(request), request.user, _typed(request, "why"))
+        grouping.snooze([self._group(request, pk).pk], _until(request), request.user, typed(request, "why"))
         messages.success(request, "Snoozed. It is shown again then, or when it comes back after it was resolved.")
         return _to(pk)
 
     def ignore(self, request: Request, pk: int) -> HttpResponse:
         """Not at all. Needs a reason."""
         group = self._group(request, pk)
-        if why := _typed(request, "why"):
+        if why := typed(request, "why"):
             grouping.ignore([group.pk], request.user, why)
             messages.success(request, "It is not shown among what is to be done any more. What it holds stays held.")
         else:
@@ -163,7 +164,7 @@ class GroupAdmin(ReadOnly):
     def comment(self, request: Request, pk: int) -> HttpResponse:
         """A word for the others."""
         group = self._group(request, pk)
-        if text := _typed(request, "text"):
+        if text := typed(request, "text"):
             grouping.comment(group.pk, text, request.user)
         return _to(pk)
 
@@ -186,14 +187,14 @@ class GroupAdmin(ReadOnly):
         causes = Group.objects.filter(pk__in=ids).values("cause")
         cases = Case.objects.filter(cause__in=causes, closed_at=None).order_by().values_list("pk", flat=True)
         title = f"Release {len(ids)} groups of exceptions" if len(ids) > 1 else "Release a group of exceptions"
-        return replays.start(request, Wish(title, _typed(request, "why"), list(cases)), self._list(request))
+        return replays.start(request, Wish(title, typed(request, "why"), list(cases)), self._list(request))
 
     # ---- views people keep ----
     def keep_view(self, request: Request) -> HttpResponse:
         """Keep the list as it is now under a name."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        name, query = _typed(request, "name")[:60], _typed(request, "query")[:500]
+        name, query = typed(request, "name")[:60], typed(request, "query")[:500]
         if name:
             SavedView.objects.update_or_create(owner=request.user, name=name, defaults={"query": query})
         return HttpResponseRedirect(f"{_address()}?{query}")
@@ -215,7 +216,7 @@ class GroupAdmin(ReadOnly):
         return get_object_or_404(Group.objects.select_related("system", "assignee"), pk=pk)
 
     def _list(self, request: Request) -> HttpResponse:
-        return HttpResponseRedirect(f"{_address()}?{_typed(request, 'query')[:500]}")
+        return HttpResponseRedirect(f"{_address()}?{typed(request, 'query')[:500]}")
 
 
 #: What may be done to all that are ticked.
@@ -284,6 +285,13 @@ def _all_of(group: Group, why: str) -> Wish:
     return Wish(_title(group), why, list(ids), group)
 
 
+def _all_that_wait(row: Mapping, cases: Sequence[int]) -> list[int]:
+    """These exceptions and every other that waits for the word: of all shops, where it is said for all. Nobody lets more go on by a
+    word than was seen and, where it takes two, approved."""
+    waiting = Case.objects.filter(order_id__in=mapping.waiting(row), closed_at=None, target_kind=Case.Target.HOLD)
+    return [*{*cases, *waiting.order_by().values_list("pk", flat=True)}]
+
+
 def _title(group: Group) -> str:
     return (
         f"{reason(group.reason).title}: {group.detail}"
@@ -309,11 +317,6 @@ def _until(request: Request) -> datetime:
 
 def _midnight(request: Request) -> datetime:
     return timezone.now().astimezone(zone(request)).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _typed(request: Request, name: str) -> str:
-    """What somebody typed; PostgreSQL's text has no NUL."""
-    return request.POST.get(name, "").replace("\0", "").strip()[:2000]
 
 
 def _without(request: Request, name: str) -> str:

@@ -15,7 +15,7 @@ from unfold.decorators import action, display
 
 from canonical.models import Address, Customer, Order
 from retailsync.console import words
-from retailsync.console.base import ReadOnly, Request
+from retailsync.console.base import ReadOnly, Request, typed
 from retailsync.sync import deciding
 from retailsync.sync.models import Action
 
@@ -88,8 +88,8 @@ class CustomerAdmin(ReadOnly):
     def set_terms(self, request: Request, pk: int) -> HttpResponse:
         """Keep the VAT id and the terms of one customer."""
         self._customer(request, pk)
-        vat_id, terms = _typed(request, "vat_id", 30).upper(), _typed(request, "terms", 60)
-        if deciding.set_terms(pk, vat_id, terms, request.user.get_username(), _typed(request, "why", 300)):
+        vat_id, terms = typed(request, "vat_id", 30).upper(), typed(request, "terms", 60)
+        if deciding.set_terms(pk, vat_id, terms, request.user.get_username(), typed(request, "why", 300)):
             messages.success(request, "Kept. It is told to the ERP with the next order of this customer.")
         else:
             messages.info(request, "Nothing was changed.")
@@ -116,7 +116,7 @@ class CustomerAdmin(ReadOnly):
 
     def merge(self, request: Request, pk: int) -> HttpResponse:
         """Keep this customer, and merge another into it."""
-        kept, why = self._customer(request, pk), _typed(request, "why", 300)
+        kept, why = self._customer(request, pk), typed(request, "why", 300)
         other = request.POST.get("other", "")
         gone = int(other) if other.isdecimal() and len(other) < 18 else 0
         if not why:
@@ -138,11 +138,6 @@ class CustomerAdmin(ReadOnly):
 
 def _to(pk: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:canonical_customer_change", args=[pk]))
-
-
-def _typed(request: Request, name: str, longest: int) -> str:
-    """What somebody typed; PostgreSQL's text has no NUL."""
-    return request.POST.get(name, "").replace("\0", "").strip()[:longest]
 
 
 def _companies(ids: Sequence[int]) -> dict[int, str]:

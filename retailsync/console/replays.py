@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from retailsync.console import fixes, gather, mapping, replaywords, words
-from retailsync.console.base import Lists, ReadOnly, Request, Versioned
+from retailsync.console.base import Lists, ReadOnly, Request, Versioned, typed
 from retailsync.sync import approving, replaying
 from retailsync.sync.deciding import NotPossible
 from retailsync.sync.models import Action, Approval, ApprovalLimit, Replay, ReplayItem
@@ -142,7 +142,7 @@ class ReplayAdmin(ReadOnly):
 
 
 def _decide(request: Request, pk: int, *, granted: bool) -> None:
-    why = request.POST.get("why", "").replace("\0", "").strip()[:2000]
+    why = typed(request, "why")
     if not granted and not why:
         raise NotPossible("say why not.")
     approving.decide(pk, request.user, granted=granted, why=why)

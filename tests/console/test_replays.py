@@ -8,13 +8,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import Mapping, Sourcing
+from canonical.models import Mapping, Sourcing, System
 from retailsync.console import fixes
 from retailsync.sync import replaying
 from retailsync.sync.models import Action, Approval, ApprovalLimit, Case, Group, Replay
 from retailsync.sync.replaying import Wish
 from tests.console.conftest import VIEWS, person
-from tests.console.scene import Scene
+from tests.console.scene import Scene, _stated
 
 LIST = "/admin/sync/replay/"
 BUTTONS = ("go", "ask", "approve", "refuse", "again", "cancel")
@@ -156,6 +156,19 @@ def test_a_fix_for_many_goes_no_way_round_the_second_person(scene: Scene, boss: 
         reverse("admin:sync_group_fix", args=[group.pk]), {**form, "channel": scene.shop.pk}, follow=True
     )
     assert answer.context["goes"] == 2 and answer.context["second"] and "means" in answer.context["said"]
+
+
+def test_a_word_for_all_shops_is_about_the_orders_of_all(scene: Scene, boss: Client) -> None:
+    """Else a word said in the group of a shop with one order would let the hundreds of another go on that nobody saw."""
+    ApprovalLimit.objects.create(pk=1, exceptions=1)
+    other = System.objects.create(slug="o", name="O", connector="woocommerce", roles=["channel"], prefix="O-")
+    Mapping.objects.create(kind="payment_method", key="other", value={})
+    scene.order(1)
+    group = Group.objects.get()
+    scene.tell(other, 1, _stated(2, "MUG-BLUE", "processing", "Ada"))
+    form = {"channel": "", "key": "ideal", "means_release": "paid", "why": ""}
+    answer = boss.post(reverse("admin:sync_group_fix", args=[group.pk]), form, follow=True)
+    assert answer.context["row"].exceptions == 2 and "take a second person" in answer.context["second"]
 
 
 def test_what_came_meanwhile_goes_on_too(scene: Scene, boss: Client) -> None:
