@@ -18,8 +18,9 @@ from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
 from retailsync.celery import app
-from retailsync.console import gather, mapping, stock_cases, words
+from retailsync.console import gather, linking, mapping, stock_cases, words
 from retailsync.console.base import ReadOnly, Request
+from retailsync.console.linking import LinkButton
 from retailsync.sync import cases, release, transient
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Message
 from retailsync.sync.reasons import reason
@@ -90,7 +91,7 @@ class AboutFilter(admin.SimpleListFilter):
 
 
 @admin.register(Case)
-class CaseAdmin(ReadOnly):
+class CaseAdmin(LinkButton, ReadOnly):
     """The home of the work."""
 
     page_template = "console/case.html"
@@ -162,14 +163,14 @@ class CaseAdmin(ReadOnly):
             "may_release": release.releases(row.target_kind),
             "in_doubt": row.reason == "in_doubt", "actions": _actions(row), "query": request.GET.urlencode(),
             "choices": CHOICES if row.reason in CHOSEN else (), "word_form": _word_form(request, target.get("hold")),
-            **_by_hand(target.get("command")),
+            **_by_hand(target.get("command")), **linking.offered(target.get("command")),
         }  # fmt: skip
 
     # ---- what people press ----
     def get_urls(self) -> list[URLPattern]:
         own = {
             "release": self.release_one, "release-group": self.release_group, "settle": self.settle_one, "close": self.close_one,
-            "map": self.map_word,
+            "map": self.map_word, "link": self.link_one,
         }  # fmt: skip
         return [
             path(

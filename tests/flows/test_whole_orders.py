@@ -1,5 +1,6 @@
 """What people decide about a whole order, as far as ERP, warehouse and shop hear of it: told by facts and receipts alone."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from canonical.facts import ExecutionReported
 from canonical.models import Hold, Mapping, Order, ShopPolicy
 from canonical.types import Units
-from retailsync.sync import deciding, order_deciding, resending
+from retailsync.sync import deciding, order_deciding, policy_keeping, resending
 from retailsync.sync.deciding import NotPossible
 from retailsync.sync.models import Action, Case, Command
 from tests.facts import NOON, line, order
@@ -26,6 +27,7 @@ from tests.flows.test_negotiations import (
     told,
     world,
 )
+from tests.flows.test_odd_turns import wrong_total
 from tests.world import World, rows
 
 pytestmark = pytest.mark.django_db
@@ -302,3 +304,18 @@ def test_a_shortage_is_settled_and_nobody_else_is_asked(known: World) -> None:
     known.tell(fact, source=known.partners["W1"])
     assert holds() == ["short"]
     assert (outside(), holds(), len(requests())) == (0, [], 1)
+
+
+# ---- what totals may differ by ----------------------------------------------------------------------------------------------
+def test_an_erp_total_within_the_tolerance_is_confirmed_as_it_is(world: World) -> None:
+    policy = ShopPolicy.objects.create(channel=world.shop, tolerance=Decimal("5.98"))
+    wrong_total(world)
+    policy.tolerance = Decimal("5.99")
+    assert policy_keeping.keep(policy, "ann") == 1
+    assert ([k for k in carry_out(world) if k in ("ConfirmOrder", "AddRounding")], holds()) == (["ConfirmOrder"], [])
+
+
+def test_a_tolerance_is_one_shops_alone(world: World) -> None:
+    wrong_total(world)
+    assert policy_keeping.keep(ShopPolicy(channel=world.erp, tolerance=Decimal(50)), "ann") == 0
+    assert holds() == ["erp_total"]
