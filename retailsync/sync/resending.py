@@ -59,8 +59,9 @@ def _resend(order_id: int, command_id: int, who: str, why: str) -> Command:
 
 
 def offered(rows: Iterable[Command]) -> list[Command]:
-    """Of an order's commands, those that may be sent once more as far as they themselves tell."""
-    return [row for row in rows if row.state in ("confirmed", "parked") and not _unfit(row)]
+    """Of an order's commands, those that may be sent once more as far as they tell; what customers see first, then the newest."""
+    fit = [row for row in rows if row.state in ("confirmed", "parked") and not _unfit(row)]
+    return sorted(fit, key=lambda row: (list(HARMLESS).index(row.kind), -row.pk))
 
 
 def _refusal(order: Order, row: Command) -> str:
