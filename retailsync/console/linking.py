@@ -42,7 +42,7 @@ def offered(command: Command | None) -> dict[str, Any]:
     """What the exception's page needs to ask for a customer."""
     if command is None or not linking.asks(command):
         return {}
-    instead = {"not_by_hand": ""} if command.kind == "UpsertCustomer" else {}  # this is the way by hand
+    instead = {"not_by_hand": ""} if command.kind in linking.MAKING else {}  # this is the way by hand
     return {"link_customer": True, "elsewhere": linking.elsewhere(command), **instead}
 
 

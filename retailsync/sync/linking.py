@@ -16,6 +16,7 @@ from retailsync.sync.models import Action, Case, Command
 
 #: Commands that name a customer and the addresses of an order.
 KINDS = ("UpsertCustomer", "CreateOrder", "AmendOrder")
+MAKING = frozenset({"UpsertCustomer"})  # those that make the customer: done once the ERP's is known
 Links = Mapping[tuple[Entity, int], str]  # (entity, our id) → the ERP's id
 
 
@@ -23,7 +24,7 @@ def asks(command: Command | None) -> bool:
     """Whether a person can help this command by naming a customer: it makes one known, or lacks one."""
     if command is None or command.kind not in KINDS or command.state not in ("parked", "in_doubt"):
         return False
-    return command.kind == "UpsertCustomer" or command.waits_for.startswith(("customer:", "address:"))
+    return command.kind in MAKING or command.waits_for.startswith(("customer:", "address:"))
 
 
 def elsewhere(command: Command) -> bool:
@@ -52,7 +53,7 @@ def _link(case_id: int, external_id: str, who: str, why: str, billing: str, ship
     wanted = _wanted(row, external_id, billing, shipping)
     text = f"customer {row.payload['customer_id']} is #{external_id} there. {why}"
     action = Action.objects.create(who=who, what="link customer", target_kind="command", target_id=row.pk, why=text)
-    if row.kind == "UpsertCustomer":
+    if row.kind in MAKING:
         Command.objects.filter(pk=row.pk).update(
             state="confirmed", settled_at=clock.now(), evidence=f"linked by {who} to #{external_id}: {why}"
         )
