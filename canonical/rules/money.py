@@ -46,6 +46,11 @@ def tolerance(currency: str, lines: Iterable[Line]) -> Decimal:
     return min(honest, 50 * unit)
 
 
+def accepted(difference: Decimal, more: Decimal) -> bool:
+    """Whether a difference beyond rounding asks no person: none at all, or no more than a shop's people put up with."""
+    return abs(difference) <= more
+
+
 def rounding(total: Decimal, lines: Iterable[Line], charges: Iterable[Charge], currency: str) -> Decimal | None:
     """The rounding charge that makes the parts equal the total; None when the difference is more than rounding."""
     lines = tuple(lines)

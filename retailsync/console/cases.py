@@ -16,8 +16,9 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
 
 from canonical.models import Hold, Order
-from retailsync.console import gather, mapping, replays, stock_cases, words
+from retailsync.console import gather, linking, mapping, replays, stock_cases, words
 from retailsync.console.base import ReadOnly, Request, typed
+from retailsync.console.linking import LinkButton
 from retailsync.sync import approving, cases, correcting, release, replaying
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Group, Message
 from retailsync.sync.reasons import reason
@@ -88,7 +89,7 @@ class AboutFilter(admin.SimpleListFilter):
 
 
 @admin.register(Case)
-class CaseAdmin(ReadOnly):
+class CaseAdmin(LinkButton, ReadOnly):
     """The home of the work."""
 
     page_template = "console/case.html"
@@ -162,14 +163,14 @@ class CaseAdmin(ReadOnly):
             "choices": CHOICES if row.reason in CHOSEN else (), "group": Group.objects.filter(cause=row.cause).first(),
             "word": mapping.asked_for(row.reason, row.detail) if row.target_kind == Case.Target.HOLD else None,
             "correctable": row.target_kind == Case.Target.MESSAGE and row.reason in correcting.REASONS,
-            **_by_hand(target.get("command")),
+            **_by_hand(target.get("command")), **linking.offered(target.get("command")),
         }  # fmt: skip
 
     # ---- what people press ----
     def get_urls(self) -> list[URLPattern]:
         own = {
             "release": self.release_one, "preview": self.preview_one, "settle": self.settle_one, "close": self.close_one,
-            "correct": self.correct,
+            "correct": self.correct, "link": self.link_one,
         }  # fmt: skip
         return [
             path(

@@ -1,17 +1,18 @@
 """How a shop's orders are treated where people may choose: one page per shop, in plain words, with the defaults in sight."""
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from canonical.models import ShopPolicy
 from retailsync.console.base import Lists, Request, Versioned
 from retailsync.console.mapping import shops
-from retailsync.sync import publishing
+from retailsync.sync import policy_keeping, publishing, transient
 
 
 class Asked(NamedTuple):
@@ -38,6 +39,9 @@ ASKED = {
         "News for customers is fresh for hours",
         "E-mails the shop would send about older events (after a long outage) wait for a person instead.",
     ),
+    "tolerance": Asked(
+        "Totals may differ by", "Beyond rounding, in the order's currency, in the shop or in the ERP; more holds the order. Up to 100."
+    ),
     "publish_stock": Asked(
         "Publish stock", "Write what may be sold into the shop. Until then it is only reckoned, and shown beside what the shop has."
     ),
@@ -53,6 +57,8 @@ def default(name: str) -> str:
 
 
 def _word(field: Any, value: Any) -> str:
+    if field.name == "tolerance":
+        return f"{Decimal(value).normalize():f}"
     if value is None or isinstance(value, bool):
         return {True: "yes", False: "no", None: "none"}[value]
     return str(dict(field.flatchoices).get(value, value))
@@ -66,6 +72,11 @@ class PolicyForm(forms.ModelForm):
         help_text=f"{ASKED['notice_hours'].help} Default: {default('notice_hours')}.",
     )  # fmt: skip
 
+    tolerance = forms.DecimalField(
+        min_value=0, max_value=100, decimal_places=2, initial=0, required=False, widget=UnfoldAdminTextInputWidget,
+        label=ASKED["tolerance"].label, help_text=f"{ASKED['tolerance'].help} Default: {default('tolerance')}.",
+    )  # fmt: skip
+
     class Meta:
         model = ShopPolicy
         fields = ("channel", *ASKED)
@@ -77,6 +88,10 @@ class PolicyForm(forms.ModelForm):
         if "channel" in self.fields:
             self.fields["channel"].queryset = shops().filter(policy=None)
             self.fields["channel"].label = "Shop"
+
+    def clean_tolerance(self) -> Decimal:
+        """Nothing typed is nothing tolerated."""
+        return self.cleaned_data["tolerance"] or Decimal(0)
 
 
 def policy_rows(policy: ShopPolicy) -> list[dict[str, Any]]:
@@ -104,7 +119,11 @@ class ShopPolicyAdmin(Versioned, Lists):
 
     def save_model(self, request: Request, obj: ShopPolicy, form: Any, change: bool) -> None:
         """A shop whose stock is published has its scheduled runs, which people may change or switch off."""
-        super().save_model(request, obj, form, change)
+        if gone := transient.repeat(lambda: policy_keeping.keep(obj, request.user.get_username())):
+            messages.success(
+                request,
+                f"{gone} order{'s' if gone > 1 else ''} held for {'their' if gone > 1 else 'its'} totals may go on.",
+            )
         if obj.publish_stock:
             publishing.schedule(obj.channel_id)
         else:

@@ -178,5 +178,5 @@ def _delivered_at_once(order: OrderView) -> bool:
 
 def _cancel(order: OrderView, live: BookingView) -> CancelOrder:
     status = "deleted" if order.gone else order.shop_status.replace("_", " ")
-    why = f"The shop says {status}." if order.stance == "stop" else "Nothing of it is left."
-    return CancelOrder(order_id=order.id, booking_id=live.id, reason=why)
+    words = f"The shop says {status}." if order.stance == "stop" else "Nothing of it is left."
+    return CancelOrder(order_id=order.id, booking_id=live.id, reason=words)

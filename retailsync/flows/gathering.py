@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -107,7 +108,7 @@ _SOURCES = """SELECT g.channel_id, g.sku_id, p.id, p.code, p.executor_id, g.rank
 _CONFIG = """SELECT 'mapping', m.kind, m.channel_id, m.key, m.value FROM canonical_mapping m
     WHERE m.kind <> 'sku' AND (m.channel_id IS NULL OR m.channel_id = ANY(%(channels)s))
   UNION ALL SELECT 'policy', '', channel_id, '', jsonb_build_array(on_short, on_amendment_refused, erp_acceptance, erp_minutes, guests,
-      split) FROM canonical_shoppolicy WHERE channel_id = ANY(%(channels)s)
+      split, tolerance::text) FROM canonical_shoppolicy WHERE channel_id = ANY(%(channels)s)
   UNION ALL SELECT 'limits', name, id, '', limits FROM canonical_system WHERE limits <> '{}'"""
 
 #: What waits for the ERP's confirmation: an edit, a moment, a warehouse that may not know before, a hold, a parcel to be booked out. Not
@@ -170,7 +171,8 @@ def _config(channels: set[int]) -> Config:
             for channel in channels if owner is None else (owner,):
                 mappings[channel].append((name, owner, key, value))
         elif sort == "policy":
-            config.policies[owner] = Policy(*value)
+            *chosen, tolerance = value
+            config.policies[owner] = Policy(*chosen, Decimal(tolerance))
         else:
             config.limits[owner] = name, _limits(value)
     config.tables.update({channel: Tables(rows) for channel, rows in mappings.items()})

@@ -111,7 +111,7 @@ def _understood(order: OrderView, now: datetime) -> Iterable[Check]:
     for line in order.lines:
         if line.sku_id is None and line.ordered > line.cancelled:
             yield Check("sku_mapping", line.sku, f"SKU “{line.sku}” ({line.name}) is not known.", line.id)
-    if off := reckoning.difference(order):
+    if reckoning.questionable(order, off := reckoning.difference(order)):
         words = f"The order's parts differ from its total by {off.normalize():f} {order.currency}."
         yield Check("totals", f"{off.normalize():f}", words)
     if (order.released_at is None or not reckoning.fully_shipped(order)) and not reckoning.nothing_left(order):
@@ -215,7 +215,7 @@ def _given_up(order: OrderView, line_id: int) -> bool:
 
 def _erp(order: OrderView) -> Iterable[Check]:
     """The ERP's total, before it is confirmed: equal, or made equal by one rounding line, or a question for a person."""
-    if off := booking.open_difference(order):
+    if (off := booking.open_difference(order)) and reckoning.questionable(order, off):
         yield Check(
             "erp_total",
             f"{off.normalize():f}",

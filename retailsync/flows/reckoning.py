@@ -94,6 +94,11 @@ def within_rounding(order: OrderView, amount: Decimal) -> bool:
     return abs(amount) <= money.tolerance(order.currency, [stated_line(line) for line in order.lines])
 
 
+def questionable(order: OrderView, amount: Decimal) -> bool:
+    """Whether a person has to judge a difference of an order's totals."""
+    return not money.accepted(amount, order.policy.tolerance)
+
+
 # ---- units ------------------------------------------------------------------------------------------------------------------
 def wanted(order: OrderView, line: LineView) -> int:
     """Units of a line the shop (and nobody's decision against it) wants shipped."""

@@ -141,6 +141,7 @@ class Policy(NamedTuple):
     erp_minutes: int = 30
     guests: str = "per_email"
     split: Split = "lines"
+    tolerance: Decimal = Decimal(0)
 
 
 class ShipmentView(NamedTuple):

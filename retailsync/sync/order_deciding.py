@@ -18,6 +18,7 @@ from retailsync.sync.deciding import NotPossible, remaining
 from retailsync.sync.models import Action, Case, Command
 
 OUTSIDE = "handle outside"
+_UNDONE = frozenset({"RequestFulfilment"})  # what giving up takes back without a word, where it never left
 T = TypeVar("T")
 
 
@@ -168,4 +169,4 @@ def _open_to_settle(order_id: int) -> list[Command]:
     """Commands of the order a person would settle by hand. A request that never left is taken back without a word instead."""
     rows = Command.objects.select_for_update().filter(order_id=order_id, kind__in=release.BY_HAND).order_by("pk")
     stuck = rows.filter(state__in=("parked", "in_doubt"))
-    return [row for row in stuck if row.kind != "RequestFulfilment" or row.doubtful or row.state == "in_doubt"]
+    return [row for row in stuck if row.kind not in _UNDONE or row.doubtful or row.state == "in_doubt"]

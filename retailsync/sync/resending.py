@@ -1,7 +1,7 @@
 """Sending once more: a command of an order that is harmless to repeat waits again, by the row and purpose it has. Never what makes a thing
 that must exist once, and no money."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from django.db import transaction
 
@@ -59,13 +59,15 @@ def _resend(order_id: int, command_id: int, who: str, why: str) -> Command:
 
 
 def offered(rows: Iterable[Command]) -> list[Command]:
-    """Of an order's commands, those that may be sent once more as far as they themselves tell."""
-    return [row for row in rows if row.state in ("confirmed", "parked") and not _unfit(row)]
+    """Of an order's commands, those that may be sent once more as far as they tell; what customers see first, then the newest."""
+    fit = [row for row in rows if row.state in ("confirmed", "parked") and not _unfit(row)]
+    return sorted(fit, key=lambda row: (list(HARMLESS).index(row.kind), -row.pk))
 
 
 def _refusal(order: Order, row: Command) -> str:
     """Why this is not sent once more; empty where it may be."""
-    return _unfit(row) or _NOT_NOW.get(row.state, "") or _overtaken(order, row)
+    overtaken = _OVERTAKEN.get(row.kind)
+    return _unfit(row) or _NOT_NOW.get(row.state, "") or (overtaken(order, row) if overtaken else "")
 
 
 def _unfit(row: Command) -> str:
@@ -77,16 +79,19 @@ def _unfit(row: Command) -> str:
     return ""
 
 
-def _overtaken(order: Order, row: Command) -> str:
-    """Why what it says is not so any more."""
-    if row.kind == "ChangeRequest":
-        asked = RequestChange.objects.filter(pk=row.payload["change_id"], answer="asked").exists()
-        return "" if asked else "the warehouse has answered it."
-    if row.kind != "RequestFulfilment":
-        return ""
+def _answered(order: Order, row: Command) -> str:
+    asked = RequestChange.objects.filter(pk=row.payload["change_id"], answer="asked").exists()
+    return "" if asked else "the warehouse has answered it."
+
+
+def _ended(order: Order, row: Command) -> str:
     if stance(order.shop_status, order.gone_at is not None, order.released_at is not None) == "stop":
         return "the shop does not want it any more."
     request = FulfilmentRequest.objects.get(pk=row.payload["request_id"])
     if request.answer in ("rejected", "closed") or request.changes.exclude(answer="rejected").exists():
         return "the request has ended, or was changed since."
     return ""
+
+
+#: Why what a command says is not so any more; empty while it is.
+_OVERTAKEN: Mapping[str, Callable[[Order, Command], str]] = {"ChangeRequest": _answered, "RequestFulfilment": _ended}

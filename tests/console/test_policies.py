@@ -1,16 +1,19 @@
 """What staff decide per shop and per system is asked in words, with its defaults in sight."""
 
 from datetime import time
+from decimal import Decimal
 from typing import Any
 
+import msgspec
+import pytest
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import Listing, Location, ShopPolicy, System
+from canonical.models import Hold, Listing, Location, Order, ShopPolicy, System
 from retailsync.sync.cases import Opening, open_all
-from retailsync.sync.models import Case
+from retailsync.sync.models import Action, Case
 from tests.console.conftest import person
-from tests.console.scene import Scene
+from tests.console.scene import Scene, _stated
 from tests.console.test_systems import page, save
 
 ADD = "/admin/canonical/shoppolicy/add/"
@@ -36,6 +39,30 @@ def test_a_shop_gets_a_policy_with_history(scene: Scene, boss: Client) -> None:
 def test_what_is_wrong_is_said_in_the_form(scene: Scene, boss: Client) -> None:
     answer = boss.post(ADD, {"channel": scene.shop.pk, **CHOSEN, "notice_hours": "0"})
     assert "greater than or equal to 1" in str(answer.context["adminform"].form.errors["notice_hours"])
+
+
+@pytest.mark.parametrize("typed", ["-1", "100.01", "a", "0.001"])
+def test_a_tolerance_is_bounded(typed: str, scene: Scene, boss: Client) -> None:
+    answer = boss.post(ADD, {"channel": scene.shop.pk, **CHOSEN, "tolerance": typed})
+    assert answer.context["adminform"].form.errors["tolerance"] and not ShopPolicy.objects.exists()
+
+
+def test_orders_within_a_new_tolerance_go_on(scene: Scene, boss: Client) -> None:
+    fact = _stated(1, "MUG-BLUE", "processing", "Testa")
+    for number, more in ((1, "1.50"), (2, "2.50")):
+        stated = msgspec.structs.replace(fact, ref=str(number), number=str(number), total=fact.total + Decimal(more))
+        scene.tell(scene.shop, 1, stated)
+    boss.post(ADD, {"channel": scene.shop.pk, **CHOSEN})
+    policy = ShopPolicy.objects.get()
+    assert Hold.objects.filter(reason="totals", lifted_at=None).count() == 2 and not Action.objects.exists()
+    url = reverse("admin:canonical_shoppolicy_change", args=[policy.pk])
+    answer = boss.post(url, {**CHOSEN, "tolerance": "2"}, follow=True)
+    assert "1 order held for its totals may go on." in answer.content.decode()
+    assert [o.stage for o in Order.objects.order_by("pk")] == ["released", "on_hold"]
+    assert Action.objects.values_list("who", "what", "why").get() == ("boss", "set tolerance", "0.00 → 2")
+    assert [str(h.tolerance) for h in policy.history.all()] == ["2.00", "0.00"]
+    boss.post(url, {**CHOSEN, "tolerance": ""})
+    assert [o.stage for o in Order.objects.order_by("pk")] == ["released", "on_hold"]
 
 
 def test_a_shops_page_says_how_its_orders_are_treated(scene: Scene, boss: Client) -> None:

@@ -79,7 +79,7 @@ CUSTOM: dict[str, Need] = {
     "r/<path:content_type_id>/<path:object_id>/": look(UNKNOWN), "(?P<url>.*)$": look(UNKNOWN),
     "timeline/<str:kind>/<int:pk>/": look("canonical.view_order"),
     # ---- exceptions and orders ----
-    **{f"sync/case/<int:pk>/{verb}/": WORK for verb in ("release", "preview", "correct", "settle", "close")},
+    **{f"sync/case/<int:pk>/{verb}/": WORK for verb in ("release", "preview", "correct", "settle", "close", "link")},
     **{f"sync/group/<int:pk>/{verb}/": WORK for verb in ("release", "assign", "snooze", "ignore", "show", "comment")},
     "sync/group/<int:pk>/fix/": press("canonical.change_mapping"), "sync/group/chosen/": WORK,
     "sync/group/views/": press("sync.view_group"), "sync/group/views/<int:pk>/drop/": Need(ONLY_POST, OWN),

@@ -1,8 +1,11 @@
 """What may not go on waits with words for a person, and goes on by itself once its cause is gone."""
 
+import msgspec
 import pytest
 
-from retailsync.sync import polling
+from canonical.models import Mapping, Order, Sku
+from retailsync.console import mapping
+from retailsync.sync import order_deciding, polling
 from tests.journeys.stage import CALM, Stage
 from tests.world import rows
 
@@ -81,4 +84,46 @@ def test_an_order_stopped_in_the_shop_is_not_asked_of_the_next_warehouse(s: Stag
     assert rows("SELECT count(*) FROM canonical_fulfilmentrequest") == [(1,)]
     stopped = ("cancelled", ("cancel",)) if asked == "cancel" else ("on_hold", ("sale",))
     assert [(t.shop, t.ours, t.erp) for t in s.whole()] == [(status, *stopped)]
+    assert s.trouble() == CALM
+
+
+def test_an_order_is_cancelled_here_and_ends_everywhere(s: Stage) -> None:
+    s.behave(W1="silent")
+    order = s.order()
+    s.settle()
+    order_deciding.cancel(Order.objects.get().pk, "anna", "changed her mind")
+    s.go_on()
+    s.settle()
+    assert [t[:6] for t in s.whole()] == [
+        (str(order), "cancelled", "cancelled", ("cancel",), ("cancel",), ("W1 cancelled",))
+    ]
+    assert s.trouble() == CALM
+
+
+def test_a_text_that_stands_for_one_of_our_skus_goes_all_the_way(s: Stage) -> None:
+    s.launch("W1-NEW")
+    orders = [s.buy("W1-NEW") for _ in range(2)]
+    s.settle()
+    assert {reason for reason, _ in s.cases()} == {"sku_mapping"}
+    known = next(sku.code for sku in Sku.objects.order_by("code") if sku.code.startswith("W1"))
+    mapping.keep(Mapping(kind="sku", key="w1-new", value={"sku": known}), "anna", "renamed")
+    orders.append(s.buy("W1-NEW"))
+    s.settle()
+    assert [(t.number, t.shop, t.erp) for t in s.whole()] == [(str(n), "completed", ("sale",)) for n in orders]
+    assert s.trouble() == CALM
+
+
+def test_an_order_sent_elsewhere_is_shipped_there(s: Stage) -> None:
+    s.behave(W1="picks", W2="picks")
+    s.order()
+    s.settle()
+    row = Order.objects.select_related("shipping").get()
+    address = msgspec.structs.replace(order_deciding.shipping_of(row), line1="Laan 3", city="Amsterdam")
+    order_deciding.change_address(row.pk, address, "anna", "moved")
+    s.settle()
+    s.go_on()
+    s.settle()
+    assert [t[1:5] for t in s.whole()] == [("completed", "completed", ("sale",), ("done",))]
+    (request,) = s.warehouses["W1"].state()["requests"].values()
+    assert [to["city"] for to in request["shipped_to"]] == ["Amsterdam"]
     assert s.trouble() == CALM
