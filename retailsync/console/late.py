@@ -17,7 +17,7 @@ from retailsync.console.base import Request
 from retailsync.sync import clock, workflows
 from retailsync.sync.models import Command, Message
 
-MOST = 2_000  # late rows of either kind that are looked at, the oldest ones
+MOST = 1_000  # late rows of either kind that are looked at, the oldest ones
 #: Who acts, in the order in which an order that waits for several is somebody's.
 WHO = {
     "back_office": "the back office", "partner": "the warehouse", "administrator": "an administrator", "developer": "a developer",

@@ -33,7 +33,7 @@ class LinkButton:
             messages.error(request, f"Nothing was changed: {trouble}")
         else:
             messages.success(
-                request, f"The customer is #{typed['external_id']} in {row.system.name}; what waited for it goes on."
+                request, f"The customer is #{said['external_id']} in {row.system.name}; what waited for it goes on."
             )
         return self.back(request)
 
