@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
@@ -19,6 +18,7 @@ from canonical.ledger import Cause, Change
 from canonical.models import KitComponent, Link, Location, Product, Sku, Sourcing
 from retailsync.console import gather, stock, words
 from retailsync.console.base import Lists, ReadOnly, Request
+from retailsync.console.versions import Versions
 from retailsync.sync.models import Action
 
 
@@ -56,7 +56,7 @@ class LocationForm(forms.ModelForm):
 
 
 @admin.register(Location)
-class LocationAdmin(SimpleHistoryAdmin, Lists):
+class LocationAdmin(Versions, Lists):
     """Where goods lie."""
 
     form = LocationForm
@@ -68,7 +68,7 @@ class LocationAdmin(SimpleHistoryAdmin, Lists):
 
 
 @admin.register(Sourcing)
-class SourcingAdmin(SimpleHistoryAdmin, Lists):
+class SourcingAdmin(Versions, Lists):
     """From where a shop's goods are shipped."""
 
     list_display = ["channel", "sku_word", "rank", "location"]

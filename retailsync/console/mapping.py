@@ -13,7 +13,6 @@ from django.http import Http404, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -23,6 +22,7 @@ from canonical.mappings import PAYMENT_DEFAULTS, SHAPES, Meaning
 from canonical.models import Hold, Mapping, System
 from retailsync.console import coverage, meanings, words
 from retailsync.console.base import Lists, Request
+from retailsync.console.versions import Versions
 from retailsync.sync import deciding, transient
 from retailsync.sync.models import Action
 
@@ -264,7 +264,7 @@ def row_for(kind: str, key: str, channel: System) -> Mapping:
 
 # ---- the pages --------------------------------------------------------------------------------------------------------------
 @admin.register(Mapping)
-class MappingAdmin(SimpleHistoryAdmin, Lists):
+class MappingAdmin(Versions, Lists):
     """All tables in one list."""
 
     list_display = ["word", "kind_word", "shop", "meaning", "version", "changed"]

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib import admin
 from django.db.models import Model
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from canonical.models import ShopPolicy
 from retailsync.console.base import Lists, Request
 from retailsync.console.mapping import shops
+from retailsync.console.versions import Versions
 from retailsync.sync import publishing
 
 
@@ -94,7 +94,7 @@ def _said(policy: ShopPolicy, name: str) -> str:
 
 
 @admin.register(ShopPolicy)
-class ShopPolicyAdmin(SimpleHistoryAdmin, Lists):
+class ShopPolicyAdmin(Versions, Lists):
     """One row per shop that has choices of its own."""
 
     form = PolicyForm

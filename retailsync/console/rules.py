@@ -10,7 +10,6 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.dataclasses import UnfoldAction
 from unfold.decorators import display
 
@@ -18,6 +17,7 @@ from canonical.models import AvailabilityRule, Sku
 from retailsync.console import stockwords, why, words
 from retailsync.console.base import Lists, Request
 from retailsync.console.mapping import shops
+from retailsync.console.versions import Versions
 from retailsync.sync import previewing
 from retailsync.sync.previewing import Preview
 
@@ -162,7 +162,7 @@ class SaysFilter(admin.SimpleListFilter):
 
 
 @admin.register(AvailabilityRule)
-class AvailabilityRuleAdmin(SimpleHistoryAdmin, Lists):
+class AvailabilityRuleAdmin(Versions, Lists):
     """All rules, the most special first."""
 
     form = RuleForm

@@ -12,7 +12,6 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
 
 from canonical.ledger import Cause
@@ -31,6 +30,7 @@ from canonical.models import (
 from canonical.recording import listings
 from retailsync.console import gather, stockwords, words
 from retailsync.console.base import Lists, Permissions, ReadOnly, Request
+from retailsync.console.versions import Versions
 from retailsync.sync import stock_deciding
 from retailsync.sync.deciding import NotPossible
 from retailsync.sync.models import Action
@@ -323,7 +323,7 @@ class SourceForm(forms.ModelForm):
 
 
 @admin.register(StockSource)
-class StockSourceAdmin(Deciding, SimpleHistoryAdmin, Lists):
+class StockSourceAdmin(Deciding, Versions, Lists):
     """Who tells of which location's stock."""
 
     form = SourceForm

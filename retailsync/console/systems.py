@@ -17,7 +17,6 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
-from simple_history.admin import SimpleHistoryAdmin
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -34,6 +33,7 @@ from connectors.registry import CONNECTORS
 from retailsync.console import meanings, words
 from retailsync.console.base import Lists, Permissions, Request
 from retailsync.console.policies import policy_rows
+from retailsync.console.versions import Versions
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import seal
 from retailsync.sync import bell, cases, gates, sending
@@ -134,7 +134,7 @@ def _secret_fields(connector: Connector) -> dict[str, forms.Field]:
 
 # ---- the pages --------------------------------------------------------------------------------------------------------------
 @admin.register(System)
-class SystemAdmin(SimpleHistoryAdmin, Lists):
+class SystemAdmin(Versions, Lists):
     """Shops, ERPs and warehouses we speak with."""
 
     form = SystemForm

@@ -18,7 +18,7 @@ NAMES = ["Viewer", "Operator", "Approver", "Administrator"]
 
 def member(name: str, *given: str, superuser: bool = False) -> Client:
     """A logged-in member of staff with these roles."""
-    user = User.objects.create_user(name, password="a long one", is_staff=True, is_superuser=superuser)
+    user = User.objects.create_user(name, is_staff=True, is_superuser=superuser)
     user.groups.set(Group.objects.filter(name__in=given))
     client = Client()
     client.force_login(user)
