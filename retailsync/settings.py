@@ -1,6 +1,7 @@
 """Django's settings, from the environment with safe defaults. Knows no server but the two it is told."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ INSTALLED_APPS = [
     "simple_history",
     "rest_framework",
     "django_celery_beat",
+    "axes",
     "canonical",
     "retailsync.sync",
     "retailsync.hooks",
@@ -86,6 +88,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it turns a locked log-in into its page
 ]
 
 ROOT_URLCONF = "retailsync.urls"
@@ -117,6 +120,21 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# So many wrong passwords for one name from one address, and that name waits there. What is tried meanwhile does not prolong it.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "retailsync.console.lockout.page"
+AXES_CLIENT_IP_CALLABLE = "retailsync.console.lockout.address"
+AXES_USERNAME_CALLABLE = "retailsync.console.lockout.username"
+AXES_CLIENT_STR_CALLABLE = "retailsync.console.lockout.nameless"
+AXES_DISABLE_ACCESS_LOG = True  # who logged in when is not collected
+AXES_ENABLE_ADMIN = False  # a lock-out is seen and lifted on the user's page
+AXES_VERBOSE = False
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

