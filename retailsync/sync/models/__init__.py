@@ -2,5 +2,6 @@
 
 from retailsync.sync.models.corridor import Attempt, Batch, Command, Cursor, Gate, Lease, Message
 from retailsync.sync.models.exceptions import Action, Case
+from retailsync.sync.models.operating import Pause
 
-__all__ = ["Action", "Attempt", "Batch", "Case", "Command", "Cursor", "Gate", "Lease", "Message"]
+__all__ = ["Action", "Attempt", "Batch", "Case", "Command", "Cursor", "Gate", "Lease", "Message", "Pause"]
