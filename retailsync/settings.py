@@ -293,6 +293,7 @@ UNFOLD = {
                     _page("Products", "category", "canonical_product"),
                     _page("Links", "link", "canonical_link"),
                     _page("Schedules", "schedule", "django_celery_beat_periodictask"),
+                    _page("Operate", "power_settings_new", "canonical_system") | {"link": reverse_lazy("operate")},
                 ],
             },
             {

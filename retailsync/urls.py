@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("admin/operate/", include("retailsync.console.operate")),
     path("admin/stock/", include("retailsync.console.why")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("retailsync.partners.urls")),

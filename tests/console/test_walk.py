@@ -15,6 +15,8 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from canonical.models import AvailabilityRule, Link, Offer, Oversell, Publication
+from connectors import guard
+from connectors.errors import Retry
 from retailsync.celery import app
 from retailsync.console import roles
 from retailsync.partners.models import PartnerKey
@@ -82,6 +84,10 @@ CUSTOM: dict[str, Need] = {
     "canonical/publication/start/<int:channel>/": WORK,
     "canonical/stocksource/<int:pk>/adopt/": press("canonical.change_stocksource"),
     "stock/why/": look("canonical.view_offer"), "stock/why/<slug:channel>/<path:code>/": look("canonical.view_offer"),
+    # ---- operating ----
+    "operate/": Need("canonical.view_system", ONLY_GET),
+    **{f"operate/system/<int:pk>/{verb}/": SETS_UP for verb in ("pause", "resume", "work", "probe", "end-secrets/<slug:name>")},
+    **{f"operate/workflow/<slug:name>/{verb}/": SETS_UP for verb in ("pause", "resume")},
     # ---- set-up ----
     "canonical/mapping/coverage/<str:kind>/": look("canonical.view_mapping"),
     "canonical/system/<int:pk>/issue-key/": press("partners.add_partnerkey"),
@@ -195,6 +201,10 @@ CHOSEN: dict[str, Callable[[], int]] = {
         f"auth/user/{page}/": lambda: User.objects.get(username="somebody").pk
         for page in ("<id>/password", "<int:pk>/unlock")
     },
+    **{
+        f"operate/system/<int:pk>/{verb}/": lambda: PartnerKey.objects.get().system_id
+        for verb in ("pause", "resume", "work", "probe", "end-secrets/<slug:name>")
+    },
     "r/<path:content_type_id>/<path:object_id>/": lambda: 1,
     **{f"auth/group/<path:object_id>/{page}/": lambda: Group.objects.get(name="Night shift").pk for page in VERBS},
     **{f"auth/user/<path:object_id>/{page}/": lambda: User.objects.get(username="somebody").pk for page in VERBS},
@@ -205,6 +215,7 @@ def address(route: str) -> str:
     """A route with real rows in it."""
     parts: dict[str, Callable[[], Any]] = {
         **dict.fromkeys(("pk", "id", "object_id"), lambda: CHOSEN.get(route, lambda: first(route))()),
+        "name": lambda: "booking" if "workflow" in route else "webhook",
         "key": lambda: PartnerKey.objects.get().pk, "kind": lambda: "shop_status", "code": lambda: Offer.objects.all()[0].sku.code,
         "channel": lambda: Offer.objects.all()[0].channel.slug if "slug:channel" in route else Publication.objects.all()[0].channel_id,
         "content_type_id": lambda: 1, "app_label": lambda: "nothing", "url": lambda: "nothing/like/this/",
@@ -223,6 +234,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What would have been asked of workers."""
     asked: list[Any] = []
     monkeypatch.setattr(bell, "ring", lambda *args: asked.append(args))
+    monkeypatch.setattr(
+        guard, "places", lambda *args, **more: (_ for _ in ()).throw(Retry("Nobody goes out.", down=True))
+    )
     monkeypatch.setattr(app, "send_task", lambda *args, **more: asked.append(args))
     return asked
 
