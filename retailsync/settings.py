@@ -295,6 +295,7 @@ UNFOLD = {
                     _page("Links", "link", "canonical_link"),
                     _page("Second person", "group_add", "sync_approvallimit"),
                     _page("Schedules", "schedule", "django_celery_beat_periodictask"),
+                    _page("Operate", "power_settings_new", "canonical_system") | {"link": reverse_lazy("operate")},
                 ],
             },
             {

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("admin/operate/", include("retailsync.console.operate")),
     path("admin/stock/", include("retailsync.console.why")),
     path("admin/timeline/", include("retailsync.console.timeline")),
     path("admin/search/", include("retailsync.console.search")),

@@ -33,8 +33,9 @@ from connectors.registry import CONNECTORS
 from retailsync.console import meanings, words
 from retailsync.console.base import Lists, Permissions, Request, Versioned
 from retailsync.console.policies import policy_rows
+from retailsync.console.rotation import keep_secret
+from retailsync.console.versions import Versions
 from retailsync.partners.models import PartnerKey
-from retailsync.platform.secrets import seal
 from retailsync.sync import bell, cases, gates, sending
 from retailsync.sync.models import Action, Case, Cursor, Gate
 
@@ -43,7 +44,6 @@ LIMITED = (
     "Checked before anything is sent to it: an order it would not take waits, and says why, instead of failing there."
 )
 LIMITS = tuple(meanings.fields(Limits))
-KEPT = 2  # values of one secret that stay valid while the other side changes over
 
 
 # ---- the form ---------------------------------------------------------------------------------------------------------------
@@ -282,25 +282,7 @@ def try_again(system: System, who: str) -> None:
         transaction.on_commit(lambda: bell.ring(sending.TASK, system.pk))
 
 
-# ---- secrets ----------------------------------------------------------------------------------------------------------------
-def keep_secret(system: System, name: str, plain: str, retire: bool, who: str) -> None:
-    """Seal a new value, end older ones: all of them when asked, else all but the one before. Empty: only end older ones."""
-    if any(ord(c) < 32 for c in plain):
-        raise ValidationError("A secret has no control characters.")
-    with transaction.atomic():
-        if plain:
-            Secret.objects.create(system=system, name=name, sealed=seal(plain))
-        active = list(
-            Secret.objects.filter(system=system, name=name, retired_at=None)
-            .order_by("-pk")
-            .values_list("pk", flat=True)
-        )
-        older = active[1:] if retire else active[KEPT:]
-        Secret.objects.filter(pk__in=older).update(retired_at=timezone.now())
-        what = "set secret" if plain else "end older secrets"
-        _note(who, what, system, f"{name}: {len(older)} older value{'' if len(older) == 1 else 's'} ended")
-
-
+# ---- secrets --------------------------------------------------------------------------------------------------------------
 def _held(system: System) -> str:
     """Which secrets there are, without a word of what they are."""
     active = (
@@ -343,6 +325,8 @@ def _state(request: Request, system: System | None) -> dict[str, Any]:
         "gate": gate, "gate_words": words.badge(*connection(gate)), "cursors": list(Cursor.objects.filter(system=system).order_by("feed")),
         "keys": list(PartnerKey.objects.filter(system=system)) if partner else None, "actions": list(actions[:20]), "system": system,
         "cases": list(troubles.order_by("-pk")[:50]), "may": Permissions(request), "policy": _policy(request, system),
+        "rotation": rotation.rows(system), "paused": system.mode != System.Mode.LIVE,
+        "may_operate": request.user.has_perm("canonical.change_system"),
         "may_issue": request.user.has_perm("partners.add_partnerkey"), "may_revoke": request.user.has_perm("partners.change_partnerkey"),
     }  # fmt: skip
 

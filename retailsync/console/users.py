@@ -1,19 +1,23 @@
 """The people who work here and their roles. Nobody gives away, or takes over, more than they may themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Field, QuerySet
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from retailsync.console import rights, roles, words
+from retailsync.console import lockout, rights, roles, words
 from retailsync.console.base import Lists, Request
 from retailsync.sync.models import Action
 
@@ -107,9 +111,16 @@ class UserAdmin(PlainUserAdmin, Lists):
         names = ["superuser"] if row.is_superuser else [group.name for group in row.groups.all()]
         return ", ".join(names) or "none: sees nothing"
 
+    def complete(self, rows: Sequence[User]) -> None:
+        locked = lockout.locked([row.username for row in rows])
+        for row in rows:
+            row.locks = locked.get(row.username, [])
+
     @display(description="Account", ordering="is_active")
     def active_word(self, row: User) -> str:
-        return words.badge("on", "good") if row.is_active else words.badge("switched off", "warn")
+        if not row.is_active:
+            return words.badge("switched off", "warn")
+        return words.badge("locked out", "bad") if row.locks else words.badge("on", "good")
 
     @display(description="Last logged in", ordering="last_login")
     def last_login_word(self, row: User) -> str:
@@ -165,10 +176,35 @@ class UserAdmin(PlainUserAdmin, Lists):
         self, request: Request, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         user = self.get_object(request, object_id)
-        extra = {"allowed": rights.of_user(user), "person": user} if user else {}
+        extra = self._around(request, user) if user else {}
         return super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **extra, "actions": _actions("user", object_id)}
         )
+
+    def _around(self, request: Request, user: User) -> dict[str, Any]:
+        return {
+            "allowed": rights.of_user(user), "person": user, "locks": lockout.locked([user.username]).get(user.username, []),
+            "may_unlock": self.has_change_permission(request, user),
+        }  # fmt: skip
+
+    # ---- lock-outs ----
+    def get_urls(self) -> list[URLPattern]:
+        unlock = self.admin_site.admin_view(require_POST(self.unlock))
+        return [path("<int:pk>/unlock/", unlock, name="auth_user_unlock"), *super().get_urls()]
+
+    def unlock(self, request: Request, pk: int) -> HttpResponse:
+        """Let somebody who forgot their password try again at once."""
+        user = User.objects.filter(pk=pk).first()
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
+        if user is None:
+            raise Http404
+        if lockout.lift(user.username):
+            _note(request, "lift lock-out", "user", pk, "")
+            messages.success(request, f"{user} may try to log in again.")
+        else:
+            messages.info(request, f"{user} is not locked out.")
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
 
 
 def _standing(user: User) -> str:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 import redis
 from django.conf import settings
@@ -82,6 +83,17 @@ def again(task: str, system_id: int) -> None:
     """A drain ends before the work does."""
     answered(task, system_id)
     ring(task, system_id)
+
+
+def depths(queues: Sequence[str]) -> dict[str, int] | None:
+    """How many tasks wait in each queue, and under `""` how many workers have in hand; None while Redis does not answer."""
+    try:
+        pipe = _client.pipeline(transaction=False)
+        for queue in queues:
+            pipe.llen(queue)
+        return dict(zip([*queues, ""], pipe.hlen("unacked").execute(), strict=True))
+    except redis.RedisError:
+        return None
 
 
 def _key(task: str, system_id: int) -> str:

@@ -167,6 +167,7 @@ _CLAIM = """
 WITH ready AS (
   SELECT c.id, c.subject_kind, c.subject_key FROM sync_command c
   WHERE c.system_id = ANY(ARRAY[%(system)s]::bigint[]) AND c.state = 'waiting' AND c.not_before <= %(now)s
+    AND c.kind <> ALL(%(paused)s::text[])
     AND (SELECT true FROM sync_command e WHERE e.system_id = c.system_id AND e.subject_kind = c.subject_kind
         AND e.subject_key = c.subject_key AND e.state IN ('waiting', 'sending', 'parked', 'in_doubt')
         AND (e.state = 'sending' OR (e.id < c.id AND NOT e.level AND NOT c.level)) LIMIT 1) IS NOT TRUE
@@ -185,9 +186,12 @@ RETURNING c.id, c.kind, c.purpose, c.payload, c.attempts, c.doubtful, coalesce(c
 """
 
 
-def claim(system_id: int, limit: int, seconds: float, now: datetime) -> tuple[uuid.UUID, list[Claimed]]:
+def claim(
+    system_id: int, limit: int, seconds: float, now: datetime, paused: Sequence[str] = ()
+) -> tuple[uuid.UUID, list[Claimed]]:
     """Claim up to `limit` commands that may go out now, oldest first, one per subject; committed before anything is sent. A hold keeps
-    back what moves an order on, but for what may have left before and has to be taken back: that is finished first.
+    back what moves an order on, but for what may have left before and has to be taken back: that is finished first. `paused`: kinds
+    people stopped; they keep their place before what follows them.
 
     A single one is a probe of a system in trouble: the one tried least goes, lest one bad command is all the system ever sees.
     """
@@ -195,7 +199,15 @@ def claim(system_id: int, limit: int, seconds: float, now: datetime) -> tuple[uu
     statement = _CLAIM.format(order="c.attempts," if limit == 1 else "")
     with transaction.atomic():
         rows = sql.fetch(
-            statement, {"system": system_id, "now": now, "limit": limit, "token": token, "seconds": seconds}
+            statement,
+            {
+                "system": system_id,
+                "now": now,
+                "limit": limit,
+                "token": token,
+                "seconds": seconds,
+                "paused": list(paused),
+            },
         )
     return token, [_claimed(row) for row in sorted(rows)]
 

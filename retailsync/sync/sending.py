@@ -16,7 +16,7 @@ from connectors.base import Job, Send
 from connectors.errors import Misconfigured, Missing, Refused
 from connectors.http import Exchange
 from retailsync.platform import stopping
-from retailsync.sync import bell, calling, clock, confirming, filling, gates, outbox, systems, transient
+from retailsync.sync import bell, calling, clock, confirming, filling, gates, outbox, pausing, systems, transient
 from retailsync.sync.calling import Outcome
 from retailsync.sync.leases import Held, lease
 from retailsync.sync.outbox import TASK, Claimed
@@ -45,6 +45,7 @@ def drain(system_id: int) -> int:
 def _drain(system_id: int, held: Held) -> tuple[int, bool]:
     """How many commands were worked on, and whether more may follow at once."""
     count, last, ends, visit = 0, False, time.monotonic() + SECONDS, None
+    paused = pausing.paused_kinds()
     while time.monotonic() < ends and not stopping.asked():
         allowed = gates.allow(system_id, CLAIM, clock.now())
         if not allowed:
@@ -52,7 +53,7 @@ def _drain(system_id: int, held: Held) -> tuple[int, bool]:
         visit = visit or _visit(system_id)
         if visit is None:
             break
-        token, claimed = outbox.claim(system_id, allowed, SECONDS + MARGIN, clock.now())
+        token, claimed = outbox.claim(system_id, allowed, SECONDS + MARGIN, clock.now(), paused)
         gates.spare(system_id, allowed - len(claimed))
         if not claimed and last:
             return count, False
