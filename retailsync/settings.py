@@ -122,16 +122,18 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-# A name that failed five times from one address is not let in from there for a while. Trying on does not make it longer: others could
-# keep somebody out for ever.
+# So many wrong passwords for one name from one address, and that name waits there. What is tried meanwhile does not prolong it.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_LOCKOUT_TEMPLATE = "admin/locked.html"
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False  # our own page shows it
+AXES_LOCKOUT_CALLABLE = "retailsync.console.lockout.page"
+AXES_CLIENT_IP_CALLABLE = "retailsync.console.lockout.address"
+AXES_USERNAME_CALLABLE = "retailsync.console.lockout.username"
+AXES_CLIENT_STR_CALLABLE = "retailsync.console.lockout.nameless"
+AXES_DISABLE_ACCESS_LOG = True  # who logged in when is not collected
+AXES_ENABLE_ADMIN = False  # a lock-out is seen and lifted on the user's page
 AXES_VERBOSE = False
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -305,7 +307,6 @@ UNFOLD = {
                     _page("Customers", "groups", "canonical_customer"),
                     _page("Users", "person", "auth_user"),
                     _page("Roles", "badge", "auth_group"),
-                    _page("Failed log-ins", "lock", "axes_accessattempt"),
                 ],
             },
         ],

@@ -4,7 +4,6 @@ from retailsync.console import (
     cases,
     catalog,
     groups,
-    lockout,
     mapping,
     offers,
     orders,
@@ -20,6 +19,6 @@ from retailsync.console import (
 )
 
 __all__ = [
-    "cases", "catalog", "groups", "lockout", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
+    "cases", "catalog", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
     "schedules", "stock", "systems", "traffic", "users",
 ]  # fmt: skip

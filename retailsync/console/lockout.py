@@ -1,73 +1,77 @@
-"""Who is locked out after failed log-ins, and how an administrator lets them in again. The counting is the library's."""
+"""Log-ins that were locked after wrong passwords: the page that says so, whom it concerns, and how it is lifted. Counts nothing itself."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
 from axes.models import AccessAttempt
-from axes.utils import reset
 from django.conf import settings
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
+from django.db.models import Max, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
-from unfold.decorators import action, display
-
-from retailsync.console import words
-from retailsync.console.base import ReadOnly, Request
-from retailsync.sync.models import Action
-
-AccessAttempt._meta.verbose_name, AccessAttempt._meta.verbose_name_plural = "failed log-in", "failed log-ins"
 
 
-@admin.register(AccessAttempt)
-class AttemptAdmin(ReadOnly):
-    """Names and addresses that failed to log in, the newest first."""
+class Lock(NamedTuple):
+    """One address at which one name waits."""
 
-    page_template = "console/failed_login.html"
-    list_display = ["name", "ip_address", "failures", "state_word", "last"]
-    search_fields = ["=username", "=ip_address"]
-    search_help_text = "User name or address in full"
-    ordering = ["-pk"]
-    actions = ["let_in"]
-    empty = "Nobody failed to log in."
-
-    def has_work_permission(self, request: Request) -> bool:
-        """Who looks after people."""
-        return bool(request.user.has_perm("auth.change_user"))
-
-    @display(description="User name")
-    def name(self, row: AccessAttempt) -> str:
-        return row.username or words.NOTHING
-
-    @display(description="Failures")
-    def failures(self, row: AccessAttempt) -> int:
-        return int(row.failures_since_start)
-
-    @display(description="State")
-    def state_word(self, row: AccessAttempt) -> str:
-        return words.badge("locked out", "bad") if locked(row) else words.badge("may try again")
-
-    @display(description="Last")
-    def last(self, row: AccessAttempt) -> str:
-        return words.when(row.attempt_time, relative=True)
-
-    def page(self, request: Request, row: AccessAttempt) -> dict[str, Any]:
-        return {"title": row.username or row.ip_address, "locked": locked(row)}
-
-    @action(description="Let them log in again", permissions=["work"])
-    def let_in(self, request: Request, queryset: QuerySet[AccessAttempt]) -> None:
-        """Forget their failures."""
-        rows: Sequence[AccessAttempt] = list(queryset)
-        for row in rows:
-            reset(username=row.username, ip=row.ip_address)
-        who = request.user.get_username()
-        Action.objects.bulk_create(
-            Action(who=who, what="let log in again", target_kind="user", target_id=row.pk, why=row.username or "")
-            for row in rows
-        )
-        messages.success(request, f"{len(rows)} may log in again.")
+    address: str
+    until: datetime
 
 
-def locked(row: AccessAttempt) -> bool:
-    """Whether this name is not let in from this address now, whatever the password."""
-    recent = row.attempt_time > timezone.now() - settings.AXES_COOLOFF_TIME
-    return bool(recent and row.failures_since_start >= settings.AXES_FAILURE_LIMIT)
+def page(request: HttpRequest, answer: HttpResponse | None, credentials: dict[str, Any] | None = None) -> HttpResponse:
+    """What is shown instead of the log-in; the same for names that do not exist."""
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Locked",
+        "limit": settings.AXES_FAILURE_LIMIT,
+        "minutes": minutes,
+    }
+    return render(request, "console/locked.html", context, status=429)
+
+
+def address(request: HttpRequest) -> str | None:
+    """Who calls. Behind the proxy that ends TLS it is what that proxy added last; what stands before it anybody may have written."""
+    told = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2] if settings.SECURE else ""
+    return _valid(told) or _valid(request.META.get("REMOTE_ADDR", ""))
+
+
+def _valid(text: str) -> str | None:
+    try:
+        return str(ip_address(text.strip()))
+    except ValueError:
+        return None
+
+
+def username(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """Which name is tried: no longer than names are."""
+    return str((credentials or {}).get("username") or request.POST.get("username", ""))[:150]
+
+
+def nameless(*about: Any) -> str:
+    """Who tried, for the log: neither names nor addresses belong there."""
+    return "somebody"
+
+
+def locked(names: Sequence[str]) -> dict[str, list[Lock]]:
+    """Of these user names, those that wait now, and where."""
+    tried = AccessAttempt.objects.filter(
+        username__in=names, attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
+    )
+    counted = tried.values_list("username", "ip_address").annotate(
+        count=Sum("failures_since_start"), last=Max("attempt_time")
+    )
+    found: dict[str, list[Lock]] = {}
+    for name, where, _, last in counted.filter(count__gte=settings.AXES_FAILURE_LIMIT).order_by(
+        "username", "ip_address"
+    ):
+        found.setdefault(name, []).append(Lock(where or "an unknown address", last + settings.AXES_COOLOFF_TIME))
+    return found
+
+
+def lift(name: str) -> int:
+    """Forget the wrong passwords of one name; how many records that were."""
+    return AccessAttempt.objects.filter(username=name).delete()[0]

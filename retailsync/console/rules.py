@@ -17,7 +17,6 @@ from canonical.models import AvailabilityRule, Sku
 from retailsync.console import stockwords, why, words
 from retailsync.console.base import Lists, Request, Versioned
 from retailsync.console.mapping import shops
-from retailsync.console.versions import Versions
 from retailsync.sync import previewing
 from retailsync.sync.previewing import Preview
 

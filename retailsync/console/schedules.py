@@ -1,8 +1,12 @@
 """What runs when: the scheduler's own tables, in the console's look. Only what is meant to run by the clock can be chosen."""
 
+import json
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django_celery_beat import admin as beat
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -16,7 +20,10 @@ from kombu.exceptions import OperationalError
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from retailsync.console import words
 from retailsync.console.base import Lists, Request
+from retailsync.console.versions import Noted
+from retailsync.sync import publishing
 
 for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
     admin.site.unregister(model)
@@ -122,10 +129,6 @@ class PeriodicTaskAdmin(Noted, beat.PeriodicTaskAdmin, Lists):
     def delete_queryset(self, request: Request, queryset: QuerySet[PeriodicTask]) -> None:
         super().delete_queryset(request, queryset)
         PeriodicTasks.update_changed()
-
-    def get_actions(self, request: Request) -> dict[str, Any]:
-        """The scheduler's own actions ask for no permission: whoever sees the list could switch all of it off."""
-        return super().get_actions(request) if self.has_change_permission(request) else {}
 
 
 @admin.register(IntervalSchedule)

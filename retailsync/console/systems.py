@@ -30,11 +30,10 @@ from canonical.mappings import Limits
 from canonical.models import Secret, ShopPolicy, System
 from connectors.base import Connector
 from connectors.registry import CONNECTORS
-from retailsync.console import meanings, words
+from retailsync.console import meanings, rotation, words
 from retailsync.console.base import Lists, Permissions, Request, Versioned
 from retailsync.console.policies import policy_rows
 from retailsync.console.rotation import keep_secret
-from retailsync.console.versions import Versions
 from retailsync.partners.models import PartnerKey
 from retailsync.sync import bell, cases, gates, sending
 from retailsync.sync.models import Action, Case, Cursor, Gate

@@ -1,27 +1,12 @@
-"""What staff edited: versions of our own rows, which only who may change puts back, and the record where a table keeps none."""
+"""The record of what staff edited, where a table is others' and keeps no versions."""
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from simple_history.admin import SimpleHistoryAdmin
 
 from retailsync.console.base import Request
 from retailsync.sync.models import Action
-
-
-class Versions(SimpleHistoryAdmin):
-    """The library shows an older version to whoever may look at it, and would save its form for them, too."""
-
-    def history_form_view(
-        self, request: Request, object_id: str, version_id: str, extra_context: Any = None
-    ) -> HttpResponse:
-        if request.method not in ("GET", "HEAD") and not self.has_change_permission(
-            request, self.get_object(request, object_id)
-        ):
-            raise PermissionDenied
-        return super().history_form_view(request, object_id, version_id, extra_context)
 
 
 class Noted:

@@ -7,14 +7,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
-from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
 
 from canonical.models import AvailabilityRule, Link, Offer, Oversell, Publication
 from retailsync.celery import app
@@ -61,7 +59,6 @@ EDITED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 READ = {
     *(f"sync/{name}" for name in ("case", "group", "replay", "message", "command", "attempt")),
-    "axes/accessattempt",
     *(
         f"canonical/{name}"
         for name in ("stocklevel", "stockmovement", "stocksnapshot", "offer", "listing", "publication", "oversell")
@@ -94,19 +91,23 @@ CUSTOM: dict[str, Need] = {
     "canonical/publication/start/<int:channel>/": WORK,
     "canonical/stocksource/<int:pk>/adopt/": press("canonical.change_stocksource"),
     "stock/why/": look("canonical.view_offer"), "stock/why/<slug:channel>/<path:code>/": look("canonical.view_offer"),
+    # ---- operating ----
+    "operate/": Need("canonical.view_system", ONLY_GET),
+    **{f"operate/system/<int:pk>/{verb}/": SETS_UP for verb in ("pause", "resume", "work", "probe", "end-secrets/<slug:name>")},
+    **{f"operate/workflow/<slug:name>/{verb}/": SETS_UP for verb in ("pause", "resume")},
     # ---- set-up ----
     "canonical/mapping/coverage/<str:kind>/": look("canonical.view_mapping"),
     "canonical/system/<int:pk>/issue-key/": press("partners.add_partnerkey"),
     "canonical/system/<int:pk>/revoke-key/<int:key>/": press("partners.change_partnerkey"),
-    "auth/user/<id>/password/": look("auth.change_user"),
+    "auth/user/<id>/password/": look("auth.change_user"), "auth/user/<int:pk>/unlock/": press("auth.change_user"),
 }  # fmt: skip
 
 #: List actions, and what each needs.
 ACTIONS = {
     ("sync/case", "release_selected"): "sync.change_case", ("sync/case", "close_selected"): "sync.change_case",
-    ("canonical/customer", "merge_selected"): "canonical.change_customer", ("axes/accessattempt", "let_in"): "auth.change_user",
+    ("canonical/customer", "merge_selected"): "canonical.change_customer",
     **dict.fromkeys(
-        (("django_celery_beat/periodictask", f"{verb}_tasks") for verb in ("enable", "disable", "toggle", "run")),
+        (("django_celery_beat/periodictask", f"{verb}_tasks") for verb in ("enable", "disable", "run")),
         "django_celery_beat.change_periodictask",
     ),
 }  # fmt: skip
@@ -198,7 +199,14 @@ CHOSEN: dict[str, Callable[[], int]] = {
     "sync/group/views/<int:pk>/drop/": lambda: SavedView.objects.get().pk,
     "canonical/system/<int:pk>/revoke-key/<int:key>/": lambda: PartnerKey.objects.get().system_id,
     "canonical/system/<int:pk>/issue-key/": lambda: PartnerKey.objects.get().system_id,
-    "auth/user/<id>/password/": lambda: User.objects.get(username="somebody").pk,
+    **{
+        f"auth/user/{page}/": lambda: User.objects.get(username="somebody").pk
+        for page in ("<id>/password", "<int:pk>/unlock")
+    },
+    **{
+        f"operate/system/<int:pk>/{verb}/": lambda: PartnerKey.objects.get().system_id
+        for verb in ("pause", "resume", "work", "probe", "end-secrets/<slug:name>")
+    },
     "r/<path:content_type_id>/<path:object_id>/": lambda: 1,
     "timeline/<str:kind>/<int:pk>/": lambda: Oversell.objects.get().order_id,
     **{f"auth/group/<path:object_id>/{page}/": lambda: Group.objects.get(name="Night shift").pk for page in VERBS},
@@ -210,6 +218,7 @@ def address(route: str) -> str:
     """A route with real rows in it."""
     parts: dict[str, Callable[[], Any]] = {
         **dict.fromkeys(("pk", "id", "object_id"), lambda: CHOSEN.get(route, lambda: first(route))()),
+        "name": lambda: "booking" if "workflow" in route else "webhook",
         "key": lambda: PartnerKey.objects.get().pk, "kind": lambda: "order" if "timeline" in route else "shop_status",
         "code": lambda: Offer.objects.all()[0].sku.code,
         "channel": lambda: Offer.objects.all()[0].channel.slug if "slug:channel" in route else Publication.objects.all()[0].channel_id,
@@ -256,9 +265,6 @@ def everything(db: None, told: list[Any]) -> None:
     own = Group.objects.create(name="Night shift")
     own.permissions.add(Permission.objects.get(codename="view_case"))
     somebody = User.objects.create_user("somebody", is_staff=True)
-    AccessAttempt.objects.create(
-        username="somebody", ip_address="127.0.0.1", failures_since_start=5, attempt_time=timezone.now()
-    )
     SavedView.objects.create(owner=somebody, name="Mine")
     ApprovalLimit.objects.create(pk=1)
     replaying.ask(replaying.Wish("All", "", list(Case.objects.values_list("pk", flat=True))), somebody)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sync", "0006_stock_exceptions"),
+        ("sync", "0008_pulse"),
     ]
 
     operations = [
