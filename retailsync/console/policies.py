@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWi
 from canonical.models import ShopPolicy
 from retailsync.console.base import Lists, Request, Versioned
 from retailsync.console.mapping import shops
-from retailsync.sync import policy_keeping, publishing, transient
+from retailsync.sync import approving, policy_keeping, publishing, replaying, transient
 
 
 class Asked(NamedTuple):
@@ -90,8 +90,15 @@ class PolicyForm(forms.ModelForm):
             self.fields["channel"].label = "Shop"
 
     def clean_tolerance(self) -> Decimal:
-        """Nothing typed is nothing tolerated."""
-        return self.cleaned_data["tolerance"] or Decimal(0)
+        """Nothing typed is nothing tolerated. Nobody alone lets more orders go on by it than one person may."""
+        typed = self.cleaned_data["tolerance"] or Decimal(0)
+        channel = self.cleaned_data.get("channel") or self.instance.channel
+        waiting = policy_keeping.held(channel.pk) if typed > self.instance.tolerance else []
+        if second := approving.needs_second(len(waiting), replaying.worth(waiting)["money"]):
+            raise forms.ValidationError(
+                f"Orders wait for their totals. {second} Release them from their group of exceptions first."
+            )
+        return typed
 
 
 def policy_rows(policy: ShopPolicy) -> list[dict[str, Any]]:

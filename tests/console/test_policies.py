@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from canonical.models import Hold, Listing, Location, Order, ShopPolicy, System
 from retailsync.sync.cases import Opening, open_all
-from retailsync.sync.models import Action, Case
+from retailsync.sync.models import Action, ApprovalLimit, Case
 from tests.console.conftest import person
 from tests.console.scene import Scene, _stated
 from tests.console.test_systems import page, save
@@ -63,6 +63,18 @@ def test_orders_within_a_new_tolerance_go_on(scene: Scene, boss: Client) -> None
     assert [str(h.tolerance) for h in policy.history.all()] == ["2.00", "0.00"]
     boss.post(url, {**CHOSEN, "tolerance": ""})
     assert [o.stage for o in Order.objects.order_by("pk")] == ["released", "on_hold"]
+
+
+def test_more_orders_than_one_person_may_let_go_keep_their_tolerance(scene: Scene, boss: Client) -> None:
+    ApprovalLimit.objects.create(pk=1, exceptions=1)
+    fact = _stated(1, "MUG-BLUE", "processing", "Testa")
+    for number in (1, 2):
+        scene.tell(
+            scene.shop, 1, msgspec.structs.replace(fact, ref=str(number), number=str(number), total=fact.total + 1)
+        )
+    answer = boss.post(ADD, {"channel": scene.shop.pk, **CHOSEN, "tolerance": "2"})
+    assert "take a second person" in answer.content.decode() and not ShopPolicy.objects.exists()
+    assert {o.stage for o in Order.objects.all()} == {"on_hold"}
 
 
 def test_a_shops_page_says_how_its_orders_are_treated(scene: Scene, boss: Client) -> None:
