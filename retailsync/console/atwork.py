@@ -26,13 +26,15 @@ WORK = {
     "publish": "writing its stock", "publish-run": "comparing its stock",
 }  # fmt: skip
 
+# Only the index of waiting rows gives the order by system and id: without it, all that is settled would be read for a system that waits
+# for nothing.
 _SYSTEMS = f"""
 SELECT s.id, s.name, s.mode, g.failures, g.open_until, g.paused_until, g.last_ok_at, coalesce(g.words, ''), m.count, c.count
 FROM canonical_system s LEFT JOIN sync_gate g ON g.system_id = s.id
 CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT 1 FROM sync_message
-  WHERE system_id = s.id AND state = 'received' LIMIT {MOST}) x) m
+  WHERE system_id = ANY(ARRAY[s.id]) AND state = 'received' ORDER BY system_id, id LIMIT {MOST}) x) m
 CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT 1 FROM sync_command
-  WHERE system_id = s.id AND state = 'waiting' LIMIT {MOST}) x) c
+  WHERE system_id = ANY(ARRAY[s.id]) AND state = 'waiting' ORDER BY system_id, id LIMIT {MOST}) x) c
 ORDER BY s.name
 """
 

@@ -49,8 +49,6 @@ def _around(request: Request, title: str) -> dict[str, Any]:
         **admin.site.each_context(request),
         "title": title,
         "is_fullwidth": "1",
-        "opts": System._meta,
-        "list_url": reverse("operate"),
     }
 
 
@@ -102,6 +100,7 @@ def probe(request: Request, pk: int) -> HttpResponse:
     exchanges = list(Attempt.objects.filter(pk__in=found.exchanges).order_by("pk"))
     context = _around(request, f"{system}: does it answer?") | {
         "system": system, "found": found, "exchanges": exchanges, "may_read": request.user.has_perm("sync.view_attempt"),
+        "opts": System._meta, "list_url": reverse("operate"),
     }  # fmt: skip
     return TemplateResponse(request, "console/probed.html", context)
 

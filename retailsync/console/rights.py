@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from django.apps import apps
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 
 from retailsync.console import roles
 from retailsync.console.words import plain
@@ -24,6 +24,11 @@ OFF = "Nothing: this account is switched off."
 NOTHING = "Nothing yet: give them a role."
 
 
+def code(permission: Permission) -> str:
+    """How a permission is named here: `app.codename`."""
+    return f"{permission.content_type.app_label}.{permission.codename}"
+
+
 def of_user(user: User) -> list[str]:
     """What a person may do now."""
     if not user.is_active:
@@ -36,7 +41,9 @@ def of_user(user: User) -> list[str]:
 def told(names: Iterable[str]) -> list[str]:
     """Permissions (`app.codename`) as sentences: what is seen first, then what is done."""
     names = set(names)
-    return [*_seen(names), *(SAID[name] for name in SAID if name in names), *_done(names - SAID.keys())]
+    usual = tuple(f"{verb}_" for verb in ("view", *roles.ALL))
+    others = sorted(name for name in names - SAID.keys() if not name.partition(".")[2].startswith(usual))
+    return [*_seen(names), *(SAID[name] for name in SAID if name in names), *_done(names - SAID.keys()), *others]
 
 
 def _seen(names: set[str]) -> list[str]:
@@ -47,13 +54,16 @@ def _seen(names: set[str]) -> list[str]:
 
 
 def _done(names: set[str]) -> list[str]:
-    """What can be added, changed and deleted, a line per kind of thing."""
+    """What can be added, changed and deleted: a line for all that is treated alike."""
     verbs: dict[str, list[str]] = {}
     for name in sorted(names):
         verb = name.partition(".")[2].partition("_")[0]
         if verb in roles.ALL:
             verbs.setdefault(_thing(name), []).append(verb)
-    return [f"{_joined(found).capitalize()} {thing}" for thing, found in sorted(verbs.items())]
+    alike: dict[str, list[str]] = {}
+    for thing, found in sorted(verbs.items()):
+        alike.setdefault(_joined(found).capitalize(), []).append(thing)
+    return [f"{what} {', '.join(things)}" for what, things in alike.items()]
 
 
 def _joined(verbs: list[str]) -> str:

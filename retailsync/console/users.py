@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Field, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -15,52 +14,13 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from retailsync.console import lockout, rights, roles, words
+from retailsync.console import giving, lockout, rights, roles, words
 from retailsync.console.base import Lists, Request
 from retailsync.sync.models import Action
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
-
-
-# ---- who may give what ------------------------------------------------------------------------------------------------------
-def within(user: User, names: set[str]) -> bool:
-    """Whether somebody may do all of this themselves."""
-    return user.is_superuser or names <= user.get_all_permissions()
-
-
-def may_manage(user: User, other: User) -> bool:
-    """Whoever could change the account of a more powerful person could use it."""
-    return user.is_superuser or (not other.is_superuser and within(user, _rights_of(other)))
-
-
-def _rights_of(user: User) -> set[str]:
-    """What an account may do once it is switched on: one that is off has its rights still."""
-    found = Permission.objects.filter(group__user=user) | Permission.objects.filter(user=user)
-    return {f"{app}.{code}" for app, code in found.values_list("content_type__app_label", "codename")}
-
-
-def _rights(group: Group) -> set[str]:
-    return {f"{app}.{code}" for app, code in group.permissions.values_list("content_type__app_label", "codename")}
-
-
-def givable(user: User) -> QuerySet[Group]:
-    """Roles somebody may give to others."""
-    groups = Group.objects.prefetch_related("permissions__content_type").order_by("pk")
-    named = {g.pk: {f"{p.content_type.app_label}.{p.codename}" for p in g.permissions.all()} for g in groups}
-    return Group.objects.filter(pk__in=[pk for pk, names in named.items() if within(user, names)]).order_by("pk")
-
-
-class Roles(forms.ModelMultipleChoiceField):
-    """Roles to tick, each with what it is for."""
-
-    widget = UnfoldAdminCheckboxSelectMultipleWidget
-
-    def label_from_instance(self, group: Group) -> str:
-        known = roles.KNOWN.get(group.name)
-        return f"{group.name}: {known.about}" if known else group.name
 
 
 def _note(request: Request, what: str, kind: str, id: int, why: str) -> None:
@@ -90,10 +50,11 @@ class UserAdmin(PlainUserAdmin, Lists):
     list_display = ["username", "full_name", "roles_word", "active_word", "last_login_word"]
     list_filter = ["is_active", "groups"]
     filter_horizontal = ["user_permissions"]
+    change_form_outer_before_template = "console/user_before.html"
     change_form_outer_after_template = "console/user_after.html"
     actions = None
     add_fieldsets = [
-        (None, {"fields": ["username", "usable_password", "password1", "password2"]}),
+        (None, {"fields": ["username", "password1", "password2"]}),
         PERSON,
         ("What they may do", {"fields": ["groups"]}),
     ]
@@ -128,7 +89,7 @@ class UserAdmin(PlainUserAdmin, Lists):
 
     # ---- who may change whom ----
     def has_change_permission(self, request: Request, obj: User | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or may_manage(request.user, obj))
+        return super().has_change_permission(request, obj) and (obj is None or giving.may_manage(request.user, obj))
 
     def has_delete_permission(self, request: Request, obj: User | None = None) -> bool:
         """Accounts are switched off, never deleted: another person could take the name, and with it what the record says of it."""
@@ -145,8 +106,8 @@ class UserAdmin(PlainUserAdmin, Lists):
 
     def formfield_for_manytomany(self, db_field: Field, request: Request, **kwargs: Any) -> Any:
         if db_field.name == "groups":
-            return Roles(
-                givable(request.user),
+            return giving.Roles(
+                giving.givable(request.user),
                 required=False,
                 label="Roles",
                 help_text="Several may be given: what any of them allows is allowed.",
@@ -209,7 +170,7 @@ class UserAdmin(PlainUserAdmin, Lists):
 
 def _standing(user: User) -> str:
     """What an account is, in words, for the record: roles, and whatever goes beyond them."""
-    beyond = [f"{p.content_type.app_label}.{p.codename}" for p in user.user_permissions.select_related("content_type")]
+    beyond = [rights.code(p) for p in user.user_permissions.select_related("content_type")]
     parts = [
         ", ".join(user.groups.order_by("pk").values_list("name", flat=True)) or "no role",
         *(["superuser"] if user.is_superuser else []),
@@ -243,10 +204,10 @@ class GroupAdmin(PlainGroupAdmin, Lists):
         return row.user_count
 
     def has_change_permission(self, request: Request, obj: Group | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _own(request.user, obj)
+        return super().has_change_permission(request, obj) and giving.own(request.user, obj)
 
     def has_delete_permission(self, request: Request, obj: Group | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and _own(request.user, obj)
+        return super().has_delete_permission(request, obj) and giving.own(request.user, obj)
 
     def get_fieldsets(self, request: Request, obj: Group | None = None) -> Any:
         writes = self.has_change_permission(request, obj) if obj else True
@@ -254,16 +215,17 @@ class GroupAdmin(PlainGroupAdmin, Lists):
 
     def formfield_for_manytomany(self, db_field: Field, request: Request, **kwargs: Any) -> Any:
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        field.queryset = _offered(request.user)
+        field.queryset = giving.offered(request.user)
+        field.label_from_instance = lambda permission: rights.told([rights.code(permission)])[0]
         return field
 
     def save_model(self, request: Request, obj: Group, form: Any, change: bool) -> None:
-        form.before = _rights(Group.objects.get(pk=obj.pk)) if change else set()
+        form.before = giving.rights_of_role(Group.objects.get(pk=obj.pk)) if change else set()
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: Request, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        after = _rights(form.instance)
+        after = giving.rights_of_role(form.instance)
         why = " ".join(
             [*(f"+{n}" for n in sorted(after - form.before)), *(f"-{n}" for n in sorted(form.before - after))]
         )
@@ -290,20 +252,10 @@ class GroupAdmin(PlainGroupAdmin, Lists):
         )
 
 
-def _own(user: User, group: Group | None) -> bool:
-    """A role people made, which allows no more than this person may do."""
-    return group is None or (group.name not in roles.KNOWN and within(user, _rights(group)))
-
-
-def _offered(user: User) -> QuerySet[Permission]:
-    """Permissions somebody may put into a role."""
-    found = Permission.objects.select_related("content_type").order_by("content_type__app_label", "codename")
-    if user.is_superuser:
-        return found
-    own = user.get_all_permissions()
-    return found.filter(pk__in=[p.pk for p in found if f"{p.content_type.app_label}.{p.codename}" in own])
-
-
 def _around(user: User, group: Group) -> dict[str, Any]:
     members = list(group.user_set.order_by("username")[:200]) if user.has_perm("auth.view_user") else None
-    return {"allowed": rights.told(_rights(group)), "members": members, "role": roles.KNOWN.get(group.name)}
+    return {
+        "allowed": rights.told(giving.rights_of_role(group)),
+        "members": members,
+        "role": roles.KNOWN.get(group.name),
+    }
