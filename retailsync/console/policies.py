@@ -92,8 +92,9 @@ class PolicyForm(forms.ModelForm):
     def clean_tolerance(self) -> Decimal:
         """Nothing typed is nothing tolerated. Nobody alone lets more orders go on by it than one person may."""
         typed = self.cleaned_data["tolerance"] or Decimal(0)
-        channel = self.cleaned_data.get("channel") or self.instance.channel
-        waiting = policy_keeping.held(channel.pk) if typed > self.instance.tolerance else []
+        chosen = self.cleaned_data.get("channel")
+        channel = chosen.pk if chosen else self.instance.channel_id
+        waiting = policy_keeping.held(channel) if channel and typed > self.instance.tolerance else []
         if second := approving.needs_second(len(waiting), replaying.worth(waiting)["money"]):
             raise forms.ValidationError(
                 f"Orders wait for their totals. {second} Release them from their group of exceptions first."
