@@ -300,12 +300,11 @@ class MappingForm(forms.ModelForm):
 class _Limited:
     """A form whose word lets no more orders go on at once than one person may let go."""
 
-    def clean(self) -> dict[str, Any]:
-        """Refuse what takes a second person: that is asked for in the group of the exceptions."""
-        cleaned: dict[str, Any] = super().clean()  # type: ignore[misc]
+    def _post_clean(self) -> None:
+        """Refuse what takes a second person: that is asked for in the group of the exceptions. Only now the row says what was typed."""
+        super()._post_clean()  # type: ignore[misc]
         if not self.errors and (trouble := too_many(self.instance)):  # type: ignore[attr-defined]
-            raise ValidationError(trouble)
-        return cleaned
+            self.add_error(None, trouble)  # type: ignore[attr-defined]
 
 
 def too_many(row: Mapping) -> str:

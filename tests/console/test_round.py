@@ -1,0 +1,46 @@
+"""Ways round the second person, each tried and closed."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from canonical.models import Mapping
+from retailsync.sync.models import ApprovalLimit, Case, Group
+from tests.console.scene import Scene
+
+pytestmark = pytest.mark.django_db
+ADD = "/admin/canonical/mapping/add/?kind=sku"
+
+
+@pytest.fixture
+def alone(scene: Scene) -> Scene:
+    """One person may let one exception go."""
+    ApprovalLimit.objects.create(pk=1, exceptions=1)
+    return scene
+
+
+def still() -> set[str]:
+    """SKUs orders wait for."""
+    return set(Case.objects.filter(closed_at=None).values_list("detail", flat=True))
+
+
+def fix(client: Client, detail: str, **form: str) -> Any:
+    """Give a word its meaning in the group of this detail, and press go."""
+    group = Group.objects.get(detail=detail)
+    page = client.post(reverse("admin:sync_group_fix", args=[group.pk]), form, follow=True)
+    return client.post(reverse("admin:sync_replay_go", args=[page.context["row"].pk]), follow=True)
+
+
+def test_a_new_word_on_its_own_page_takes_a_second_person_for_many(alone: Scene, boss: Client) -> None:
+    for number in (1, 2):
+        alone.order(number, sku="CAP")
+    page = boss.post(ADD, {"channel": "", "key": "CAP", "means_sku": "MUG-BLUE", "why": ""}, follow=True)
+    assert "take a second person" in page.content.decode() and not Mapping.objects.exists() and still() == {"CAP"}
+
+
+def test_a_new_word_on_its_own_page_for_few(alone: Scene, boss: Client) -> None:
+    alone.order(1, sku="CAP"), alone.order(2, sku="HAT"), alone.order(3, sku="HAT")
+    boss.post(ADD, {"channel": alone.shop.pk, "key": "cap ", "means_sku": "MUG-BLUE", "why": ""}, follow=True)
+    assert Mapping.objects.get().key == "cap" and still() == {"HAT"}
