@@ -309,9 +309,13 @@ class _Limited:
 
 def too_many(row: Mapping) -> str:
     """Why this word may not be saved or taken away by one person alone; empty where it may."""
-    orders = waiting(row)
-    second = approving.needs_second(len(orders), replaying.worth(orders)["money"])
-    return f"Orders wait for this word. {second} Give it its meaning in their group of exceptions." if second else ""
+    trouble = second(waiting(row))
+    return f"Orders wait for this word. {trouble} Give it its meaning in their group of exceptions." if trouble else ""
+
+
+def second(orders: Sequence[int]) -> str:
+    """Why letting these orders go on takes a second person; empty where it does not."""
+    return approving.needs_second(len(orders), replaying.worth(orders)["money"])
 
 
 def form_of(kind: str) -> type[MappingForm]:

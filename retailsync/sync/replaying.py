@@ -33,8 +33,9 @@ class Fix(Protocol):
     def apply(self, orders: Sequence[int], who: str, why: str, *, first: bool) -> None:
         """Put it right (`first`: nobody did so before), and have these orders go on."""
 
-    def finish(self, who: str, why: str) -> None:
-        """Have everything else go on that waited for it, or came meanwhile."""
+    def finish(self, seen: Collection[int], who: str, why: str) -> None:
+        """Have everything else go on that waited for it, or came meanwhile: not the orders that were seen, and no more than one person may
+        let go."""
 
 
 #: The fix a replay's row describes; None for a plain release.
@@ -153,7 +154,8 @@ def _over(replay: Replay, fixes: Fixes) -> bool:
     with transaction.atomic():
         _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
         if replay.fixed and (fix := fixes(replay.fix)):
-            fix.finish(replay.by.get_username(), replay.why)
+            seen = set(replay.items.exclude(order_id=None).values_list("order_id", flat=True))
+            fix.finish(seen, replay.by.get_username(), replay.why)
     return False
 
 

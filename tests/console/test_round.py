@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from canonical.models import Mapping
-from retailsync.sync.models import ApprovalLimit, Case, Group
+from retailsync.sync.models import ApprovalLimit, Case, Group, Replay
 from tests.console.scene import Scene
 
 pytestmark = pytest.mark.django_db
@@ -44,3 +44,39 @@ def test_a_new_word_on_its_own_page_for_few(alone: Scene, boss: Client) -> None:
     alone.order(1, sku="CAP"), alone.order(2, sku="HAT"), alone.order(3, sku="HAT")
     boss.post(ADD, {"channel": alone.shop.pk, "key": "cap ", "means_sku": "MUG-BLUE", "why": ""}, follow=True)
     assert Mapping.objects.get().key == "cap" and still() == {"HAT"}
+
+
+def test_another_word_than_was_seen_lets_no_more_go_than_one_person_may(alone: Scene, boss: Client) -> None:
+    alone.order(1, sku="CAP"), alone.order(2, sku="HAT"), alone.order(3, sku="HAT")
+    fix(boss, "CAP", channel=str(alone.shop.pk), key="HAT", means_sku="MUG-BLUE", why="")
+    assert Case.objects.filter(closed_at=None, detail="HAT").count() == 2
+
+
+def test_many_who_came_meanwhile_wait_for_a_second_person(alone: Scene, boss: Client) -> None:
+    alone.order(1, sku="CAP")
+    page = boss.post(
+        reverse("admin:sync_group_fix", args=[Group.objects.get().pk]),
+        {"channel": str(alone.shop.pk), "key": "CAP", "means_sku": "MUG-BLUE", "why": ""},
+        follow=True,
+    )
+    Mapping.objects.all().delete()
+    alone.order(2, sku="CAP"), alone.order(3, sku="CAP")
+    boss.post(reverse("admin:sync_replay_go", args=[page.context["row"].pk]))
+    assert Replay.objects.get().state == "done" and Mapping.objects.exists()
+    assert set(Case.objects.filter(closed_at=None).values_list("order_id", flat=True)) == {
+        o.pk for o in alone.orders[1:]
+    }
+
+
+def test_what_differs_stays_also_where_its_word_is_known_by_then(scene: Scene, boss: Client) -> None:
+    for number in (1, 2, 3):
+        scene.order(number, sku="CAP")
+    form = {"channel": str(scene.shop.pk), "key": "CAP", "means_sku": "MUG-BLUE", "why": ""}
+    page = boss.post(reverse("admin:sync_group_fix", args=[Group.objects.get().pk]), form, follow=True)
+    replay = page.context["row"]
+    replay.items.filter(position=2).update(digest="of something else")
+    boss.post(reverse("admin:sync_replay_go", args=[replay.pk]))
+    replay.refresh_from_db()
+    states = list(replay.items.order_by("position").values_list("state", flat=True))
+    assert (replay.state, states) == ("differs", ["done", "differs", "done"])
+    assert set(Case.objects.filter(closed_at=None).values_list("order_id", flat=True)) == {scene.orders[1].pk}
