@@ -44,24 +44,25 @@ Fixes = Callable[[Mapping[str, Any] | None], Fix | None]
 
 # ---- asked for --------------------------------------------------------------------------------------------------------------
 class Wish(NamedTuple):
-    """What somebody wants to be released, and why."""
+    """What somebody wants to be released, and why. `looked`: also what is unknown, because they looked in the target."""
 
     title: str
     why: str
     cases: Sequence[int]
     group: Group | None = None
     fix: Mapping[str, Any] | None = None
+    looked: bool = False
 
 
 def ask(wish: Wish, by: User) -> Replay:
     """Note what is wanted, subject by subject; nothing is tried yet. Raises NotPossible where nothing of it can be released.
 
-    An unknown outcome is left out: somebody must look in the target, one by one.
+    An unknown outcome is left out, unless somebody looked in the target: that is done one by one.
     """
     kinds = [kind for kind, *_ in Case.Target.choices if release.releases(kind)]
     chosen = Case.objects.filter(pk__in=wish.cases, closed_at=None, target_kind__in=kinds)
-    rows = list(chosen.exclude(reason="in_doubt").order_by().values_list("order_id", "pk"))
-    unsure = chosen.filter(reason="in_doubt").count()
+    unsure = 0 if wish.looked else chosen.filter(reason="in_doubt").count()
+    rows = list((chosen if wish.looked else chosen.exclude(reason="in_doubt")).order_by().values_list("order_id", "pk"))
     if not rows:
         raise NotPossible(_UNSURE if unsure else "none of these is open any more, or can be released from here.")
     with transaction.atomic():

@@ -80,3 +80,11 @@ def test_what_differs_stays_also_where_its_word_is_known_by_then(scene: Scene, b
     states = list(replay.items.order_by("position").values_list("state", flat=True))
     assert (replay.state, states) == ("differs", ["done", "differs", "done"])
     assert set(Case.objects.filter(closed_at=None).values_list("order_id", flat=True)) == {scene.orders[1].pk}
+
+
+def test_what_is_unknown_is_released_one_by_one_also_where_it_is_worth_much(scene: Scene, operator: Client) -> None:
+    ApprovalLimit.objects.create(pk=1, amount=20)
+    case = scene.parked(scene.order(1), "in_doubt", "in_doubt")
+    page = operator.post(reverse("admin:sync_case_release", args=[case.pk]), {"looked": "on", "why": "x"}, follow=True)
+    replay = page.context["row"]
+    assert isinstance(replay, Replay) and (replay.state, replay.exceptions) == ("previewed", 1)
