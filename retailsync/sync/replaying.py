@@ -21,7 +21,7 @@ from retailsync.sync.models import Action, Case, Group, Replay, ReplayItem
 
 TASK = "sync.replay"
 CHUNK = 200  # subjects tried in one transaction
-LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and one chunk takes at most
+LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and one statement takes at most
 SECONDS = 60.0  # one worker works on one replay for so long; then others get their turn
 _LEASE = PATIENCE * 3
 _log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def _carefully(step: Callable[..., None], replay: Replay, chunk: Sequence[Replay
         if isinstance(error, DatabaseError) and transient.passes(error):
             raise
         if len(chunk) == 1:
-            _set_aside(chunk[0], error)
+            _set_aside(replay, chunk[0], error)
             return
         _log.warning("replay repeated one by one", exc_info=True, extra={"replay": replay.pk})
         for item in replay.items.filter(pk__in=[i.pk for i in chunk], state=_FROM[replay.state]).order_by("position"):
@@ -145,6 +145,14 @@ def _carefully(step: Callable[..., None], replay: Replay, chunk: Sequence[Replay
 
 #: Which items a replay in this state works on.
 _FROM = {"previewing": ReplayItem.State.WAITING, "running": ReplayItem.State.PREVIEWED}
+
+
+def _ours(replay: Replay, ids: Collection[int]) -> tuple[Replay, list[ReplayItem]]:
+    """The replay, locked, and those of these items whose turn it still is: a lease may end before its worker does, and people press."""
+    row = Replay.objects.select_for_update().get(pk=replay.pk)
+    if row.state != replay.state:
+        return row, []
+    return row, list(row.items.filter(pk__in=ids, state=_FROM[row.state]).order_by("position"))
 
 
 def _over(replay: Replay, fixes: Fixes) -> bool:
@@ -193,32 +201,42 @@ class _RolledBack(Exception):
 
 def _preview(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     """See what each of them would do."""
-    _keep(chunk, transient.repeat(lambda: _tried(replay, chunk, fix)), ReplayItem.State.PREVIEWED)
+    found = transient.repeat(lambda: _tried(replay, chunk, fix))
+    _keep(replay, {i.pk: e for i, e in zip(chunk, found, strict=True)}, ReplayItem.State.PREVIEWED)
 
 
 _BUSY = "Somebody works on it at this moment; try it again."
 
 
-def _set_aside(item: ReplayItem, error: Exception) -> None:
+def _set_aside(replay: Replay, item: ReplayItem, error: Exception) -> None:
     busy = isinstance(error, DatabaseError) and transient.waited(error)
     words = _BUSY if busy else f"Our own fault: {type(error).__name__}: {error}"
-    ReplayItem.objects.filter(pk=item.pk).update(state=ReplayItem.State.REFUSED, words=words)
+    replay.items.filter(pk=item.pk, state=_FROM[replay.state]).update(state=ReplayItem.State.REFUSED, words=words)
 
 
 def _tried(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:
     found: list[Effect] = []
     try:
         with transaction.atomic():
+            _impatient()
             found += _carry_out(replay, chunk, fix)
             raise _RolledBack
     except _RolledBack:
         return found
 
 
-def _keep(chunk: Sequence[ReplayItem], found: Sequence[Effect], state: str) -> None:
+def _impatient() -> None:
+    """Wait for nobody for long, in this transaction."""
+    sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}s'")
+    sql.fetch(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
+
+
+def _keep(replay: Replay, found: Mapping[int, Effect], state: str) -> None:
     columns = {"id": "bigint", "state": "text", "effect": "jsonb", "digest": "text"}
-    rows = [(i.pk, state, msgspec.json.encode(e).decode(), e.digest) for i, e in zip(chunk, found, strict=True)]
-    sql.update("sync_replayitem", columns, rows)
+    with transaction.atomic():
+        _, ours = _ours(replay, found)
+        told = [(i.pk, state, msgspec.json.encode(found[i.pk]).decode(), found[i.pk].digest) for i in ours]
+        sql.update("sync_replayitem", columns, told)
 
 
 # ---- carry out --------------------------------------------------------------------------------------------------------------
@@ -234,8 +252,7 @@ def _run(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     try:
         transient.repeat(lambda: _done(replay, chunk, fix))
     except _Differs as differing:
-        other = [i for i in chunk if i.pk in differing.items]
-        _keep(other, [differing.items[i.pk] for i in other], ReplayItem.State.DIFFERS)
+        _keep(replay, differing.items, ReplayItem.State.DIFFERS)
         if rest := [i for i in chunk if i.pk not in differing.items]:
             _run(replay, rest, fix)
 
@@ -243,13 +260,12 @@ def _run(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
 def _done(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     """One chunk in one transaction: all of it as previewed, or nothing."""
     with transaction.atomic():
-        row = Replay.objects.select_for_update().get(pk=replay.pk)
-        if row.state != Replay.State.RUNNING:
-            return
+        row, chunk = _ours(replay, [i.pk for i in chunk])
         _lock([Subject((i.order_id,), ()) for i in chunk if i.order_id])
         opened = _open(chunk)
         rest = [i for i in chunk if opened & {*i.case_ids}]
         gone = [i for i in chunk if not opened & {*i.case_ids}]
+        _impatient()
         found = _carry_out(row, rest, fix) if rest else []
         differing = {i.pk: e for i, e in zip(rest, found, strict=True) if e.digest != i.digest}
         if differing:
@@ -274,8 +290,6 @@ def _settled(replay: Replay, gone: Sequence[ReplayItem]) -> None:
 
 def _carry_out(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:
     """The real thing, in the caller's transaction; what it did to each subject. Orders are locked first, as by all who plan."""
-    sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}s'")
-    sql.fetch(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
     subjects = [Subject((i.order_id,) if i.order_id else (), tuple(i.case_ids)) for i in chunk]
     subjects = _whole(subjects, lambda: _do(replay, chunk, fix))
     was = effects.before(subjects)
