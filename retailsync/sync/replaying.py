@@ -260,12 +260,12 @@ def _run(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
 def _done(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     """One chunk in one transaction: all of it as previewed, or nothing."""
     with transaction.atomic():
+        _impatient()
         row, chunk = _ours(replay, [i.pk for i in chunk])
         _lock([Subject((i.order_id,), ()) for i in chunk if i.order_id])
         opened = _open(chunk)
         rest = [i for i in chunk if opened & {*i.case_ids}]
         gone = [i for i in chunk if not opened & {*i.case_ids}]
-        _impatient()
         found = _carry_out(row, rest, fix) if rest else []
         differing = {i.pk: e for i, e in zip(rest, found, strict=True) if e.digest != i.digest}
         if differing:

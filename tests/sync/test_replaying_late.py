@@ -2,11 +2,14 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 
+from canonical.models import Order
 from retailsync.sync import approving, replaying
 from retailsync.sync.models import Action, ApprovalLimit, Replay, ReplayItem
 from tests.facts import line, order
 from tests.sync.conftest import Scene
+from tests.sync.side_by_side import both
 from tests.sync.test_replaying import plain, previewed, requests, states, waiting, worked
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +60,14 @@ def test_who_previews_late_brings_nothing_back(scene: Scene, olga: User) -> None
     worked(replay)
     replaying._carefully(replaying._preview, *late, None)
     assert states(replay) == ["done", "done"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_carried_out_waits_for_nobody_either(scene: Scene, olga: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaying, "LOCK", 0.2)
+    replay = previewed(olga, waiting(scene, "1", "2"))
+    approving.go(replay.pk, olga)
+    with transaction.atomic():
+        Order.objects.select_for_update().get(external_id="1")
+        both(lambda: replaying.work(replay.pk, plain), lambda: None)
+    assert (worked(replay).state, states(replay)) == ("done", ["refused", "done"])
