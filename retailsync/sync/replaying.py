@@ -123,7 +123,8 @@ def _step(replay_id: int, fixes: Fixes) -> bool:
         return False
     chunk = list(replay.items.filter(state=_FROM[replay.state]).order_by("position")[:CHUNK])
     if not chunk:
-        return _over(replay, fixes)
+        _over(replay, fixes)
+        return False
     _carefully(step, replay, chunk, fixes(replay.fix))
     return True
 
@@ -155,17 +156,28 @@ def _ours(replay: Replay, ids: Collection[int]) -> tuple[Replay, list[ReplayItem
     return row, list(row.items.filter(pk__in=ids, state=_FROM[row.state]).order_by("position"))
 
 
-def _over(replay: Replay, fixes: Fixes) -> bool:
+def _over(replay: Replay, fixes: Fixes) -> None:
     """Every item had its turn."""
     if replay.state == Replay.State.PREVIEWING:
-        return _move(replay, Replay.State.PREVIEWED, summary=_summary(replay))
+        _move(replay, Replay.State.PREVIEWED, summary=_summary(replay))
+        return
     differs = replay.items.filter(state=ReplayItem.State.DIFFERS).exists()
     with transaction.atomic():
-        _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
-        if replay.fixed and (fix := fixes(replay.fix)):
-            seen = set(replay.items.exclude(order_id=None).values_list("order_id", flat=True))
+        moved = _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
+        if moved and replay.fixed and (fix := fixes(replay.fix)):
+            _finish(replay, fix)
+
+
+def _finish(replay: Replay, fix: Fix) -> None:
+    """Let the others go. Where that fails they wait on, each with its exception; the replay is over all the same."""
+    seen = set(replay.items.exclude(order_id=None).values_list("order_id", flat=True))
+    try:
+        with transaction.atomic():
             fix.finish(seen, replay.by.get_username(), replay.why)
-    return False
+    except Exception as error:
+        if isinstance(error, DatabaseError) and transient.passes(error):
+            raise
+        _log.exception("others wait on", extra={"replay": replay.pk})
 
 
 _CALLS = """SELECT c->>'system', c->>'kind', c->>'how', (c->>'held')::boolean, count(*)
@@ -189,9 +201,8 @@ def _summary(replay: Replay) -> dict[str, Any]:
 
 
 def _move(replay: Replay, state: str, **more: Any) -> bool:
-    """On to the next state, unless somebody cancelled it meanwhile."""
-    Replay.objects.filter(pk=replay.pk, state=replay.state).update(state=state, **more)
-    return False
+    """On to the next state; False where somebody cancelled it meanwhile."""
+    return bool(Replay.objects.filter(pk=replay.pk, state=replay.state).update(state=state, **more))
 
 
 # ---- preview ----------------------------------------------------------------------------------------------------------------

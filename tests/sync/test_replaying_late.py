@@ -1,5 +1,7 @@
 """A replay's worker that wakes late, is not alone, or ends badly: nothing is noted twice, nothing approved changes."""
 
+from collections.abc import Collection, Sequence
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -71,3 +73,39 @@ def test_what_is_carried_out_waits_for_nobody_either(scene: Scene, olga: User, m
         Order.objects.select_for_update().get(external_id="1")
         both(lambda: replaying.work(replay.pk, plain), lambda: None)
     assert (worked(replay).state, states(replay)) == ("done", ["refused", "done"])
+
+
+# ---- finishing --------------------------------------------------------------------------------------------------------------
+class Breaking:
+    """A fix that cannot let others go on."""
+
+    def apply(self, orders: Sequence[int], who: str, why: str, *, first: bool) -> None:
+        pass
+
+    def finish(self, seen: Collection[int], who: str, why: str) -> None:
+        Action.objects.create(who=who, what="half", target_kind="order", target_id=1)
+        raise ZeroDivisionError("ours")
+
+
+def test_a_fix_that_cannot_finish_leaves_no_replay_running_for_ever(scene: Scene, olga: User) -> None:
+    wish = replaying.Wish("Release", "", [c.pk for c in waiting(scene, "1")], fix={"kind": "word"})
+    replay = replaying.ask(wish, olga)
+    for _ in range(2):
+        replaying.work(replay.pk, lambda fix: Breaking())
+        replay.refresh_from_db()
+        if replay.state == "previewed":
+            approving.go(replay.pk, olga)
+    assert replay.state == "done" and not Action.objects.filter(what="half").exists()
+
+
+def test_a_fix_lets_nobody_go_after_it_was_stopped(scene: Scene, olga: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    wish = replaying.Wish("Release", "", [c.pk for c in waiting(scene, "1")], fix={"kind": "word"})
+    replay, finished = replaying.ask(wish, olga), []
+    monkeypatch.setattr(Breaking, "finish", lambda *given: finished.append(given))
+    replaying.work(replay.pk, lambda fix: Breaking())
+    approving.go(replay.pk, olga)
+    replaying._step(replay.pk, lambda fix: Breaking())
+    late = Replay.objects.select_related("by").get(pk=replay.pk)
+    approving.cancel(replay.pk, olga)
+    replaying._over(late, lambda fix: Breaking())
+    assert late.fixed and not finished and worked(replay).state == "cancelled"
