@@ -200,9 +200,8 @@ class CaseAdmin(LinkButton, ReadOnly):
             return self.back(request)
         if words_ := approving.needs_second(1, replaying.worth({case.order_id} if case.order_id else ())["money"]):
             messages.warning(request, words_)
-            return replays.start(
-                request, Wish(reason(case.reason).title, _chosen(request, case), [case.pk]), self.back(request)
-            )
+            wish = Wish(reason(case.reason).title, _chosen(request, case), [case.pk], looked="looked" in request.POST)
+            return replays.start(request, wish, self.back(request))
         self._release(request, [case.pk], _chosen(request, case))
         return self.back(request)
 

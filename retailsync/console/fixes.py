@@ -1,7 +1,7 @@
 """What puts a cause right for many exceptions at once, as a replay keeps it: today a word that is given its meaning."""
 
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Table
-from collections.abc import Sequence
 from typing import Any
 
 from canonical.models import Mapping
@@ -36,7 +36,9 @@ class Word:
         """Save the word, where nobody did so before, and plan these orders."""
         mapping.go_on(mapping.save(self.row(), who, why) if first else self.row(), orders, who, why)
 
-    def finish(self, who: str, why: str) -> None:
-        """Plan what else waits for the word by now."""
+    def finish(self, seen: Collection[int], who: str, why: str) -> None:
+        """Plan what else waits for the word by now. Too many for one person wait on in their group, where a second one is asked."""
         row = self.row()
-        mapping.go_on(row, mapping.waiting(row), who, why)
+        rest = sorted({*mapping.waiting(row)} - {*seen})
+        if rest and not mapping.second(rest):
+            mapping.go_on(row, rest, who, why)

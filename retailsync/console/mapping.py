@@ -299,19 +299,22 @@ class MappingForm(forms.ModelForm):
 class _Limited:
     """A form whose word lets no more orders go on at once than one person may let go."""
 
-    def clean(self) -> dict[str, Any]:
-        """Refuse what takes a second person: that is asked for in the group of the exceptions."""
-        cleaned: dict[str, Any] = super().clean()  # type: ignore[misc]
+    def _post_clean(self) -> None:
+        """Refuse what takes a second person: that is asked for in the group of the exceptions. Only now the row says what was typed."""
+        super()._post_clean()  # type: ignore[misc]
         if not self.errors and (trouble := too_many(self.instance)):  # type: ignore[attr-defined]
-            raise ValidationError(trouble)
-        return cleaned
+            self.add_error(None, trouble)  # type: ignore[attr-defined]
 
 
 def too_many(row: Mapping) -> str:
     """Why this word may not be saved or taken away by one person alone; empty where it may."""
-    orders = waiting(row)
-    second = approving.needs_second(len(orders), replaying.worth(orders)["money"])
-    return f"Orders wait for this word. {second} Give it its meaning in their group of exceptions." if second else ""
+    trouble = second(waiting(row))
+    return f"Orders wait for this word. {trouble} Give it its meaning in their group of exceptions." if trouble else ""
+
+
+def second(orders: Sequence[int]) -> str:
+    """Why letting these orders go on takes a second person; empty where it does not."""
+    return approving.needs_second(len(orders), replaying.worth(orders)["money"])
 
 
 def form_of(kind: str) -> type[MappingForm]:

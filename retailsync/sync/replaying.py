@@ -21,7 +21,7 @@ from retailsync.sync.models import Action, Case, Group, Replay, ReplayItem
 
 TASK = "sync.replay"
 CHUNK = 200  # subjects tried in one transaction
-LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and one chunk takes at most
+LOCK, PATIENCE = 2.0, 20.0  # seconds: waited for a lock, and one statement takes at most
 SECONDS = 60.0  # one worker works on one replay for so long; then others get their turn
 _LEASE = PATIENCE * 3
 _log = logging.getLogger(__name__)
@@ -33,8 +33,9 @@ class Fix(Protocol):
     def apply(self, orders: Sequence[int], who: str, why: str, *, first: bool) -> None:
         """Put it right (`first`: nobody did so before), and have these orders go on."""
 
-    def finish(self, who: str, why: str) -> None:
-        """Have everything else go on that waited for it, or came meanwhile."""
+    def finish(self, seen: Collection[int], who: str, why: str) -> None:
+        """Have everything else go on that waited for it, or came meanwhile: not the orders that were seen, and no more than one person may
+        let go."""
 
 
 #: The fix a replay's row describes; None for a plain release.
@@ -43,24 +44,25 @@ Fixes = Callable[[Mapping[str, Any] | None], Fix | None]
 
 # ---- asked for --------------------------------------------------------------------------------------------------------------
 class Wish(NamedTuple):
-    """What somebody wants to be released, and why."""
+    """What somebody wants to be released, and why. `looked`: also what is unknown, because they looked in the target."""
 
     title: str
     why: str
     cases: Sequence[int]
     group: Group | None = None
     fix: Mapping[str, Any] | None = None
+    looked: bool = False
 
 
 def ask(wish: Wish, by: User) -> Replay:
     """Note what is wanted, subject by subject; nothing is tried yet. Raises NotPossible where nothing of it can be released.
 
-    An unknown outcome is left out: somebody must look in the target, one by one.
+    An unknown outcome is left out, unless somebody looked in the target: that is done one by one.
     """
     kinds = [kind for kind, *_ in Case.Target.choices if release.releases(kind)]
     chosen = Case.objects.filter(pk__in=wish.cases, closed_at=None, target_kind__in=kinds)
-    rows = list(chosen.exclude(reason="in_doubt").order_by().values_list("order_id", "pk"))
-    unsure = chosen.filter(reason="in_doubt").count()
+    unsure = 0 if wish.looked else chosen.filter(reason="in_doubt").count()
+    rows = list((chosen if wish.looked else chosen.exclude(reason="in_doubt")).order_by().values_list("order_id", "pk"))
     if not rows:
         raise NotPossible(_UNSURE if unsure else "none of these is open any more, or can be released from here.")
     with transaction.atomic():
@@ -121,7 +123,8 @@ def _step(replay_id: int, fixes: Fixes) -> bool:
         return False
     chunk = list(replay.items.filter(state=_FROM[replay.state]).order_by("position")[:CHUNK])
     if not chunk:
-        return _over(replay, fixes)
+        _over(replay, fixes)
+        return False
     _carefully(step, replay, chunk, fixes(replay.fix))
     return True
 
@@ -134,7 +137,7 @@ def _carefully(step: Callable[..., None], replay: Replay, chunk: Sequence[Replay
         if isinstance(error, DatabaseError) and transient.passes(error):
             raise
         if len(chunk) == 1:
-            _set_aside(chunk[0], error)
+            _set_aside(replay, chunk[0], error)
             return
         _log.warning("replay repeated one by one", exc_info=True, extra={"replay": replay.pk})
         for item in replay.items.filter(pk__in=[i.pk for i in chunk], state=_FROM[replay.state]).order_by("position"):
@@ -145,16 +148,36 @@ def _carefully(step: Callable[..., None], replay: Replay, chunk: Sequence[Replay
 _FROM = {"previewing": ReplayItem.State.WAITING, "running": ReplayItem.State.PREVIEWED}
 
 
-def _over(replay: Replay, fixes: Fixes) -> bool:
+def _ours(replay: Replay, ids: Collection[int]) -> tuple[Replay, list[ReplayItem]]:
+    """The replay, locked, and those of these items whose turn it still is: a lease may end before its worker does, and people press."""
+    row = Replay.objects.select_for_update().get(pk=replay.pk)
+    if row.state != replay.state:
+        return row, []
+    return row, list(row.items.filter(pk__in=ids, state=_FROM[row.state]).order_by("position"))
+
+
+def _over(replay: Replay, fixes: Fixes) -> None:
     """Every item had its turn."""
     if replay.state == Replay.State.PREVIEWING:
-        return _move(replay, Replay.State.PREVIEWED, summary=_summary(replay))
+        _move(replay, Replay.State.PREVIEWED, summary=_summary(replay))
+        return
     differs = replay.items.filter(state=ReplayItem.State.DIFFERS).exists()
     with transaction.atomic():
-        _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
-        if replay.fixed and (fix := fixes(replay.fix)):
-            fix.finish(replay.by.get_username(), replay.why)
-    return False
+        moved = _move(replay, Replay.State.DIFFERS if differs else Replay.State.DONE, ended_at=clock.now())
+        if moved and replay.fixed and (fix := fixes(replay.fix)):
+            _finish(replay, fix)
+
+
+def _finish(replay: Replay, fix: Fix) -> None:
+    """Let the others go. Where that fails they wait on, each with its exception; the replay is over all the same."""
+    seen = set(replay.items.exclude(order_id=None).values_list("order_id", flat=True))
+    try:
+        with transaction.atomic():
+            fix.finish(seen, replay.by.get_username(), replay.why)
+    except Exception as error:
+        if isinstance(error, DatabaseError) and transient.passes(error):
+            raise
+        _log.exception("others wait on", extra={"replay": replay.pk})
 
 
 _CALLS = """SELECT c->>'system', c->>'kind', c->>'how', (c->>'held')::boolean, count(*)
@@ -178,9 +201,8 @@ def _summary(replay: Replay) -> dict[str, Any]:
 
 
 def _move(replay: Replay, state: str, **more: Any) -> bool:
-    """On to the next state, unless somebody cancelled it meanwhile."""
-    Replay.objects.filter(pk=replay.pk, state=replay.state).update(state=state, **more)
-    return False
+    """On to the next state; False where somebody cancelled it meanwhile."""
+    return bool(Replay.objects.filter(pk=replay.pk, state=replay.state).update(state=state, **more))
 
 
 # ---- preview ----------------------------------------------------------------------------------------------------------------
@@ -190,32 +212,42 @@ class _RolledBack(Exception):
 
 def _preview(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     """See what each of them would do."""
-    _keep(chunk, transient.repeat(lambda: _tried(replay, chunk, fix)), ReplayItem.State.PREVIEWED)
+    found = transient.repeat(lambda: _tried(replay, chunk, fix))
+    _keep(replay, {i.pk: e for i, e in zip(chunk, found, strict=True)}, ReplayItem.State.PREVIEWED)
 
 
 _BUSY = "Somebody works on it at this moment; try it again."
 
 
-def _set_aside(item: ReplayItem, error: Exception) -> None:
+def _set_aside(replay: Replay, item: ReplayItem, error: Exception) -> None:
     busy = isinstance(error, DatabaseError) and transient.waited(error)
     words = _BUSY if busy else f"Our own fault: {type(error).__name__}: {error}"
-    ReplayItem.objects.filter(pk=item.pk).update(state=ReplayItem.State.REFUSED, words=words)
+    replay.items.filter(pk=item.pk, state=_FROM[replay.state]).update(state=ReplayItem.State.REFUSED, words=words)
 
 
 def _tried(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:
     found: list[Effect] = []
     try:
         with transaction.atomic():
+            _impatient()
             found += _carry_out(replay, chunk, fix)
             raise _RolledBack
     except _RolledBack:
         return found
 
 
-def _keep(chunk: Sequence[ReplayItem], found: Sequence[Effect], state: str) -> None:
+def _impatient() -> None:
+    """Wait for nobody for long, in this transaction."""
+    sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}s'")
+    sql.fetch(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
+
+
+def _keep(replay: Replay, found: Mapping[int, Effect], state: str) -> None:
     columns = {"id": "bigint", "state": "text", "effect": "jsonb", "digest": "text"}
-    rows = [(i.pk, state, msgspec.json.encode(e).decode(), e.digest) for i, e in zip(chunk, found, strict=True)]
-    sql.update("sync_replayitem", columns, rows)
+    with transaction.atomic():
+        _, ours = _ours(replay, found)
+        told = [(i.pk, state, msgspec.json.encode(found[i.pk]).decode(), found[i.pk].digest) for i in ours]
+        sql.update("sync_replayitem", columns, told)
 
 
 # ---- carry out --------------------------------------------------------------------------------------------------------------
@@ -231,8 +263,7 @@ def _run(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     try:
         transient.repeat(lambda: _done(replay, chunk, fix))
     except _Differs as differing:
-        other = [i for i in chunk if i.pk in differing.items]
-        _keep(other, [differing.items[i.pk] for i in other], ReplayItem.State.DIFFERS)
+        _keep(replay, differing.items, ReplayItem.State.DIFFERS)
         if rest := [i for i in chunk if i.pk not in differing.items]:
             _run(replay, rest, fix)
 
@@ -240,9 +271,8 @@ def _run(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
 def _done(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> None:
     """One chunk in one transaction: all of it as previewed, or nothing."""
     with transaction.atomic():
-        row = Replay.objects.select_for_update().get(pk=replay.pk)
-        if row.state != Replay.State.RUNNING:
-            return
+        _impatient()
+        row, chunk = _ours(replay, [i.pk for i in chunk])
         _lock([Subject((i.order_id,), ()) for i in chunk if i.order_id])
         opened = _open(chunk)
         rest = [i for i in chunk if opened & {*i.case_ids}]
@@ -271,8 +301,6 @@ def _settled(replay: Replay, gone: Sequence[ReplayItem]) -> None:
 
 def _carry_out(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:
     """The real thing, in the caller's transaction; what it did to each subject. Orders are locked first, as by all who plan."""
-    sql.fetch(f"SET LOCAL lock_timeout = '{LOCK}s'")
-    sql.fetch(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
     subjects = [Subject((i.order_id,) if i.order_id else (), tuple(i.case_ids)) for i in chunk]
     subjects = _whole(subjects, lambda: _do(replay, chunk, fix))
     was = effects.before(subjects)
