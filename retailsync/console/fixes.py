@@ -6,6 +6,7 @@ from typing import Any
 
 from canonical.models import Mapping
 from retailsync.console import mapping
+from retailsync.sync.deciding import NotPossible
 from retailsync.sync.replaying import Fix
 
 
@@ -34,11 +35,14 @@ class Word:
 
     def apply(self, orders: Sequence[int], who: str, why: str, *, first: bool) -> None:
         """Save the word, where nobody did so before, and plan these orders."""
-        mapping.go_on(mapping.save(self.row(), who, why) if first else self.row(), orders, who, why)
+        row = mapping.save(self.row(), who, why) if first else self.row()
+        if row.pk is None:
+            raise NotPossible(f"“{self._key}” was taken away meanwhile.")
+        mapping.go_on(row, orders, who, why)
 
     def finish(self, seen: Collection[int], who: str, why: str) -> None:
         """Plan what else waits for the word by now. Too many for one person wait on in their group, where a second one is asked."""
         row = self.row()
         rest = sorted({*mapping.waiting(row)} - {*seen})
-        if rest and not mapping.second(rest):
+        if rest and row.pk and not mapping.second(rest):
             mapping.go_on(row, rest, who, why)

@@ -279,23 +279,23 @@ def _how(now: Row, then: Row | None) -> str:
     return "freed" if then.state == "waiting" and then.held and not now.held else ""
 
 
-_STILL = """SELECT c.id, c.closed_at IS NOT NULL, n.words FROM sync_case c
+_STILL = """SELECT c.id, c.closed_at IS NOT NULL, n.id, n.words FROM sync_case c
   LEFT JOIN sync_case n ON n.closed_at IS NULL AND n.id > %(newest)s AND ((n.target_kind, n.target_id) = (c.target_kind, c.target_id)
       OR (c.target_kind = 'hold' AND n.target_kind = 'hold' AND n.order_id = c.order_id AND n.reason = c.reason AND n.detail = c.detail))
   WHERE c.id = ANY(%(ids)s) ORDER BY c.id"""
-_OPENED = """SELECT c.order_id, c.target_kind, c.target_id, c.words FROM sync_case c WHERE c.id > %(newest)s AND c.closed_at IS NULL
-    AND c.order_id = ANY(%(orders)s) ORDER BY c.id"""
+_OPENED = """SELECT c.order_id, c.words FROM sync_case c WHERE c.id > %(newest)s AND c.closed_at IS NULL
+    AND c.order_id = ANY(%(orders)s) AND c.id <> ALL(%(again)s) ORDER BY c.id"""
 
 
 def _outcomes(effects: Sequence[Effect], place: _Place, was: Before) -> None:
     """What becomes of each exception, and which others open."""
     newest = was.newest["case"]
-    for id, closed, words in sql.fetch(_STILL, {"newest": newest, "ids": list(place.cases)}):
+    rows = sql.fetch(_STILL, {"newest": newest, "ids": list(place.cases)})
+    for id, closed, _, words in rows:
         effects[place.cases[id]].outcomes.append(Outcome(id, closed and words is None, words or ""))
-    again = {o.words for effect in effects for o in effect.outcomes if o.words}
-    for order, _, _, words in sql.fetch(_OPENED, {"newest": newest, "orders": sorted(place.orders)}):
-        if words not in again:
-            effects[place.orders[order]].opens.append(words)
+    again = [new for _, _, new, _ in rows if new]
+    for order, words in sql.fetch(_OPENED, {"newest": newest, "orders": sorted(place.orders), "again": again}):
+        effects[place.orders[order]].opens.append(words)
 
 
 # ---- what is kept -----------------------------------------------------------------------------------------------------------

@@ -220,9 +220,18 @@ _BUSY = "Somebody works on it at this moment; try it again."
 
 
 def _set_aside(replay: Replay, item: ReplayItem, error: Exception) -> None:
-    busy = isinstance(error, DatabaseError) and transient.waited(error)
-    words = _BUSY if busy else f"Our own fault: {type(error).__name__}: {error}"
-    replay.items.filter(pk=item.pk, state=_FROM[replay.state]).update(state=ReplayItem.State.REFUSED, words=words)
+    replay.items.filter(pk=item.pk, state=_FROM[replay.state]).update(
+        state=ReplayItem.State.REFUSED, words=_trouble(error)
+    )
+
+
+def _trouble(error: Exception) -> str:
+    """Why one could not be tried, in words that are kept. A database's second line quotes the row, which may be a person's."""
+    if isinstance(error, NotPossible):
+        return str(error)
+    if isinstance(error, DatabaseError) and transient.waited(error):
+        return _BUSY
+    return f"Our own fault: {type(error).__name__}: {error}".splitlines()[0]
 
 
 def _tried(replay: Replay, chunk: Sequence[ReplayItem], fix: Fix | None) -> list[Effect]:

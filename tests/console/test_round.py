@@ -7,6 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from canonical.models import Mapping
+from retailsync.console import fixes
+from retailsync.sync import approving, replaying
 from retailsync.sync.models import ApprovalLimit, Case, Group, Replay
 from tests.console.scene import Scene
 
@@ -88,3 +90,22 @@ def test_what_is_unknown_is_released_one_by_one_also_where_it_is_worth_much(scen
     page = operator.post(reverse("admin:sync_case_release", args=[case.pk]), {"looked": "on", "why": "x"}, follow=True)
     replay = page.context["row"]
     assert isinstance(replay, Replay) and (replay.state, replay.exceptions) == ("previewed", 1)
+
+
+def test_a_word_taken_away_meanwhile_is_said_and_not_given_again(
+    scene: Scene, boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "CHUNK", 1)
+    scene.order(1, sku="CAP"), scene.order(2, sku="CAP")
+    form = {"channel": str(scene.shop.pk), "key": "CAP", "means_sku": "MUG-BLUE", "why": ""}
+    boss.post(reverse("admin:sync_group_fix", args=[Group.objects.get().pk]), form)
+    replay = Replay.objects.get()
+    replaying.work(replay.pk, fixes.of)
+    approving.go(replay.pk, replay.by)
+    replaying._step(replay.pk, fixes.of)
+    Mapping.objects.get().delete()
+    replaying.work(replay.pk, fixes.of)
+    replay.refresh_from_db()
+    told = list(replay.items.order_by("position").values_list("state", "words"))
+    assert (replay.state, told) == ("done", [("done", ""), ("refused", "“CAP” was taken away meanwhile.")])
+    assert not Mapping.objects.exists() and still() == {"CAP"}

@@ -6,8 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from canonical import sql
 from canonical.models import Order
-from retailsync.sync import approving, replaying
+from retailsync.sync import approving, release, replaying
 from retailsync.sync.models import Action, ApprovalLimit, Replay, ReplayItem
 from tests.facts import line, order
 from tests.sync.conftest import Scene
@@ -109,3 +110,11 @@ def test_a_fix_lets_nobody_go_after_it_was_stopped(scene: Scene, olga: User, mon
     approving.cancel(replay.pk, olga)
     replaying._over(late, lambda fix: Breaking())
     assert late.fixed and not finished and worked(replay).state == "cancelled"
+
+
+def test_the_row_a_database_quotes_is_not_kept(scene: Scene, olga: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        release, "within", lambda *given: sql.fetch("INSERT INTO sync_action (who) VALUES ('Testa Bezoeker')")
+    )
+    words = previewed(olga, waiting(scene, "1")).items.get().words
+    assert words.startswith("Our own fault: IntegrityError: null value") and "Testa" not in words

@@ -1,0 +1,42 @@
+"""What is told of one subject depends on no other that happens to be tried with it."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from connectors.base import Malformed
+from retailsync.sync import inbox
+from retailsync.sync.models import Case
+from tests.facts import line, order
+from tests.sync.conftest import Scene
+from tests.sync.pretend import heard
+from tests.sync.test_replaying import previewed
+
+pytestmark = pytest.mark.django_db
+
+
+def unread(scene: Scene, *facts: Any) -> list[Case]:
+    """Messages nobody understood, and would understand now."""
+
+    def refuse(_: Any) -> None:
+        raise Malformed("Nobody understands this.")
+
+    before = set(Case.objects.values_list("pk", flat=True))
+    scene.shop.reading = refuse
+    inbox.receive(scene.world.shop.pk, [heard(fact) for fact in facts], door="webhook")
+    inbox.drain(scene.world.shop.pk)
+    scene.shop.reading = lambda envelope: None
+    return list(Case.objects.exclude(pk__in=before).order_by("pk"))
+
+
+def test_an_exception_that_opens_is_told_also_where_another_order_keeps_the_same(scene: Scene) -> None:
+    olga = User.objects.create_user("olga")
+    scene.world.tell(order("1", lines=(line(sku="CAP"),)))
+    stays = Case.objects.get()
+    scene.world.tell(order("2"))
+    (read,) = unread(scene, order("2", version=2, lines=(line(sku="CAP"),)))
+    alone = previewed(olga, [read]).items.get()
+    beside = previewed(olga, [stays, read]).items.get(case_ids=[read.pk])
+    assert alone.effect["opens"] == [stays.words]
+    assert (beside.effect, beside.digest) == (alone.effect, alone.digest)
