@@ -19,6 +19,7 @@ from canonical.models import Hold, Order
 from retailsync.console import gather, linking, mapping, replays, stock_cases, words
 from retailsync.console.base import ReadOnly, Request, typed
 from retailsync.console.linking import LinkButton
+from retailsync.console.paging import Exact
 from retailsync.sync import approving, cases, correcting, release, replaying
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Group, Message
 from retailsync.sync.reasons import reason
@@ -93,6 +94,7 @@ class CaseAdmin(LinkButton, ReadOnly):
     """The home of the work."""
 
     page_template = "console/case.html"
+    paginator = Exact
     list_display = ["what", "order", "system", "title", "who_can", "since", "together"]
     list_display_links = ["what"]
     list_filter = [StateFilter, ReasonFilter, AboutFilter, "system", "who"]

@@ -22,7 +22,7 @@ BATCH = 1_000  # rows read by one query
 MOST = 100_000  # rows of one file
 _WHEN = re.compile(r'<time[^>]* datetime="([^"]+)"')
 _NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?%?")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def download(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], where: tzinfo) -> StreamingHttpResponse:
@@ -58,7 +58,7 @@ def cell(value: Any, where: tzinfo) -> str:
             return datetime.fromisoformat(found[1]).astimezone(where).isoformat(timespec="seconds")
         text = unescape(" ".join(strip_tags(text).split()))
     text = "" if text == "–" else text
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 def of_list(request: HttpRequest, changelist: ChangeList) -> StreamingHttpResponse:

@@ -1,7 +1,7 @@
 """Orders and shipments: what was sold, what each system holds of it, what left the building."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -15,7 +15,8 @@ from unfold.decorators import display
 
 from canonical.judging import judge
 from canonical.models import Entry, Order, OrderLine, Oversell, Posting, Shipment
-from retailsync.console import choices, gather, life, stockwords, telling, why, words
+from canonical.types import ShopStatus
+from retailsync.console import choices, gather, life, search, stockwords, telling, why, words
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.late import LateFilter
 from retailsync.console.order_buttons import OrderButtons
@@ -36,6 +37,19 @@ def _cases() -> Coalesce:
     return Coalesce(Subquery(opened.annotate(count=Count("pk")).values("count"), output_field=IntegerField()), 0)
 
 
+class ShopStatusFilter(admin.SimpleListFilter):
+    """Statuses we know are a closed list: reading all orders to offer them would cost more than the page."""
+
+    title = "shop status"
+    parameter_name = "shop_status"
+
+    def lookups(self, request: Request, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status, words.plain(status)) for status in get_args(ShopStatus)]
+
+    def queryset(self, request: Request, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        return queryset.filter(shop_status=self.value()) if self.value() else queryset
+
+
 @admin.register(Order)
 class OrderAdmin(OrderButtons, ReadOnly):
     """Every order of every shop."""
@@ -52,7 +66,7 @@ class OrderAdmin(OrderButtons, ReadOnly):
         "shipped",
         "open_cases",
     ]
-    list_filter = ["stage", "channel", "shop_status", LateFilter]
+    list_filter = ["stage", "channel", ShopStatusFilter, LateFilter]
     search_fields = ["reference"]
     search_help_text = "Order number, shop id or e-mail address"
     list_select_related = ["channel"]
@@ -74,8 +88,7 @@ class OrderAdmin(OrderButtons, ReadOnly):
         """What is typed in full is found by index; only otherwise parts of references are looked for."""
         if not (term := term.strip()):
             return queryset, False
-        exact = Q(reference=term) | Q(number=term) | Q(external_id=term) | Q(customer__key=term.lower())
-        found = list(Order.objects.filter(exact).order_by("-pk").values_list("pk", flat=True)[:1000])
+        found = search.order_ids(term, 1000)
         return queryset.filter(pk__in=found) if found else queryset.filter(reference__icontains=term), False
 
     @display(description="Stage", ordering="stage")
@@ -247,13 +260,20 @@ class ShipmentAdmin(ReadOnly):
     page_template = "console/shipment.html"
     list_display = ["__str__", "order_link", "location", "carrier", "tracking", "shipped"]
     list_filter = ["system"]
-    search_fields = ["external_id", "order__reference", "packages__tracking"]
-    search_help_text = "Tracking number, shipment id or order"
+    search_fields = ["external_id"]
+    search_help_text = "Tracking number, shipment id or order, in full"
     ordering = ["-pk"]
     empty = "No shipments. They appear when a warehouse reports one."
 
     def get_queryset(self, request: Request) -> QuerySet[Shipment]:
         return Shipment.objects.select_related("order", "request__location", "system").prefetch_related("packages")
+
+    def get_search_results(
+        self, request: Request, queryset: QuerySet[Shipment], term: str
+    ) -> tuple[QuerySet[Shipment], bool]:
+        """By index only."""
+        term = term.strip()
+        return (queryset.filter(pk__in=search.shipment_ids(term, 1000)) if term else queryset), False
 
     @display(description="Order")
     def order_link(self, row: Shipment) -> str:

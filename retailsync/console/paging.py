@@ -24,6 +24,12 @@ class Bounded(Paginator):
         return self.object_list.order_by().values("pk")[: self.LIMIT].count()
 
 
+class Exact(Bounded):
+    """Counts all of a list that is short enough by its nature, and of which all may be chosen at once."""
+
+    LIMIT = 1_000_000
+
+
 class Rows(ChangeList):
     """A list whose rows are completed with what other tables know of them: so many queries per page, not per row."""
 
@@ -38,8 +44,11 @@ class Keyed(Rows):
     """A long list, the newest first: `?after=KEY` shows what is older, `?before=KEY` what is newer."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        """Where the page begins is no filter."""
+        """Where the page begins is no filter, and whoever filters or searches anew begins at the newest."""
         found: dict[str, Any] = super().get_filters_params(params)
+        for name in (AFTER, BEFORE):
+            self.filter_params.pop(name, None)
+            self.params.pop(name, None)
         return {name: value for name, value in found.items() if name not in (AFTER, BEFORE)}
 
     def get_results(self, request: HttpRequest) -> None:
@@ -68,7 +77,7 @@ class Keyed(Rows):
     @cached_property
     def count_words(self) -> str:
         """How many there are: exactly where that is little, else about."""
-        if self.result_count < Bounded.LIMIT:
+        if self.result_count < self.paginator.LIMIT:
             return f"{self.result_count:,}"
         if self.query or self.get_filters_params():
             return f"more than {Bounded.LIMIT:,}"

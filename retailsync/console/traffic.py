@@ -38,11 +38,18 @@ class MessageAdmin(ReadOnly):
     page_template = "console/message.html"
     list_display = ["__str__", "system", "door", "state_word", "why", "received"]
     list_filter = ["state", "system", DoorFilter, LateFilter]
-    search_fields = ["=id"]
+    search_fields = ["topic"]
     search_help_text = "Number of a message"
     list_select_related = ["system"]
     ordering = ["-pk"]
     empty = "No messages. They appear as soon as a system says something by webhook, poll or API."
+
+    def get_search_results(
+        self, request: Request, queryset: QuerySet[Message], term: str
+    ) -> tuple[QuerySet[Message], bool]:
+        """By our number."""
+        term = term.strip().removeprefix("#")
+        return (queryset.filter(pk=int(term) if _number(term) else 0) if term else queryset), False
 
     def get_queryset(self, request: Request) -> QuerySet[Message]:
         return Message.objects.defer("body", "trouble")

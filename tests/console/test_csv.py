@@ -31,7 +31,9 @@ def file(client: Client, model: str, query: str = "") -> list[list[str]]:
     ("value", "shown"),
     [
         ("=1+1", "'=1+1"), ("+49 30", "'+49 30"), ("-2", "-2"), ("-2.5", "-2.5"), ("-cmd", "'-cmd"), ("@a", "'@a"), ("\tx", "'\tx"),
-        ("\r=x", "'\r=x"), (-3, "-3"), ("1,200", "1,200"), ("–", ""), (None, ""), ("a=b", "a=b"), (words.badge("done"), "done"),
+        ("\r=x", "'\r=x"), ("\n=x", "'\n=x"), (" =x", "' =x"), ("＝x", "'＝x"),
+        (-3, "-3"), ("1,200", "1,200"), ("–", ""), (None, ""), ("a=b", "a=b"),
+        (words.badge("done"), "done"),
         (format_html("<b>{}</b>", "=x"), "'=x"), (words.link("order", 1, HOSTILE), HOSTILE),
         (datetime(2026, 11, 28, 12, tzinfo=UTC), "2026-11-28T13:00:00+01:00"),
         (words.when(datetime(2026, 11, 28, 12, tzinfo=UTC), relative=True), "2026-11-28T13:00:00+01:00"),

@@ -53,6 +53,26 @@ def test_filters_and_searches_stay(scene: Scene, many: list[int], viewer: Client
     assert keys(first) + keys(look(viewer, first.older)) == many[:6] and "state__exact=parked" in first.older
 
 
+def test_whoever_filters_or_searches_on_a_later_page_begins_anew(many: list[int], viewer: Client) -> None:
+    later = viewer.get(LIST + look(viewer).older)
+    assert later.context["cl"].newer
+    choices = [
+        choice["query_string"]
+        for spec in later.context["cl"].filter_specs
+        for choice in spec.choices(later.context["cl"])
+    ]
+    assert choices and not any("after=" in choice for choice in choices)
+    assert 'name="after"' not in later.content.decode()
+
+
+def test_all_that_may_be_chosen_are_counted(scene: Scene, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """“Select all 10,000” would act on all of more."""
+    monkeypatch.setattr(paging.Bounded, "LIMIT", 1)
+    for _ in range(3):
+        scene.malformed()
+    assert viewer.get("/admin/sync/case/").context["cl"].result_count == 3
+
+
 def test_no_sense_is_the_first_page(many: list[int], viewer: Client) -> None:
     for query in ("?after=x", "?before=-1", "?after=" + "9" * 40, "?after="):
         assert keys(look(viewer, query)) == many[:4], query

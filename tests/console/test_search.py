@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import Booking, Link, Order, Sku
+from canonical.models import Booking, Link, Order, Shipment, Sku
 from retailsync.sync.models import Command, Message
 from tests.console.conftest import person
 from tests.console.scene import HOSTILE, Scene
@@ -72,6 +72,21 @@ def test_only_what_one_may_see_is_found(sold: Scene, client: Client, stranger: C
     narrow = person("narrow", "view_sku")
     assert "Nothing is known by" in ask(narrow, "WEB-1042").content.decode()
     assert ask(narrow, "testa@example.com").context["found"] == {}
+
+
+def test_lists_find_the_same(sold: Scene, viewer: Client) -> None:
+    order, shipment = sold.orders[0], Shipment.objects.get()
+    for term in ("WEB-1042", "web-1042", "1042", "testa@example.com"):
+        assert [o.pk for o in viewer.get("/admin/canonical/order/", {"q": term}).context["cl"].result_list] == [
+            order.pk
+        ], term
+    for term in ("3SABCD1234567", shipment.external_id, "WEB-1042"):
+        assert [s.pk for s in viewer.get("/admin/canonical/shipment/", {"q": term}).context["cl"].result_list] == [
+            shipment.pk
+        ], term
+    message = Message.objects.latest("pk")
+    for term, found in ((f"#{message.pk}", [message.pk]), ("x", []), ("9" * 40, [])):
+        assert [m.pk for m in viewer.get("/admin/sync/message/", {"q": term}).context["cl"].result_list] == found, term
 
 
 def test_the_price_does_not_grow(scene: Scene, viewer: Client, queries: Callable[[Client, str], int]) -> None:
