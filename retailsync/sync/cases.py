@@ -103,11 +103,15 @@ def close(target_kind: str, target_ids: Sequence[int], by: str = "") -> None:
         sql.fetch(f"{_RESOLVE} AND g.cause = ANY(%s)", (sorted({cause for (cause,) in closed}),))
 
 
-#: Two who close the last two of a group at once do not see each other's: the sweep finds what they left.
+#: Two who close the last two of a group at once do not see each other's, nor does one who closes the last see another who opens one:
+#: the sweep finds what they left.
 _RESOLVE = """UPDATE sync_group g SET resolved_at = clock_timestamp(), assignee_id = NULL, snoozed_until = NULL WHERE g.resolved_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM sync_case c WHERE c.cause = g.cause AND c.closed_at IS NULL)"""
-_STILL_OPEN = """SELECT g.cause FROM sync_group g WHERE g.resolved_at IS NOT NULL
-  AND g.cause IN (SELECT c.cause FROM (SELECT cause FROM sync_case WHERE closed_at IS NULL ORDER BY id DESC LIMIT 1000) c)"""
+#: From each open cause to the next by the index, so that how many are open of one, and what was resolved long ago, cost nothing.
+_STILL_OPEN = """WITH RECURSIVE opened AS ((SELECT cause FROM sync_case WHERE closed_at IS NULL ORDER BY cause LIMIT 1) UNION ALL
+    SELECT (SELECT c.cause FROM sync_case c WHERE c.closed_at IS NULL AND c.cause > o.cause ORDER BY c.cause LIMIT 1)
+    FROM opened o WHERE o.cause IS NOT NULL)
+  SELECT g.cause FROM opened JOIN sync_group g USING (cause) WHERE g.resolved_at IS NOT NULL"""
 
 
 def settle_groups() -> None:

@@ -161,12 +161,13 @@ def seen(subjects: Sequence[Subject], was: Before) -> list[Effect]:
     """What was done to each of these subjects since `was`, in their order. In the same transaction."""
     effects = [Effect([], [], [], [], []) for _ in subjects]
     place = _Place(subjects, was)
-    for change, at in _changes(place, was):
+    entries = _entries(place, was)
+    for change, at in _changes(entries, place):
         effects[at].changes.append(change)
     for command in _after(place, was).values():
         if (at := place.of(command.order_id, command.cause, command.id)) is not None:
             _add(effects[at], command, was.commands.get(command.id))
-    _outcomes(effects, place, was)
+    _outcomes(effects, place, _owners(entries, place), was)
     return [_plain(effect, was) for effect in effects]
 
 
@@ -214,10 +215,16 @@ def _entries(place: _Place, was: Before) -> list[_Entry]:
     return [_Entry(*row[:5], _decoded(row[5]), row[6], (row[7], row[8])) for row in sql.fetch(_ENTRIES, given)]
 
 
-def _changes(place: _Place, was: Before) -> list[tuple[Change, int]]:
+def _owners(entries: Sequence[_Entry], place: _Place) -> dict[int, int]:
+    """Whose each order is, also one that is new."""
+    of_entries = {e.order_id: at for e in entries if e.order_id and (at := place.of(e.order_id, e.cause)) is not None}
+    return {**of_entries, **place.orders}
+
+
+def _changes(entries: Sequence[_Entry], place: _Place) -> list[tuple[Change, int]]:
     """One change per subject of the ledger, from before its first entry to after its last, in the order they began."""
     by_subject: dict[tuple[str, int], list[_Entry]] = {}
-    for entry in _entries(place, was):
+    for entry in entries:
         by_subject.setdefault((entry.kind, entry.subject), []).append(entry)
     earlier = _earlier([rows[0] for rows in by_subject.values()])
     found = []
@@ -287,15 +294,15 @@ _OPENED = """SELECT c.order_id, c.words FROM sync_case c WHERE c.id > %(newest)s
     AND c.order_id = ANY(%(orders)s) AND c.id <> ALL(%(again)s) ORDER BY c.id"""
 
 
-def _outcomes(effects: Sequence[Effect], place: _Place, was: Before) -> None:
+def _outcomes(effects: Sequence[Effect], place: _Place, owners: Mapping[int, int], was: Before) -> None:
     """What becomes of each exception, and which others open."""
     newest = was.newest["case"]
     rows = sql.fetch(_STILL, {"newest": newest, "ids": list(place.cases)})
     for id, closed, _, words in rows:
         effects[place.cases[id]].outcomes.append(Outcome(id, closed and words is None, words or ""))
     again = [new for _, _, new, _ in rows if new]
-    for order, words in sql.fetch(_OPENED, {"newest": newest, "orders": sorted(place.orders), "again": again}):
-        effects[place.orders[order]].opens.append(words)
+    for order, words in sql.fetch(_OPENED, {"newest": newest, "orders": sorted(owners), "again": again}):
+        effects[owners[order]].opens.append(words)
 
 
 # ---- what is kept -----------------------------------------------------------------------------------------------------------

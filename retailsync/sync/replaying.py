@@ -60,9 +60,9 @@ def ask(wish: Wish, by: User) -> Replay:
     An unknown outcome is left out, unless somebody looked in the target: that is done one by one.
     """
     kinds = [kind for kind, *_ in Case.Target.choices if release.releases(kind)]
-    chosen = Case.objects.filter(pk__in=wish.cases, closed_at=None, target_kind__in=kinds)
-    unsure = 0 if wish.looked else chosen.filter(reason="in_doubt").count()
-    rows = list((chosen if wish.looked else chosen.exclude(reason="in_doubt")).order_by().values_list("order_id", "pk"))
+    found = sql.fetch(_RELEASABLE, (list(wish.cases), kinds))
+    rows = [(order, id) for order, id, unknown in found if wish.looked or not unknown]
+    unsure = len(found) - len(rows)
     if not rows:
         raise NotPossible(_UNSURE if unsure else "none of these is open any more, or can be released from here.")
     with transaction.atomic():
@@ -70,7 +70,7 @@ def ask(wish: Wish, by: User) -> Replay:
             title=wish.title[:300], why=wish.why, fix=wish.fix, group=wish.group, by=by,
             left_out=unsure, exceptions=len(rows), **worth({order for order, _ in rows if order}),
         )  # fmt: skip
-        ReplayItem.objects.bulk_create(_items(replay, rows), batch_size=1000)
+        sql.insert("sync_replayitem", _ITEM, _items(replay.pk, rows))
         Action.objects.create(
             who=by.get_username(), what="ask for replay", target_kind="replay", target_id=replay.pk, why=wish.why
         )
@@ -78,6 +78,10 @@ def ask(wish: Wish, by: User) -> Replay:
     return replay
 
 
+#: Ids and items travel as arrays: 60,000 of them one by one took 6 s.
+_RELEASABLE = """SELECT order_id, id, reason = 'in_doubt' FROM sync_case
+  WHERE id = ANY(%s) AND closed_at IS NULL AND target_kind = ANY(%s)"""
+_ITEM = {"replay_id": "bigint", "position": "integer", "order_id": "bigint", "case_ids": "bigint[]"}
 _UNSURE = "what is unknown is released one by one: open it, look in the target, then release it there."
 
 
@@ -90,14 +94,11 @@ def worth(orders: Collection[int]) -> dict[str, Any]:
     return {"orders": len(orders), "money": dict(rows)}
 
 
-def _items(replay: Replay, rows: Sequence[tuple[int | None, int]]) -> list[ReplayItem]:
+def _items(replay_id: int, rows: Sequence[tuple[int | None, int]]) -> list[tuple[Any, ...]]:
     """An order's exceptions together; each exception that has no order by itself."""
     ordered = sorted((order or 0, pk) for order, pk in rows)
     wholes = [list(group) for _, group in groupby(ordered, key=lambda row: (row[0], 0 if row[0] else row[1]))]
-    return [
-        ReplayItem(replay=replay, position=n, order_id=whole[0][0] or None, case_ids=[pk for _, pk in whole])
-        for n, whole in enumerate(wholes, 1)
-    ]
+    return [(replay_id, n, whole[0][0] or None, [pk for _, pk in whole]) for n, whole in enumerate(wholes, 1)]
 
 
 # ---- the work ---------------------------------------------------------------------------------------------------------------

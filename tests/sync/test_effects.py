@@ -40,3 +40,11 @@ def test_an_exception_that_opens_is_told_also_where_another_order_keeps_the_same
     beside = previewed(olga, [stays, read]).items.get(case_ids=[read.pk])
     assert alone.effect["opens"] == [stays.words]
     assert (beside.effect, beside.digest) == (alone.effect, alone.digest)
+
+
+def test_an_exception_a_new_order_begins_with_is_told(scene: Scene) -> None:
+    olga = User.objects.create_user("olga")
+    (read,) = unread(scene, order("7", lines=(line(sku="CAP"),)))
+    effect = previewed(olga, [read]).items.get().effect
+    assert [(c["kind"], c["event"]) for c in effect["changes"] if c["kind"] == "hold"] == [("hold", "placed")]
+    assert len(effect["opens"]) == 1 and "CAP" in effect["opens"][0]
