@@ -12,17 +12,18 @@ from retailsync.console.life import Money
 
 #: Holds a customer can do something about, or may know of. Of any other, only that something is looked into.
 _MAY_KNOW = {
-    "payment": "We are waiting for your payment; your order goes on as soon as it has arrived.",
+    "payment": "We are waiting for your payment.",
     "payment_ended": "The payment that was reserved for your order has expired: please pay once more.",
     "address": "We cannot use the delivery address of your order: please give us the right one.",
     "stock": "Something in your order is not in stock at the moment; we have not sent it yet.",
     "short": "Something in your order turned out to be missing in our warehouse; we are looking into it.",
-    "grace": "We received your order and are about to work on it.",
+    "grace": "We received your order; it is not being worked on yet.",
     "paused_in_shop": "Your order is on hold; it is not being worked on at the moment.",
     "completed_in_shop": "We are checking how your order was sent.",
     "refund_due": "Something in your order is not sent; its price is due to be given back.",
 }
-_CHECKING = "We are checking something about your order and have not sent it on yet."
+#: What a request ends with: nothing more leaves by it.
+_ENDED = ("shipped", "short", "cancelled")
 #: What a warehouse is at, as far as it said so.
 _AT = {"picking": "it is being put together", "picked": "it has been put together", "packed": "it is packed"}
 
@@ -37,7 +38,7 @@ class Parcel(NamedTuple):
 
 class Known(NamedTuple):
     """What is recorded of an order, as far as a customer is concerned. `wanted`: units that are still wanted or left; `holds`: open ones
-    that keep it back, by reason; `asked`, `accepted`: when a warehouse first was told, and agreed; `at`: how far its work is."""
+    that keep it back, by reason; `asked`, `accepted`: since when a warehouse knows of what has not left, and agreed; `at`: how far it is."""
 
     stance: str
     placed: datetime
@@ -78,23 +79,34 @@ def _parcel(parcel: Parcel, where: tzinfo) -> str:
 def _rest(known: Known, where: tzinfo) -> str:
     """What becomes of what has not left."""
     if known.stance == "stop":
-        return (
-            "The order is cancelled; nothing more is sent."
-            if known.parcels
-            else "Your order is cancelled; nothing is sent."
-        )
+        return _stopped(known)
     if known.left >= known.wanted and (known.parcels or known.wanted == 0):
         return "" if known.parcels else _nothing_to_send(known)
-    for reason in known.holds:
-        return _MAY_KNOW.get(reason, _CHECKING)
+    if known.holds:
+        return _MAY_KNOW.get(known.holds[0], _checking(known))
     if known.stance == "pause":
         return _MAY_KNOW["paused_in_shop"]
     return _under_way(known, where)
 
 
+def _stopped(known: Known) -> str:
+    """A warehouse that was told may ship all the same, until it says that it does not."""
+    said = "The order is cancelled" if known.parcels else "Your order is cancelled"
+    if known.asked:
+        return f"{said}; our warehouse has it already and has not confirmed yet that nothing {'more ' if known.parcels else ''}leaves."
+    return f"{said}; nothing {'more ' if known.parcels else ''}has left."
+
+
+def _checking(known: Known) -> str:
+    """Of whatever it is that a customer need not know."""
+    what = "the rest of your order" if known.parcels else "your order"
+    left = "; it has not left yet" if known.wanted > known.left else ""
+    return f"We are checking something about {what}{left}."
+
+
 def _nothing_to_send(known: Known) -> str:
     if known.holds:
-        return _MAY_KNOW.get(known.holds[0], _CHECKING)
+        return _MAY_KNOW.get(known.holds[0], _checking(known))
     return "Nothing of your order has to be sent." if known.released else "We received your order."
 
 
@@ -106,8 +118,9 @@ def _under_way(known: Known, where: tzinfo) -> str:
     if known.asked:
         return f"{what} was passed on to our warehouse on {_day(known.asked, where)}; it has not left yet."
     if known.released:
-        return f"{what} is confirmed and is about to be passed on to our warehouse."
-    return f"We received your order on {_day(known.placed, where)}; it is not being worked on yet."
+        return f"{what} is confirmed; it has not been passed on to our warehouse yet."
+    unpaid = "no payment was recorded and " if known.paid == "unpaid" else ""
+    return f"We received your order on {_day(known.placed, where)}; {unpaid}it is not being worked on yet."
 
 
 def _money(known: Known) -> str:
@@ -128,15 +141,14 @@ def known(
 ) -> Known:  # fmt: skip
     """Asks the database nothing."""
     ships = [line for line in lines if line.requires_shipping]
-    told = [r for r in requests if r.answer in ("submitted", "accepted")]
-    opened = [r for r in told if r.answer == "accepted" and r.execution not in ("shipped", "cancelled")]
+    told = [r for r in requests if r.answer in ("submitted", "accepted") and r.execution not in _ENDED]
+    agreed = [r for r in told if r.answer == "accepted"]
     return Known(
         stance(order.shop_status, order.gone_at is not None, released=order.released_at is not None), order.placed_at,
         order.released_at is not None, money.state, _reasons(holds),
         sum(max(line.ordered - line.cancelled, line.shipped) for line in ships), sum(line.shipped for line in ships),
         tuple(map(_shipped, shipments)), min((r.requested_at for r in told), default=None),
-        min((r.answered_at for r in told if r.answer == "accepted" and r.answered_at), default=None),
-        opened[0].execution if opened else "", money.refunded, order.currency,
+        min((r.answered_at for r in agreed if r.answered_at), default=None), agreed[0].execution if agreed else "", money.refunded, order.currency,
     )  # fmt: skip
 
 
