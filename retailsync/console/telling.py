@@ -38,7 +38,7 @@ class Parcel(NamedTuple):
 
 class Known(NamedTuple):
     """What is recorded of an order, as far as a customer is concerned. `wanted`: units that are still wanted or left; `holds`: open ones
-    that keep it back, by reason; `asked`, `accepted`: since when a warehouse knows of what has not left, and agreed; `at`: how far it is."""
+    that keep it back, by reason; `asked`, `accepted`: when a warehouse was told of what has not left, and agreed; `at`: how far it is."""
 
     stance: str
     placed: datetime
@@ -148,7 +148,8 @@ def known(
         order.released_at is not None, money.state, _reasons(holds),
         sum(max(line.ordered - line.cancelled, line.shipped) for line in ships), sum(line.shipped for line in ships),
         tuple(map(_shipped, shipments)), min((r.requested_at for r in told), default=None),
-        min((r.answered_at for r in agreed if r.answered_at), default=None), agreed[0].execution if agreed else "", money.refunded, order.currency,
+        min((r.answered_at for r in agreed if r.answered_at), default=None), agreed[0].execution if agreed else "",
+        money.refunded, order.currency,
     )  # fmt: skip
 
 
