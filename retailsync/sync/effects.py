@@ -20,8 +20,6 @@ _TABLES = {
     "customer": "canonical_customer", "address": "canonical_address", "entry": "canonical_entry", "command": "sync_command",
     "case": "sync_case", "action": "sync_action",
 }  # fmt: skip
-#: Parts of commands that are persons' data: they count in the digest and are kept nowhere else than in their own tables.
-_PERSONAL = frozenset({"billing", "shipping", "ship_to", "email", "vat_id", "note"})
 
 
 # ---- what is told -----------------------------------------------------------------------------------------------------------
@@ -37,7 +35,7 @@ class Change(msgspec.Struct, frozen=True):
 
 class Call(msgspec.Struct, frozen=True):
     """One command that will be sent, or will not be any more. `how`: new, again, changed, freed, or dropped. `held`: not before its
-    order's holds are lifted."""
+    order's holds are lifted. `content` is there until its digest is taken."""
 
     system: str
     kind: str
@@ -307,10 +305,11 @@ def _outcomes(effects: Sequence[Effect], place: _Place, owners: Mapping[int, int
 
 # ---- what is kept -----------------------------------------------------------------------------------------------------------
 def _plain(effect: Effect, was: Before) -> Effect:
-    """The effect without numbers and moments that are only this try's own; its digest knows persons' data, the effect does not."""
+    """The effect without numbers and moments that are only this try's own. What is sent counts in its digest, and is not kept with it:
+    it names people in more places than a list of fields would know (a product made for somebody, a tracking page with a postcode)."""
     told = digests.plain(effect, was.newest, was.at)
     own = [call for call in told["calls"] if not call["shared"]]
     digest = digests.digest({"calls": own, **{name: told[name] for name in ("changes", "outcomes", "opens")}})
     for call in told["calls"]:
-        call["content"] = {name: value for name, value in call["content"].items() if name not in _PERSONAL}
+        call["content"] = {}
     return msgspec.convert({**told, "digest": digest}, Effect)

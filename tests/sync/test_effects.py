@@ -48,3 +48,10 @@ def test_an_exception_a_new_order_begins_with_is_told(scene: Scene) -> None:
     effect = previewed(olga, [read]).items.get().effect
     assert [(c["kind"], c["event"]) for c in effect["changes"] if c["kind"] == "hold"] == [("hold", "placed")]
     assert len(effect["opens"]) == 1 and "CAP" in effect["opens"][0]
+
+
+def test_what_is_sent_is_kept_with_its_command_alone(scene: Scene) -> None:
+    olga = User.objects.create_user("olga")
+    scene.world.tell(order("1", total="99.00", lines=(line(name="Mug for Testa Bezoeker"),)))
+    item = previewed(olga, list(Case.objects.all())).items.get()
+    assert [c["kind"] for c in item.effect["calls"]].count("RequestFulfilment") == 1 and "Testa" not in str(item.effect)
