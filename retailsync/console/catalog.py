@@ -18,6 +18,7 @@ from canonical.ledger import Cause, Change
 from canonical.models import KitComponent, Link, Location, Product, Sku, Sourcing
 from retailsync.console import gather, stock, words
 from retailsync.console.base import Lists, ReadOnly, Request, Versioned
+from retailsync.console.typednumber import number
 from retailsync.sync.models import Action
 
 
@@ -138,7 +139,7 @@ class SkuAdmin(Lists):
         return False
 
     def change_view(self, request: Request, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        sku = int(object_id) if object_id.isdecimal() and len(object_id) < 18 else 0
+        sku = number(object_id)
         links = Link.objects.filter(entity="sku", our_id=sku).select_related("system").order_by("system")
         steps = Sourcing.objects.filter(sku=sku).select_related("channel", "location").order_by("channel", "rank")
         actions = Action.objects.filter(target_kind="sku", target_id=sku)

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -302,10 +301,8 @@ def _title(group: Group) -> str:
 
 def _people() -> list[User]:
     """Who may work on exceptions, for a choice."""
-    may = Q(is_superuser=True)
-    for through in ("user_permissions", "groups__permissions"):
-        may |= Q(**{f"{through}__codename": "change_case", f"{through}__content_type__app_label": "sync"})
-    return list(User.objects.filter(may, is_active=True, is_staff=True).distinct().order_by("username")[:100])
+    may = User.objects.with_perm("sync.change_case", backend="django.contrib.auth.backends.ModelBackend")
+    return list(may.filter(is_staff=True).order_by("username")[:100])
 
 
 def _until(request: Request) -> datetime:

@@ -8,6 +8,7 @@ from canonical.models import Order
 from retailsync.console import words
 from retailsync.console.addresses import AddressForm
 from retailsync.console.base import Request
+from retailsync.console.typednumber import number
 from retailsync.sync import order_deciding, resending
 
 
@@ -46,8 +47,7 @@ class OrderButtons:
 
     def resend(self, request: Request, pk: int) -> HttpResponse:
         """Send one command once more."""
-        typed = request.POST.get("command", "")
-        command = int(typed) if typed.isdecimal() and len(typed) < 18 else 0
+        command = number(request.POST.get("command", ""))
 
         def decide(why: str) -> str:
             row = resending.resend(pk, command, _who(request), why)

@@ -20,6 +20,7 @@ from retailsync.console import choices, gather, life, search, stockwords, tellin
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.late import LateFilter
 from retailsync.console.order_buttons import OrderButtons
+from retailsync.console.typednumber import number
 from retailsync.console.zones import zone
 from retailsync.sync import deciding
 from retailsync.sync.models import Action, Case, Command, Message
@@ -175,7 +176,7 @@ class OrderAdmin(OrderButtons, ReadOnly):
 
     def reship(self, request: Request, pk: int) -> HttpResponse:
         """Ask a warehouse to ship units once more."""
-        place, units = _number(request.POST.get("location", "")), _units_typed(request)
+        place, units = number(request.POST.get("location", "")), _units_typed(request)
         done = "The warehouse is asked to ship them once more."
         return self._decide(request, pk, done, lambda why: deciding.reship(pk, place, units, _who(request), why))
 
@@ -233,15 +234,10 @@ def _who(request: Request) -> str:
     return str(request.user.get_username())
 
 
-def _number(text: str) -> int:
-    """What somebody typed as a number; 0 where it is none."""
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
-
-
 def _units_typed(request: Request) -> dict[int, int]:
     """Line id → units, of the fields `units_LINE`."""
     typed = {
-        _number(name.removeprefix("units_")): _number(text)
+        number(name.removeprefix("units_")): number(text)
         for name, text in request.POST.items()
         if name.startswith("units_")
     }

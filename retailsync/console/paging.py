@@ -9,6 +9,7 @@ from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
 from canonical import sql
+from retailsync.console.typednumber import number
 
 AFTER, BEFORE = "after", "before"
 
@@ -85,8 +86,7 @@ class Keyed(Rows):
 
 
 def _key(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
+    return number(request.GET.get(name, ""))
 
 
 def _estimate(rows: QuerySet[Any]) -> int:

@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 from canonical.models import Address, Customer, Order
 from retailsync.console import words
 from retailsync.console.base import ReadOnly, Request, typed
+from retailsync.console.typednumber import number
 from retailsync.sync import deciding
 from retailsync.sync.models import Action
 
@@ -117,8 +118,7 @@ class CustomerAdmin(ReadOnly):
     def merge(self, request: Request, pk: int) -> HttpResponse:
         """Keep this customer, and merge another into it."""
         kept, why = self._customer(request, pk), typed(request, "why", 300)
-        other = request.POST.get("other", "")
-        gone = int(other) if other.isdecimal() and len(other) < 18 else 0
+        gone = number(request.POST.get("other", ""))
         if not why:
             messages.error(request, "Nothing was changed: say how you know that they are one person.")
             return _to(pk)

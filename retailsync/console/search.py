@@ -13,6 +13,7 @@ from django.urls import path, reverse
 from canonical.models import Booking, Customer, FulfilmentRequest, Link, Order, Package, Shipment, Sku, System
 from retailsync.console import words
 from retailsync.console.base import Request
+from retailsync.console.typednumber import number
 from retailsync.sync.models import Command, Message
 
 SHOWN = 20  # hits of one kind
@@ -148,8 +149,7 @@ def _spelled(term: str) -> list[str]:
 
 def _number(term: str) -> int:
     """Our own number of a row: people copy it with its sign. 0: none."""
-    bare = term.removeprefix("#")
-    return int(bare) if bare.isdecimal() and len(bare) < 18 else 0
+    return number(term.removeprefix("#"))
 
 
 def search(request: Request) -> HttpResponse:

@@ -18,6 +18,7 @@ from retailsync.console import gaps, steps, words
 from retailsync.console.bars import lasting
 from retailsync.console.base import Permissions, Request
 from retailsync.console.steps import May, Step
+from retailsync.console.typednumber import number
 from retailsync.sync.models import Command
 from retailsync.sync.workflows import WORKFLOWS
 
@@ -43,7 +44,7 @@ def timeline(request: Request, kind: str, pk: int) -> HttpResponse:
         raise PermissionDenied
     row = get_object_or_404(model, pk=pk)
     text = request.GET.get("before", "")
-    told = tell(row, int(text) if text.isdecimal() and len(text) < 18 else 0, request.user.has_perm)
+    told = tell(row, number(text), request.user.has_perm)
     context = {
         **admin.site.each_context(request), "title": f"{row}: what happened", "is_fullwidth": "1", "row": row, "kind": kind,
         "steps": _spaced(told.steps), "gaps": told.gaps, "earlier": told.earlier, "width": gaps.WIDTH, "height": gaps.HEIGHT,
