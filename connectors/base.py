@@ -43,6 +43,7 @@ class Heard:
     key: bytes
     body: bytes
     asked_at: datetime | None = None  # our clock when the request for it began; None for a push
+    about: str = ""  # what it speaks of, where the door knows
 
 
 class BadSignature(Exception):

@@ -42,6 +42,10 @@ class System(models.Model):
         help_text="What this system cannot take, e.g. longest reference or name; checked before anything is sent to it.",
     )
     timezone = models.CharField(max_length=40, default="UTC")
+    sandbox_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="sandboxes", editable=False,
+        help_text="The partner this one is played for: nothing of it is real.",
+    )  # fmt: skip
     created_at = models.DateTimeField(db_default=Now())
     history = HistoricalRecords()
 

@@ -1,39 +1,35 @@
-"""Addresses of the partner API, below /api/v1/."""
+"""Addresses of the partner API, below /api/v1/. None ends with a slash."""
 
 from django.urls import path
 
-from retailsync.partners.views import RequestList, RequestOne, Say, SayOfChange, SayOfSnapshot, SayOfStock
+from retailsync.partners import desk
+from retailsync.partners.views.events import EventList
+from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
+from retailsync.partners.views.requests import Correct, RequestList, RequestOne, Say, SayOfChange
 
-#: The verb in the address → the topic in the inbox.
-SAID = {
-    "accept": "request.accepted",
-    "reject": "request.rejected",
-    "picking": "execution.picking",
-    "picked": "execution.picked",
-    "packed": "execution.packed",
-    "short": "execution.short",
-    "shipments": "shipment.shipped",
-}
-
-#: The same for what is said of one change.
+#: What is said of one change → its topic.
 SAID_OF_CHANGE = {"accept": "change.accepted", "reject": "change.rejected"}
 
 #: What is said of stock, by the end of its address.
 SAID_OF_STOCK = {"levels": "counts.levels", "adjustments": "stock.moved"}
 SAID_OF_SNAPSHOT = {"parts/<int:part>": "counts.part", "complete": "counts.done"}
 
+REQUEST = "fulfilment-requests/<str:reference>"
+
 app_name = "partners"
 urlpatterns = [
-    path("fulfilment-requests/", RequestList.as_view()),
-    path("fulfilment-requests/<str:reference>/", RequestOne.as_view()),
-    *(path(f"fulfilment-requests/<str:reference>/{verb}", Say.as_view(topic=topic)) for verb, topic in SAID.items()),
+    path("fulfilment-requests", RequestList.as_view()),
+    path(REQUEST, RequestOne.as_view()),
+    *(path(f"{REQUEST}/{verb}", Say.as_view(action=verb, topic=topic)) for verb, topic in desk.ACTIONS.items()),
+    path(f"{REQUEST}/corrections", Correct.as_view(topic="shipment.corrected")),
     *(
-        path(f"fulfilment-requests/<str:reference>/changes/<int:change>/{verb}", SayOfChange.as_view(topic=topic))
-        for verb, topic in SAID_OF_CHANGE.items()
+        path(f"{REQUEST}/changes/<int:change>/{answer}", SayOfChange.as_view(action=answer, topic=topic))
+        for answer, topic in SAID_OF_CHANGE.items()
     ),
     *(path(f"inventory/{verb}", SayOfStock.as_view(topic=topic)) for verb, topic in SAID_OF_STOCK.items()),
     *(
         path(f"inventory/snapshots/<str:run>/{verb}", SayOfSnapshot.as_view(topic=topic))
         for verb, topic in SAID_OF_SNAPSHOT.items()
     ),
+    path("events", EventList.as_view()),
 ]

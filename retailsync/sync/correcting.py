@@ -36,8 +36,8 @@ def _correct(case_id: int, body: bytes, who: str, why: str) -> Message:
         if body == bytes(row.body):
             raise NotPossible("nothing in it was corrected. To have it read again as it is, release it.")
         fresh = Message.objects.create(
-            system_id=row.system_id, topic=row.topic, body=body, door="person", asked_at=row.asked_at, alone=True, corrects=row,
-            dedup_key=hashlib.sha256(b"corrects %d:" % row.pk + body).digest(),
+            system_id=row.system_id, topic=row.topic, about=row.about, body=body, door="person", asked_at=row.asked_at, alone=True,
+            corrects=row, dedup_key=hashlib.sha256(b"corrects %d:" % row.pk + body).digest(),
         )  # fmt: skip
         words = f"Corrected by {who}: see message #{fresh.pk}."
         Message.objects.filter(pk=row.pk).update(state="done", done_at=clock.now(), words=words)

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _WORKER = f"{socket.gethostname()}:{os.getpid()}"[:100]
 _COLUMNS = {
     "system_id": "bigint", "topic": "text", "dedup_key": "bytea", "door": "text", "body": "bytea", "asked_at": "timestamptz",
+    "about": "text",
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def receive(
     system_id: int, heard: Sequence[Heard], *, door: str, ring: Callable[[str, int], None] = bell.ring
 ) -> list[bool]:
     """Store what was said and commit (unless the caller holds a transaction open), then ring. True per item that was not here before."""
-    rows = [(system_id, h.topic, h.key, door, h.body, h.asked_at) for h in sorted(heard, key=lambda h: h.key)]
+    rows = [(system_id, h.topic, h.key, door, h.body, h.asked_at, h.about) for h in sorted(heard, key=lambda h: h.key)]
     fresh = sql.insert(
         "sync_message", _COLUMNS, rows, "ON CONFLICT (system_id, dedup_key) DO NOTHING RETURNING dedup_key"
     )

@@ -158,7 +158,7 @@ def test_old_news_for_a_customer_waits_for_a_person(s: Stage, hands: Hands) -> N
     parcel = {"tracking_number": "T1", "lines": [{"line": line, "units": units}]}
     left = hands() - timedelta(hours=2)
     said = {"shipment": "S1", "occurred_at": left.isoformat(), "packages": [parcel]}
-    assert s.say(place, reference, "shipments", said) == 202
+    assert s.say(place, reference, "ship", said) == 202
     s.settle()
     tasks.sweep()
     assert [reason for reason, _ in s.cases()] == ["old_news"]

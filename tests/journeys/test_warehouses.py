@@ -1,7 +1,13 @@
 """Warehouses do what warehouses do: split, part, refuse, run short, speak too early or twice."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
+from canonical.models import Location
+from connectors.base import Heard
+from retailsync.sync import inbox
 from tests.journeys.conftest import Hands
 from tests.journeys.stage import CALM, Stage, Told
 from tests.world import rows
@@ -108,13 +114,19 @@ def test_habits_of_partners_change_nothing(s: Stage, habit: str) -> None:
     assert s.trouble() == CALM
 
 
+def hear(code: str, topic: str, body: dict[str, Any]) -> None:
+    """What a warehouse says reaches the inbox, past the partner API, which knows what it was never asked."""
+    system = Location.objects.get(code=code).executor_id
+    inbox.receive(system, [Heard(topic, topic.encode(), msgspec.json.encode(body))], door="partner")
+
+
 def test_a_shipment_of_a_request_not_yet_known_waits_for_it(s: Stage) -> None:
     s.behave(W1="silent")
     order = s.order(status="on-hold")
     s.settle()
     reference, line = rows("SELECT 'F' || order_id || '-1', id::text FROM canonical_orderline")[0]
     said = {"shipment": "EARLY", "packages": [{"tracking_number": "T1", "lines": [{"line": line, "units": 2}]}]}
-    assert s.say("W1", reference, "shipments", said) == 202
+    hear("W1", "shipment.shipped", {"request": reference, **said})
     s.settle()
     assert rows("SELECT state, waits_for FROM sync_message WHERE door = 'partner'") == [
         ("waiting", f"fulfilment_request:{reference}")
@@ -126,7 +138,7 @@ def test_a_shipment_of_a_request_not_yet_known_waits_for_it(s: Stage) -> None:
 
 
 def test_a_request_that_never_was_is_told_to_a_person_after_the_bound(s: Stage, hands: Hands) -> None:
-    assert s.say("W1", "F404-1", "accept", {}) == 202
+    hear("W1", "request.accepted", {"request": "F404-1"})
     for minutes in (0, 1, 28):
         hands.turn(minutes)
         s.sweep()
@@ -144,7 +156,8 @@ def test_one_partner_cannot_speak_about_the_others_request(s: Stage) -> None:
     s.order()
     s.settle()
     ((reference,),) = rows("SELECT reference FROM canonical_fulfilmentrequest")
-    assert s.say("W2", reference, "accept", {}) == 202
+    assert s.say("W2", reference, "accept", {}) == 404
+    hear("W2", "request.accepted", {"request": reference})
     s.settle()
     assert rows("SELECT answer FROM canonical_fulfilmentrequest") == [("submitted",)]
     assert rows("SELECT state FROM sync_message WHERE door = 'partner'") == [("waiting",)]
@@ -180,7 +193,7 @@ def parcel(line: str, units: int, tracking: str = "T1") -> dict[str, object]:
 
 def test_one_shipment_told_twice_with_other_contents_is_a_question(s: Stage) -> None:
     reference, line = awaited(s)
-    assert [s.say("W1", reference, "shipments", parcel(line, n, f"T{n}")) for n in (1, 2)] == [202, 202]
+    assert [s.say("W1", reference, "ship", parcel(line, n, f"T{n}")) for n in (1, 2)] == [202, 202]
     s.settle()
     words = "Shipment S-1 was already reported with other contents. Ask the warehouse which report is right."
     assert s.cases() == [("conflict", words)]
@@ -190,16 +203,18 @@ def test_one_shipment_told_twice_with_other_contents_is_a_question(s: Stage) -> 
 
 def test_a_shipment_of_a_foreign_line_is_a_question_and_harms_no_other(s: Stage) -> None:
     reference, line = awaited(s)
-    said = [s.say("W1", reference, "shipments", {**parcel(one, 2), "shipment": one}) for one in ("999999", line)]
+    said = [s.say("W1", reference, "ship", {**parcel(one, 2), "shipment": one}) for one in ("999999", line)]
     s.settle()
-    assert said == [202, 202]
+    assert said == [422, 202]
+    hear("W1", "shipment.shipped", {"request": reference, **parcel("999999", 2), "shipment": "stray"})
+    s.settle()
     assert ["999999" in words for _, words in s.cases()] == [True]
     assert [t[1:4] for t in s.whole()] == [("completed", "completed", ("sale",))]
 
 
 def test_more_shipped_than_ordered_is_recorded_and_asked_about(s: Stage) -> None:
     reference, line = awaited(s)
-    assert s.say("W1", reference, "shipments", parcel(line, 5)) == 202
+    assert s.say("W1", reference, "ship", parcel(line, 5)) == 202
     s.settle()
     assert [reason for reason, _ in s.cases()] == ["over_shipped"]
     assert lines()[0][4] == 5

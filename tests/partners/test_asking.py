@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from canonical.models import Address, FulfilmentRequest
+from canonical.models import Address, FulfilmentRequest, Package, PackageLine, Shipment
 
 from .conftest import AT, ROOT, Partner, change
 
@@ -31,12 +31,15 @@ def outline(request: FulfilmentRequest) -> dict[str, Any]:
                 "line": str(request.lines.get().line_id),
                 "sku": "A",
                 "name": "Apple",
+                "gtin": "",
                 "units": 3,
                 "short": 0,
                 "shipped": 0,
             }
         ],
         "changes": [],
+        "shipments": [],
+        "actions": ["accept", "reject", "start", "pick", "pack", "short", "ship"],
     }
 
 
@@ -63,7 +66,7 @@ def test_one_request_says_where_it_goes(partner: Partner, ask: Ask) -> None:
         ),
         "",
     )
-    assert partner.get(f"{own.reference}/").json() == outline(own) | {
+    assert partner.get(f"{own.reference}").json() == outline(own) | {
         "ship_to": ship_to | {"first_name": "Ada", "country": "DE"}
     }
 
@@ -73,7 +76,7 @@ def test_what_was_asked_to_be_changed_is_shown_with_its_answers(partner: Partner
     line = own.lines.get().line_id
     change(own, 2, kind="hold")
     change(own, 1, kind="amend", lines={line: 2}, answer="accepted", answered_at=AT)
-    seen = partner.get(f"{own.reference}/").json()
+    seen = partner.get(f"{own.reference}").json()
     assert (seen["held"], seen["purpose"], seen["changes"]) == (
         True,
         "reship",
@@ -98,12 +101,12 @@ def test_a_request_goes_where_it_was_asked_to_go(partner: Partner, ask: Ask) -> 
         customer=own.order.customer, digest=b"2", content={"first_name": "Bea", "country": "AT"}
     )
     own.save()
-    seen = partner.get(f"{own.reference}/").json()["ship_to"]
+    seen = partner.get(f"{own.reference}").json()["ship_to"]
     assert (seen["first_name"], seen["country"]) == ("Bea", "AT")
 
 
 def test_another_partners_request_is_as_unknown_as_none(partner: Partner, other: Partner, ask: Ask) -> None:
-    theirs, none = partner.get(f"{ask(other).reference}/"), partner.get("nothing/")
+    theirs, none = partner.get(f"{ask(other).reference}"), partner.get("nothing")
     assert (theirs.status_code, theirs.content, theirs["Content-Type"]) == (
         404,
         none.content,
@@ -112,12 +115,12 @@ def test_another_partners_request_is_as_unknown_as_none(partner: Partner, other:
 
 
 def test_pages_follow_each_other(partner: Partner, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retailsync.partners.views.PAGE", 2)
+
     raised = [ask(partner, number).reference for number in range(1, 6)]
     seen: list[list[str]] = []
     after = ""
     while after is not None:
-        page = partner.get("", **({"after": after} if after else {})).json()
+        page = partner.get("", limit="2", **({"after": after} if after else {})).json()
         seen.append([item["reference"] for item in page["items"]])
         after = page["next"]
     assert seen == [raised[:2], raised[2:4], raised[4:]]
@@ -129,14 +132,12 @@ def test_a_state_selects(partner: Partner, ask: Ask) -> None:
     assert [item["reference"] for item in partner.get("", state="submitted").json()["items"]] == [wanted.reference]
 
 
-@pytest.mark.parametrize(("field", "value"), [("state", "lost"), ("after", "nothing"), ("after", "\x00")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("state", "lost"), ("after", "nothing"), ("after", "\x00"), ("limit", "0"), ("stat", "x")]
+)
 def test_a_senseless_question_is_a_problem(partner: Partner, field: str, value: str) -> None:
     answer = partner.get("", **{field: value})
     assert (answer.status_code, answer.json()["field"]) == (400, field)
-
-
-def test_another_partners_reference_is_no_place_to_go_on_from(partner: Partner, other: Partner, ask: Ask) -> None:
-    assert partner.get("", after=ask(other).reference).status_code == 400
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -144,9 +145,19 @@ def test_a_page_costs_the_same_queries_whatever_it_holds(
     partner: Partner, ask: Ask, count: int, django_assert_num_queries: Any
 ) -> None:
     for number in range(1, count + 1):
-        change(ask(partner, number), 1, kind="hold")
-    partner.get("nothing/")  # the key is known from here on
-    with django_assert_num_queries(3):
+        request = change(ask(partner, number), 1, kind="hold").request
+        shipment = Shipment.objects.create(
+            system=partner.system,
+            external_id=f"S{number}",
+            order=request.order,
+            request=request,
+            shipped_at=AT,
+            digest=b"",
+        )
+        package = Package.objects.create(shipment=shipment, position=1)
+        PackageLine.objects.create(package=package, line=request.lines.get().line, units=1)
+    partner.get("nothing")  # the key is known from here on
+    with django_assert_num_queries(7):
         partner.get("")
 
 

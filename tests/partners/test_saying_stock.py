@@ -57,8 +57,12 @@ def test_everything_said_is_stored_as_a_message_that_can_be_read(partner: Partne
 @pytest.mark.parametrize("path", SAID)
 @pytest.mark.parametrize("key", ["", "k1"])
 def test_the_same_delivery_twice_is_one_message(partner: Partner, path: str, key: str) -> None:
-    answers = [post(partner, path, SAID[path][1], key).json()["duplicate"] for _ in range(2)]
-    assert (answers, Message.objects.count()) == ([False, True], 1)
+    first, again = (post(partner, path, SAID[path][1], key) for _ in range(2))
+    assert (first.status_code, again.status_code, Message.objects.count()) == (202, 202, 1)
+    if key:
+        assert (again.json(), again["Idempotency-Replayed"]) == (first.json(), "true")
+    else:
+        assert (first.json()["duplicate"], again.json()["duplicate"]) == (False, True)
 
 
 def test_other_runs_parts_figures_or_keys_are_other_messages(partner: Partner) -> None:
@@ -114,7 +118,7 @@ def test_a_wrong_shape_is_a_problem_with_its_field(
     partner: Partner, path: str, body: Any, field: str, words: str
 ) -> None:
     answer = post(partner, path, body)
-    assert (answer.status_code, answer.json()["field"], answer.json()["detail"]) == (400, field, words)
+    assert (answer.status_code, answer.json()["field"], answer.json()["detail"]) == (400, field, f"{field}: {words}")
     assert not Message.objects.exists()
 
 

@@ -38,12 +38,12 @@ def stated(topic: str, body: bytes, now: datetime) -> Statement:
 
 
 def read(envelope: Envelope) -> Sequence[Fact]:
-    """One message → one fact, dated by the partner's clock where it gave a time."""
+    """One message → its facts, dated by the partner's clock where it gave a time."""
     said = stated(envelope.topic, envelope.body, envelope.received_at)
     for name in said.address:
         if not getattr(said, name):
             raise Wrong(name, "is missing")
-    return [said.fact((getattr(said, said.clock) or envelope.received_at).astimezone(UTC))]
+    return said.facts((getattr(said, said.clock) or envelope.received_at).astimezone(UTC))
 
 
 reads: Mapping[str, Read] = dict.fromkeys(SHAPES, read)

@@ -52,10 +52,19 @@ class Said(Statement, kw_only=True):
 
 
 class Accepted(Said, kw_only=True):
-    """The warehouse will do it."""
+    """The warehouse will do it, all of it or all but what is `declined`: those units it will not ship."""
 
     partner_reference: Text100 = ""
     note: Prose = ""
+    declined: Lines = []
+
+    def facts(self, at: datetime) -> Sequence[Fact]:
+        if not self.declined:
+            return [self.fact(at)]
+        rest = ExecutionReported(
+            occurred_at=at, request=self.request, stage="short", lines=_units(self.declined), reason=self.note
+        )
+        return [self.fact(at), rest]
 
     def fact(self, at: datetime) -> Fact:
         return RequestAnswered(
@@ -174,6 +183,13 @@ class Shipped(Said, kw_only=True):
         )  # fmt: skip
 
 
+class Corrected(Shipped, kw_only=True):
+    """What really left, whatever was agreed or said before; `reason` says why it is known only now. A shipment that was reported with other
+    contents is compared by a person."""
+
+    reason: Reason
+
+
 def _units(lines: Sequence[SomeUnits]) -> tuple[Units, ...]:
     return tuple(line.fact() for line in lines)
 
@@ -189,4 +205,5 @@ SHAPES: Mapping[str, type[Statement]] = {
     "execution.packed": Packed,
     "execution.short": Short,
     "shipment.shipped": Shipped,
+    "shipment.corrected": Corrected,
 }

@@ -51,3 +51,7 @@ class Statement(Shape, kw_only=True):
     def fact(self, at: datetime) -> Fact:
         """What it says, dated."""
         raise NotImplementedError
+
+    def facts(self, at: datetime) -> Sequence[Fact]:
+        """The same, where one message says more than one thing."""
+        return [self.fact(at)]

@@ -25,7 +25,7 @@ def says(verb: str, **body: Any) -> Act:
 
 
 accept, reject = says("accept", partner_reference=""), says("reject", reason="We do not ship this.")
-picking, picked, packed = says("picking"), says("picked"), says("packed")
+picking, picked, packed = says("start"), says("pick"), says("pack")
 
 
 def short(work: Work) -> Step | None:
@@ -99,7 +99,7 @@ def _leave(work: Work, parcels: Sequence[Lines], named: Callable[[Lines], Lines]
         for n, parcel in enumerate(full, 1)
     ]
     carrier, service = work.carrier or "DHL", work.service or "standard"
-    return Step("shipments", {"shipment": ref, "carrier": carrier, "service": service, "packages": packages})
+    return Step("ship", {"shipment": ref, "carrier": carrier, "service": service, "packages": packages})
 
 
 # ---- behaviours -------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from typing import Any
 
 from connectors.partner.simulator.work import Work
 
-NEVER = frozenset({400, 404, 405, 409, 413, 415, 422})  # our API says no: repeating the same words will not help
+LATE = 409  # our API says that things are further: nothing to repeat, and no mistake
+NEVER = frozenset({400, 404, 405, LATE, 413, 415, 422})  # our API says no: repeating the same words will not help
 
 
 def outline(works: Mapping[str, Work]) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def outline(works: Mapping[str, Work]) -> dict[str, Any]:
             [reference, call.verb, call.status]
             for reference, work in works.items()
             for call in work.calls
-            if call.status in NEVER
+            if call.status in NEVER - {LATE}
         ],
         "open": sum(not work.idle for work in works.values()),
     }
@@ -31,7 +32,7 @@ def _is_double(work: Work) -> bool:
 def _outline(work: Work) -> dict[str, Any]:
     """One request: first what our API took of its words, then what was done in the building."""
     said = {call.key: call for call in work.calls if call.is_taken}.values()
-    shipments = [call.body for call in said if call.verb == "shipments"]
+    shipments = [call.body for call in said if call.verb in ("ship", "corrections")]
     return {
         "order_reference": work.order_reference,
         "received_at": work.received_at,

@@ -101,7 +101,7 @@ class Reporting(Simulator):
 
     # -- the way to the API
     def post(self, path: str, body: dict[str, Any], key: str) -> int | None:
-        """One call to the API; None when no answer came."""
+        """One call to the API; None when no answer came, or when it is to be asked again (an equal call is under way)."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         if key:
             headers["Idempotency-Key"] = key
@@ -109,7 +109,7 @@ class Reporting(Simulator):
             answer = self._out.request("POST", f"{self.api}/{path}", body=msgspec.json.encode(body), headers=headers)
         except urllib3.exceptions.HTTPError:
             return None
-        return answer.status
+        return None if answer.status == 409 and "Retry-After" in answer.headers else answer.status
 
 
 def is_settled(status: int | None) -> bool:

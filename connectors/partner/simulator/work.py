@@ -114,8 +114,8 @@ class Work(msgspec.Struct, kw_only=True):
     @property
     def is_packed(self) -> bool:
         """What is to leave next lies in its boxes."""
-        last = next((call.verb for call in reversed(self.calls) if call.verb in ("packed", "shipments")), "")
-        return last == "packed"
+        last = next((call.verb for call in reversed(self.calls) if call.verb in ("pack", "ship", "corrections")), "")
+        return last == "pack"
 
     @property
     def is_accepted(self) -> bool:

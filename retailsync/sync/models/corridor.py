@@ -36,6 +36,12 @@ class Message(models.Model):
     system = models.ForeignKey("canonical.System", models.PROTECT, related_name="messages", db_index=False)
     topic = models.CharField(max_length=60)
     dedup_key = models.BinaryField()
+    about = models.CharField(
+        max_length=140,
+        blank=True,
+        db_default="",
+        help_text="What it speaks of, where the door knows: a request's reference.",
+    )
     door = models.CharField(max_length=10, help_text="webhook, poll, refresh, look, partner, file or person")
     body = models.BinaryField()
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED, db_default="received")
@@ -67,6 +73,11 @@ class Message(models.Model):
             models.Index(fields=["batch_id"], condition=Q(batch_id__isnull=False), name="message_in_batch"),
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="message_waits_for"),
             models.Index(fields=["-id"], condition=Q(state="parked"), name="message_parked"),
+            models.Index(
+                fields=["system", "about", "id"],
+                condition=Q(state__in=("received", "waiting", "parked")) & ~Q(about=""),
+                name="message_not_recorded",
+            ),
             models.Index(
                 fields=["received_at"],
                 include=["state", "system"],

@@ -19,7 +19,8 @@ OTHER: dict[str, Any] = {
     "lines": [{"line": "11", "sku": "A", "units": 2}, {"line": "13", "sku": "B", "units": 5}],
 }  # fmt: skip
 TOPICS = {
-    "accept": "request.accepted", "reject": "request.rejected", "shipments": "shipment.shipped",
+    "accept": "request.accepted", "reject": "request.rejected", "ship": "shipment.shipped", "corrections": "shipment.corrected",
+    "start": "execution.picking", "pick": "execution.picked", "pack": "execution.packed", "short": "execution.short",
     "changes/1/accept": "change.accepted", "changes/1/reject": "change.rejected",
     "changes/2/accept": "change.accepted", "changes/2/reject": "change.rejected",
 }  # fmt: skip
@@ -40,7 +41,7 @@ class Api(Simulator):
         self.routes.add("POST", "/inventory/adjustments", self._hear_of_stock("stock.moved"))
 
     def _hear(self, request: Request, reference: str, verb: str) -> Answer:
-        topic = TOPICS.get(verb, f"execution.{verb}")
+        topic = TOPICS[verb]
         assert topic in SHAPES
         stated(topic, request.body, self.now())
         self.said.append((reference, verb))

@@ -49,7 +49,7 @@ def story(
 @pytest.mark.parametrize("behaviour", ["accepts", "picks"])
 def test_what_is_not_packed_can_be_amended(api: Api, behaviour: str) -> None:
     assert story(api, behaviour, "amend", **OTHER) == ("accepted", {"11": 2, "13": 5}, [SECOND])
-    sent = next(body for verb, body in api.taken.values() if verb == "shipments")
+    sent = next(body for verb, body in api.taken.values() if verb == "ship")
     assert (sent["carrier"], sent["service"]) == ("UPS", "air")
 
 
@@ -93,8 +93,7 @@ def test_what_is_held_waits_for_the_word_to_resume(api: Api) -> None:
     seen = [(r["held"], r["shipped"], r["done"]) for r in (held, still, end)]
     assert seen == [(True, {}, False), (True, {}, False), (False, WHOLE, True)]
     assert api.said == [
-        ("F-1", verb)
-        for verb in ("accept", "changes/1/accept", "changes/2/accept", "picking", "picked", "packed", "shipments")
+        ("F-1", verb) for verb in ("accept", "changes/1/accept", "changes/2/accept", "start", "pick", "pack", "ship")
     ]
 
 
@@ -136,7 +135,7 @@ def test_a_late_answer_comes_after_the_shipment(api: Api) -> None:
         before = asked(partner, "cancel")
         goes_on(partner)
     assert before["changes"] == {"1": ["cancel", ""]}
-    assert [verb for _, verb in api.said[-2:]] == ["shipments", "changes/1/reject"]
+    assert [verb for _, verb in api.said[-2:]] == ["ship", "changes/1/reject"]
 
 
 def test_who_ships_first_does_not_wait_to_be_let_on(api: Api) -> None:
@@ -144,7 +143,7 @@ def test_who_ships_first_does_not_wait_to_be_let_on(api: Api) -> None:
         partner._take("e1", DATA)
         rests(partner)
         asked(partner, "cancel")
-    assert [verb for _, verb in api.said[-3:]] == ["packed", "shipments", "changes/1/reject"]
+    assert [verb for _, verb in api.said[-3:]] == ["pack", "ship", "changes/1/reject"]
 
 
 # ---- as with requests -------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class TestContract(ConnectorContract):
         "execution.short": b'{%b,%b,"reason":"gone"}' % (SAID, LINES),
         "shipment.shipped": b'{%b,"shipment":"S1","carrier":"DHL","service":"x","packages":[{"reference":"P","tracking_number":"T",'
         b'"tracking_url":"https://t.example/T",%b}]}' % (SAID, LINES),
+        "shipment.corrected": b'{%b,"shipment":"S1","reason":"found later","packages":[{%b}]}' % (SAID, LINES),
         "counts.part": b'{"run":"2026-01-31","part":1,%b,%b}' % (COUNT, ITEMS),
         "counts.done": b'{"run":"2026-01-31","parts":3,"items":2500,"full":false,%b}' % COUNT,
         "counts.levels": b"{%b,%b}" % (COUNT, ITEMS),

@@ -19,19 +19,19 @@ def work(api: Api, behaviour: str) -> dict[str, Any]:
         return dict(partner.state()["requests"]["F-1"])
 
 
-WORK = ["picked", "packed"]
+WORK = ["pick", "pack"]
 
 
 @pytest.mark.parametrize(
     ("behaviour", "verbs", "units"),
     [
-        ("normal", ["accept", "picking", *WORK, "shipments"], 4),
+        ("normal", ["accept", "start", *WORK, "ship"], 4),
         ("reject", ["reject"], 0),
-        ("short", ["accept", "picking", "short", *WORK, "shipments"], 3),
-        ("two_parcels", ["accept", "picking", *WORK, "shipments"], 4),
-        ("two_shipments", ["accept", "picking", *WORK, "shipments", "shipments"], 4),
-        ("ship_first", ["shipments", "accept", "picking", *WORK], 4),
-        ("sku_only", ["accept", "picking", *WORK, "shipments"], 4),
+        ("short", ["accept", "start", "short", *WORK, "ship"], 3),
+        ("two_parcels", ["accept", "start", *WORK, "ship"], 4),
+        ("two_shipments", ["accept", "start", *WORK, "ship", "ship"], 4),
+        ("ship_first", ["ship", "accept", "start", *WORK], 4),
+        ("sku_only", ["accept", "start", *WORK, "ship"], 4),
         ("silent", [], 0),
     ],
 )
@@ -45,7 +45,7 @@ def test_each_behaviour_says_its_words(api: Api, behaviour: str, verbs: list[str
 
 def test_repetitions_are_equal_to_the_letter(api: Api) -> None:
     work(api, "repeat")
-    assert api.said == [("F-1", verb) for verb in ("accept", "picking", *WORK, "shipments") for _ in range(2)]
+    assert api.said == [("F-1", verb) for verb in ("accept", "start", *WORK, "ship") for _ in range(2)]
     assert len(api.taken) == 5
 
 
@@ -55,22 +55,22 @@ def test_what_is_not_taken_is_said_again_until_it_is(api: Api) -> None:
     )
     seen = work(api, "normal")
     assert seen["tries"] == 9
-    assert [verb for verb, _ in api.taken.values()] == ["accept", "picking", *WORK, "shipments"]
+    assert [verb for verb, _ in api.taken.values()] == ["accept", "start", *WORK, "ship"]
 
 
 def test_a_warehouse_that_is_restarted_goes_on_where_it_was(api: Api, tmp_path: Path) -> None:
-    api.faults.add(Fault(do="answer", status=500, path="/picked"))
+    api.faults.add(Fault(do="answer", status=500, path="/pick"))
     with warehouse(api, store=tmp_path) as partner:
         partner._take("e1", DATA)
         partner._take("e1", DATA)
         partner.store.commit()
-        wait_until(lambda: ("F-1", "picking") in api.said)
+        wait_until(lambda: ("F-1", "start") in api.said)
     api.faults.clear()
     with warehouse(api, store=tmp_path) as partner:
         wait_until(lambda: not partner.state()["open"])
         seen = partner.state()["requests"]["F-1"]
     assert (seen["deliveries"], seen["shipments"]) == (2, ["F-1-S1"])
-    assert api.said == [("F-1", verb) for verb in ("accept", "picking", *WORK, "shipments")]
+    assert api.said == [("F-1", verb) for verb in ("accept", "start", *WORK, "ship")]
 
 
 def test_another_event_for_a_known_reference_is_a_double(api: Api) -> None:

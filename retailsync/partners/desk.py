@@ -1,0 +1,298 @@
+"""What a partner may do with one of its requests now: what is recorded, and what it said since that is not recorded yet.
+
+What partners say is stored at the door and recorded moments later. A second call must not slip in between: the door takes the request's
+lock, folds what is still on its way onto what is recorded, and lets through what that allows. Folding the same word twice changes
+nothing, so it does not matter how far the recording is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from canonical import sql
+from connectors.partner.reading import SHAPES, Statement, Wrong
+from connectors.partner.reading import fulfilment as words
+from retailsync.partners.problems import Problem
+
+#: How far work is, in order; what is said out of order says nothing new.
+STAGES = ("open", "picking", "picked", "packed")
+#: What may be done → the topic its words are stored under. Changes have numbers and stand in the object beside.
+ACTIONS: Mapping[str, str] = {
+    "accept": "request.accepted",
+    "reject": "request.rejected",
+    "start": "execution.picking",
+    "pick": "execution.picked",
+    "pack": "execution.packed",
+    "short": "execution.short",
+    "ship": "shipment.shipped",
+}
+_LOCK = 0x5244  # the first number of advisory locks on requests
+_OVER = frozenset({"shipped", "short", "cancelled"})
+#: Changes that may still be answered: one that was overtaken needs no answer, and a late one is no mistake.
+ANSWERABLE = frozenset({"asked", "moot"})
+
+
+class Item(msgspec.Struct):
+    """One line of a request: what is asked for, and what became of it."""
+
+    sku: str
+    units: int
+    short: int
+    shipped: int
+
+    @property
+    def left(self) -> int:
+        """Units that may still be shipped."""
+        return max(0, self.units - self.short - self.shipped)
+
+
+class Asked(msgspec.Struct):
+    """One change of a request: what kind, how it stands (asked, accepted, rejected, moot), and the units it wants by line."""
+
+    kind: str
+    answer: str
+    lines: dict[str, int]
+
+
+class Standing(msgspec.Struct):
+    """One request as its partner may act on it. `changes` by their number."""
+
+    reference: str
+    state: str  # submitted, accepted, rejected, closed
+    execution: str
+    held: bool
+    lines: dict[str, Item]
+    changes: dict[str, Asked]
+    shipments: set[str]
+
+    @property
+    def left(self) -> int:
+        """Units that may still be shipped."""
+        return sum(item.left for item in self.lines.values())
+
+    @property
+    def actions(self) -> list[str]:
+        """What may be done now, in the order of work."""
+        open_changes = [number for number in sorted(self.changes, key=int) if self.changes[number].answer == "asked"]
+        return [name for name, allows in _ALLOWS.items() if allows(self)] + [
+            f"changes/{number}/{answer}" for number in open_changes for answer in ("accept", "reject")
+        ]
+
+
+def _open(at: Standing) -> bool:
+    return at.state in ("submitted", "accepted") and at.execution not in _OVER and at.left > 0 and not at.held
+
+
+def _before(stage: str) -> Callable[[Standing], bool]:
+    """Work that leads to this stage: not what is behind already."""
+    return lambda at: _open(at) and at.execution in STAGES[: STAGES.index(stage)]
+
+
+def _untouched(at: Standing) -> bool:
+    return at.execution in STAGES and not at.shipments and at.left > 0
+
+
+_ALLOWS: Mapping[str, Callable[[Standing], bool]] = {
+    "accept": lambda at: at.state == "submitted" and _untouched(at),
+    "reject": lambda at: at.state in ("submitted", "accepted") and _untouched(at),
+    "start": _before("picking"),
+    "pick": _before("picked"),
+    "pack": _before("packed"),
+    "short": _open,
+    "ship": _open,
+}
+
+
+# ---- what is said changes where it stands -----------------------------------------------------------------------------------
+def fold(at: Standing, topic: str, said: Statement) -> None:
+    """Let one word count that is not recorded yet, as recording it will. Saying it twice is saying it once."""
+    match said:
+        case words.Accepted():
+            at.state = "accepted" if at.state in ("submitted", "rejected") else at.state
+            _short(at, said.declined)
+        case words.Rejected():
+            at.state = "rejected" if at.state in ("submitted", "accepted") else at.state
+        case words.ChangeAccepted() | words.ChangeRejected():
+            _answered(at, str(said.change), said)
+        case words.Short():
+            _short(at, said.lines)
+        case words.Shipped():
+            _shipped(at, said)
+        case words.Progress():
+            stage = topic.partition(".")[2]
+            if at.execution in STAGES and STAGES.index(stage) > STAGES.index(at.execution):
+                at.execution = stage
+
+
+def _answered(at: Standing, number: str, said: words.ChangeSaid) -> None:
+    change = at.changes.get(number)
+    if change is None or change.answer not in ANSWERABLE:
+        return
+    change.answer = "accepted" if isinstance(said, words.ChangeAccepted) else "rejected"
+    if change.answer == "rejected":
+        return
+    if change.kind in ("hold", "resume"):
+        at.held = change.kind == "hold"
+        return
+    for line, item in at.lines.items():
+        item.units = change.lines.get(line, 0)
+    if all(item.units <= item.shipped for item in at.lines.values()):
+        at.state = "closed"
+        at.execution = at.execution if at.shipments else "cancelled"
+
+
+def _short(at: Standing, units: Sequence[words.SomeUnits]) -> None:
+    """The largest figure reported of a line stands."""
+    for line, count in _placed(at, units).items():
+        at.lines[line].short = max(at.lines[line].short, count)
+    _progress(at)
+
+
+def _shipped(at: Standing, said: words.Shipped) -> None:
+    if said.shipment in at.shipments:
+        return
+    at.shipments.add(said.shipment)
+    for package in said.packages:
+        for line, units in _placed(at, package.lines).items():
+            at.lines[line].shipped += units
+    _progress(at)
+    at.state = "accepted" if at.state == "submitted" else at.state
+
+
+def _progress(at: Standing) -> None:
+    shipped = any(item.shipped for item in at.lines.values())
+    if at.left == 0:
+        at.execution = "shipped" if shipped else "short"
+    elif shipped:
+        at.execution = "part_shipped"
+
+
+def _placed(at: Standing, units: Sequence[words.SomeUnits]) -> dict[str, int]:
+    """Units per line of ours; a SKU's are spread over its lines in order, the rest on the last. What is not on the request is left out:
+    `unknown` names it."""
+    placed: dict[str, int] = {}
+    for one in units:
+        lines = (
+            [one.line]
+            if one.line in at.lines
+            else [n for n, i in at.lines.items() if not one.line and i.sku == one.sku]
+        )
+        rest = one.units
+        for line in lines:
+            count = rest if line == lines[-1] else min(rest, max(0, at.lines[line].left - placed.get(line, 0)))
+            placed[line] = placed.get(line, 0) + count
+            rest -= count
+    return {line: count for line, count in placed.items() if count}
+
+
+# ---- what is refused, and what is only remarked ------------------------------------------------------------------------------
+def check(at: Standing, action: str) -> None:
+    """Raises Problem unless this may be done now. `action` as in `actions`."""
+    if action in at.actions:
+        return
+    if action.startswith("changes/"):
+        number = action.split("/")[1]
+        if at.changes[number].answer in ANSWERABLE:
+            return
+        detail = f"Change {number} of {at.reference} is {at.changes[number].answer} already."
+    else:
+        detail = f"{at.reference} is {_spoken(at)}: it cannot be {_DONE[action]} now."
+    raise Problem("wrong_state", detail, state=at.state, execution=at.execution, held=at.held, actions=at.actions)
+
+
+_DONE = {
+    "accept": "accepted", "reject": "rejected", "start": "started", "pick": "picked", "pack": "packed", "short": "reported short",
+    "ship": "shipped", "tracking": "given tracking numbers",
+}  # fmt: skip
+
+
+def _spoken(at: Standing) -> str:
+    """Where it stands, in a word or two."""
+    if at.held:
+        return "on hold"
+    if at.execution in _OVER or (at.state == "accepted" and at.execution != "open"):
+        return at.execution.replace("_", " ")
+    return at.state
+
+
+def named(at: Standing, said: Statement) -> list[str]:
+    """Check that what the words name is on the request; returns remarks about what a person at the retailer will look at. A line of ours
+    that is not on it is a mistake; a SKU that is not may really lie in the parcel, so it is taken as long as something else is known."""
+    groups = _named(said)
+    for path, one in groups:
+        if one.line and one.line not in at.lines:
+            raise Problem(
+                "not_on_request", f"{path}.line: {one.line} is not a line of {at.reference}.", field=f"{path}.line"
+            )
+    strangers = [(path, one) for path, one in groups if not one.line and not _placed(at, [one])]
+    if groups and len(strangers) == len(groups):
+        path, one = strangers[0]
+        raise Problem("not_on_request", f"{path}.sku: {one.sku} is not on {at.reference}.", field=f"{path}.sku")
+    remarks = [f"{one.sku} is not on this request." for _, one in strangers]
+    if isinstance(said, words.Shipped):
+        remarks += _beyond(at, said)
+    return [f"{remark} Somebody at the retailer will look at it." for remark in remarks]
+
+
+def _beyond(at: Standing, said: words.Shipped) -> list[str]:
+    every = [one for package in said.packages for one in package.lines]
+    more = {line: units - at.lines[line].left for line, units in _placed(at, every).items()}
+    return [f"{units} more of line {line} than asked for." for line, units in more.items() if units > 0]
+
+
+def _named(said: Statement) -> list[tuple[str, words.SomeUnits]]:
+    if isinstance(said, words.Shipped):
+        return [
+            (f"packages[{p}].lines[{n}]", one)
+            for p, package in enumerate(said.packages)
+            for n, one in enumerate(package.lines)
+        ]
+    field = "declined" if isinstance(said, words.Accepted) else "lines"
+    return [(f"{field}[{n}]", one) for n, one in enumerate(getattr(said, field, []))]
+
+
+# ---- reading it -------------------------------------------------------------------------------------------------------------
+def take(system_id: int, reference: str) -> Standing | None:
+    """One request, locked against other calls about it until the transaction ends; None where this partner has none of that name."""
+    sql.fetch("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, reference))
+    return standings(system_id, [reference]).get(reference)
+
+
+#: One statement, so that a word is seen where it was stored or where it was recorded, and never in neither.
+_STANDINGS = """SELECT f.reference, jsonb_build_object(
+    'reference', f.reference, 'state', CASE WHEN f.answer = 'unsubmitted' THEN 'submitted' ELSE f.answer END,
+    'execution', f.execution, 'held', f.held,
+    'lines', coalesce((SELECT jsonb_object_agg(r.line_id, jsonb_build_object('sku', coalesce(s.code, l.sku_text), 'units', r.units,
+        'short', r.short, 'shipped', r.shipped)) FROM canonical_requestline r JOIN canonical_orderline l ON l.id = r.line_id
+        LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{}'),
+    'changes', coalesce((SELECT jsonb_object_agg(c.number, jsonb_build_object('kind', c.kind, 'answer', c.answer, 'lines', c.lines))
+        FROM canonical_requestchange c WHERE c.request_id = f.id), '{}'),
+    'shipments', coalesce((SELECT jsonb_agg(s.external_id) FROM canonical_shipment s WHERE s.request_id = f.id), '[]')),
+    (SELECT array_agg(m.topic ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
+       AND m.state IN ('received', 'waiting', 'parked')),
+    (SELECT array_agg(m.body ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
+       AND m.state IN ('received', 'waiting', 'parked'))
+  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s)"""
+
+
+def standings(system_id: int, references: Sequence[str]) -> dict[str, Standing]:
+    """Where these requests of one partner stand, by reference."""
+    rows = sql.fetch(_STANDINGS, (system_id, list(references)))
+    return {reference: _standing(recorded, topics or (), bodies or ()) for reference, recorded, topics, bodies in rows}
+
+
+def _standing(recorded: str, topics: Sequence[str], bodies: Sequence[bytes]) -> Standing:
+    at = msgspec.json.decode(recorded, type=Standing)
+    at.lines = dict(sorted(at.lines.items(), key=lambda item: int(item[0])))
+    for topic, body in zip(topics, bodies, strict=True):
+        if (word := _word(topic, bytes(body))) is not None:
+            fold(at, topic, word)
+    return at
+
+
+def _word(topic: str, body: bytes) -> Statement | None:
+    """A stored message; None for what a person made of it that has no shape any more."""
+    try:
+        return msgspec.json.decode(body, type=SHAPES[topic]) if topic in SHAPES else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, Wrong):
+        return None

@@ -1,0 +1,100 @@
+"""The change feed: what changed of things a partner may see, in an order that never skips a late commit.
+
+Events are written by the transaction that changes something, and numbered afterwards, one hand at a time, once they are committed: a
+number is never given below one that could be read before. Transactions that change one order follow each other by its lock, and rows are
+numbered in the order of their ids, so events of one subject keep their order.
+"""
+
+import json
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from canonical import sql
+from canonical.ledger import Written
+from retailsync.partners.models import Event
+
+_LOCK = 0x5245  # the first number of advisory locks on numbering
+
+#: (kind of subject, event in the ledger) → the last word of the type. A change that is asked for is called by its kind.
+EVENTS = {
+    ("fulfilment_request", "submitted"): "created",
+    ("fulfilment_request", "accepted"): "accepted",
+    ("fulfilment_request", "rejected"): "rejected",
+    ("fulfilment_request", "picking"): "started",
+    ("fulfilment_request", "picked"): "picked",
+    ("fulfilment_request", "packed"): "packed",
+    ("fulfilment_request", "short"): "short",
+    ("fulfilment_request", "changed"): "changed",
+    ("fulfilment_request", "progress"): "progressed",
+    ("request_change", "asked"): "change_requested",
+    ("request_change", "accepted"): "change_accepted",
+    ("request_change", "rejected"): "change_rejected",
+    ("request_change", "overtaken"): "change_overtaken",
+    ("shipment", "shipped"): "shipped",
+}
+#: Kinds of changes → what asking for one is called.
+ASKED = {
+    "amend": "amendment_requested",
+    "cancel": "cancellation_requested",
+    "hold": "hold_requested",
+    "resume": "resume_requested",
+}
+TYPES = tuple(
+    f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"
+)
+
+_FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
+  SELECT f.system_id, 'fulfilment_request.' || CASE WHEN v.word = 'change_requested' THEN v.asked::jsonb ->> c.kind ELSE v.word END,
+    f.reference, jsonb_strip_nulls(jsonb_build_object('reference', f.reference, 'order_reference', o.reference,
+      'state', CASE f.answer WHEN 'unsubmitted' THEN 'submitted' ELSE f.answer END, 'execution', f.execution, 'held', f.held,
+      'change', c.number, 'kind', c.kind, 'shipment', h.external_id))
+  FROM (SELECT *, %s AS asked FROM unnest(%s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY u(kind, id, word, n)) v
+  LEFT JOIN canonical_requestchange c ON v.kind = 'request_change' AND c.id = v.id
+  LEFT JOIN canonical_shipment h ON v.kind = 'shipment' AND h.id = v.id
+  JOIN canonical_fulfilmentrequest f ON f.id = coalesce(c.request_id, h.request_id, v.id)
+  JOIN canonical_order o ON o.id = f.order_id
+  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' ORDER BY v.n"""
+
+
+def follow(entries: Iterable[Written]) -> None:
+    """Write the events of what was just recorded. In the caller's transaction."""
+    news = [
+        (e.subject_kind, e.subject_id, EVENTS[e.subject_kind, e.event])
+        for e in entries
+        if (e.subject_kind, e.event) in EVENTS
+    ]
+    if news:
+        kinds, ids, words = zip(*news, strict=True)
+        sql.fetch(_FOLLOW, (json.dumps(ASKED), list(kinds), list(ids), list(words)))
+
+
+_NUMBER = """UPDATE partners_event t SET position = v.position FROM (SELECT id,
+    row_number() OVER (ORDER BY id) + coalesce((SELECT max(position) FROM partners_event WHERE system_id = %(system)s), 0) AS position
+    FROM partners_event WHERE system_id = %(system)s AND position IS NULL) v WHERE v.id = t.id"""
+
+
+def number(system_id: int) -> None:
+    """Give this partner's committed events their positions."""
+    if not sql.fetch("SELECT 1 FROM partners_event WHERE system_id = %s AND position IS NULL LIMIT 1", (system_id,)):
+        return
+    with transaction.atomic():
+        sql.fetch("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK, system_id))
+        sql.fetch(_NUMBER, {"system": system_id})
+
+
+def after(system_id: int, position: int, limit: int) -> list[Event]:
+    """The partner's next events after this position, in order."""
+    number(system_id)
+    return list(Event.objects.filter(system_id=system_id, position__gt=position).order_by("position")[:limit])
+
+
+_SUBJECTS = """SELECT subject, max(position) AS latest FROM partners_event WHERE system_id = %s AND position > %s
+    AND type LIKE %s || '%%' GROUP BY subject ORDER BY latest LIMIT %s"""
+
+
+def subjects_since(system_id: int, types: str, position: int, limit: int) -> tuple[list[str], int]:
+    """Subjects of events of these types after a position, each once, by its latest; and the position to go on from."""
+    number(system_id)
+    rows = sql.fetch(_SUBJECTS, (system_id, position, types, limit))
+    return [subject for subject, _ in rows], rows[-1][1] if rows else position
