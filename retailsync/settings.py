@@ -69,6 +69,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "simple_history",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_celery_beat",
     "axes",
     "canonical",
@@ -160,6 +162,27 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "retailsync.partners.contract.Schema",
+}
+
+PARTNER_API = """\
+What a warehouse needs to work for a retailer: what to ship, what became of it, and what lies on its shelves.
+
+**Start** with `GET /fulfilment-requests?state=submitted`, then follow `GET /events`. Each request lists the `actions` that are allowed
+now; POST to the address with that end. What you say is stored for good before it is answered (202), and acted upon within seconds.
+
+**Repeat** any POST safely with an `Idempotency-Key`: the same key and body get the stored answer. **Errors** are
+[problems](/api/v1/docs/problems) (RFC 9457) with a stable `code` and the `field`. **Lists** are pages: ask again with `after` = `next`.
+**Times** are UTC, **decimals** are strings, and a field we do not know is refused by name.
+"""
+SPECTACULAR_SETTINGS = {
+    "TITLE": "retailsync partner API",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": PARTNER_API,
+    "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["retailsync.partners.contract.only_ours"],
+    "COMPONENT_SPLIT_REQUEST": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 
 # Tasks carry no rows and no results: a lost or doubled one costs nothing, rows are the truth.

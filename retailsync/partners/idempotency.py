@@ -47,7 +47,7 @@ def once(system_id: int, key: str, asked: tuple[str, bytes], do: Callable[[], An
         answer = do()
         sql.insert(
             "partners_answered",
-            {"system_id": "bigint", "key": "text", "digest": "bytea", "status": "integer", "body": "jsonb"},
+            {"system_id": "bigint", "key": "text", "digest": "bytea", "status": "integer", "body": "text"},
             [(system_id, key, mark, answer.status, msgspec.json.encode(answer.body).decode())],
         )
         return answer

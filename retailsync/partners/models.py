@@ -121,7 +121,7 @@ class Answered(models.Model):
     key = models.CharField(max_length=255)
     digest = models.BinaryField(help_text="SHA-256 of address and body.")
     status = models.PositiveSmallIntegerField(validators=[MinValueValidator(200), MaxValueValidator(299)])
-    body = models.JSONField()
+    body = models.TextField(help_text="JSON, to the letter.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

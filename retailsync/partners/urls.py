@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retailsync.partners import desk
+from retailsync.partners import desk, docs
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
 from retailsync.partners.views.requests import Correct, RequestList, RequestOne, Say, SayOfChange
@@ -32,4 +32,7 @@ urlpatterns = [
         for verb, topic in SAID_OF_SNAPSHOT.items()
     ),
     path("events", EventList.as_view()),
+    path("openapi.json", docs.openapi),
+    path("docs", docs.reference),
+    path("docs/problems", docs.problems),
 ]

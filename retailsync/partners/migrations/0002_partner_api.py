@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                         ]
                     ),
                 ),
-                ("body", models.JSONField()),
+                ("body", models.TextField(help_text="JSON, to the letter.")),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="canonical.system")),
             ],

@@ -1,0 +1,30 @@
+"""The contract for people and programs: the document, a page that shows it, and a page that explains the problems."""
+
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from retailsync.partners import contract
+from retailsync.partners.problems import CODES
+
+
+def openapi(request: HttpRequest) -> JsonResponse:
+    """GET /api/v1/openapi.json"""
+    return JsonResponse(_document(), json_dumps_params={"ensure_ascii": False})
+
+
+def reference(request: HttpRequest) -> HttpResponse:
+    """GET /api/v1/docs: every call, with examples."""
+    return render(request, "partners/reference.html")
+
+
+def problems(request: HttpRequest) -> HttpResponse:
+    """GET /api/v1/docs/problems: every code, and what to do about it. A problem's `type` leads to its line."""
+    return render(request, "partners/problems.html", {"codes": CODES.items()})
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return contract.document()

@@ -1,0 +1,58 @@
+"""What is said, by example: each is shown in the documentation and sent in a test. Shape → body."""
+
+from collections.abc import Mapping
+from typing import Any
+
+EXAMPLES: Mapping[str, Any] = {
+    "Accepted": {"partner_reference": "WH-88231", "occurred_at": "2026-05-04T08:12:00Z"},
+    "Rejected": {"reason": "We do not ship dangerous goods.", "occurred_at": "2026-05-04T08:12:00Z"},
+    "Picking": {"occurred_at": "2026-05-04T09:00:00Z"},
+    "Picked": {"occurred_at": "2026-05-04T09:20:00Z"},
+    "Packed": {"occurred_at": "2026-05-04T09:40:00Z"},
+    "Short": {
+        "lines": [{"sku": "TEA-100", "units": 1}],
+        "reason": "One was broken.",
+        "occurred_at": "2026-05-04T09:20:00Z",
+    },
+    "Shipped": {
+        "shipment": "SHP-4711",
+        "carrier": "DHL",
+        "service": "Paket",
+        "packages": [
+            {
+                "tracking_number": "00340434161094015902",
+                "tracking_url": "https://tracking.example/00340434161094015902",
+                "lines": [{"sku": "TEA-100", "units": 2}],
+            }
+        ],
+        "occurred_at": "2026-05-04T15:30:00Z",
+    },
+    "Corrected": {
+        "shipment": "SHP-4712",
+        "carrier": "DHL",
+        "packages": [{"tracking_number": "00340434161094015919", "lines": [{"sku": "TEA-100", "units": 1}]}],
+        "reason": "It was on the van before the order was cancelled.",
+        "occurred_at": "2026-05-04T15:30:00Z",
+    },
+    "ChangeAccepted": {"occurred_at": "2026-05-04T10:00:00Z"},
+    "ChangeRejected": {"reason": "It is packed already.", "occurred_at": "2026-05-04T10:00:00Z"},
+    "Levels": {
+        "location": "W1",
+        "observed_at": "2026-05-04T18:00:00Z",
+        "items": [{"sku": "TEA-100", "on_hand": 120, "allocated": 4}],
+    },
+    "Part": {
+        "location": "W1",
+        "observed_at": "2026-05-04T22:00:00Z",
+        "items": [{"sku": "TEA-100", "on_hand": 118, "allocated": 2, "damaged": 1}],
+    },
+    "Complete": {"location": "W1", "observed_at": "2026-05-04T22:00:00Z", "parts": 1, "items": 1},
+    "Adjustment": {
+        "adjustment": "ADJ-9",
+        "location": "W1",
+        "sku": "TEA-100",
+        "units": -1,
+        "reason": "Dropped while it was put away.",
+        "occurred_at": "2026-05-04T11:05:00Z",
+    },
+}
