@@ -1,5 +1,6 @@
 """The contract for people and programs: the document, a page that shows it, and a page that explains the problems."""
 
+import threading
 from functools import cache
 from typing import Any
 
@@ -8,6 +9,8 @@ from django.shortcuts import render
 
 from retailsync.partners import contract
 from retailsync.partners.problems import CODES
+
+_one_at_a_time = threading.Lock()
 
 
 def openapi(request: HttpRequest) -> JsonResponse:
@@ -25,6 +28,11 @@ def problems(request: HttpRequest) -> HttpResponse:
     return render(request, "partners/problems.html", {"codes": CODES.items()})
 
 
-@cache
 def _document() -> dict[str, Any]:
+    with _one_at_a_time:  # the generator is not made for threads
+        return _generated()
+
+
+@cache
+def _generated() -> dict[str, Any]:
     return contract.document()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.utils import timezone
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -63,6 +64,8 @@ class PartnerView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if request.method not in self.allowed_methods:
+            raise MethodNotAllowed(str(request.method))
         known = {query.name: query for query in self.queries} if request.method in ("GET", "HEAD") else {}
         for name, value in request.query_params.items():
             if name not in known:

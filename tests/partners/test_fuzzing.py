@@ -1,0 +1,84 @@
+"""Thousands of calls nobody thought of, right and wrong ones, by two partners at once against the running API: never a 5xx, never an
+answer the contract does not state, never a wrong message taken."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canonical.models import FulfilmentRequest, Order, Shipment
+from retailsync.partners import authentication
+from retailsync.partners.models import PartnerTerms
+from retailsync.sync import inbox
+from retailsync.sync.models import Message
+
+from .conftest import Partner, change
+from .test_contract import BASELINE
+from .test_isolation import Ask
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))  # of each call; the suite's few, and as many as one likes by hand
+CHECKS = (
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
+    "negative_data_rejection", "unsupported_method", "ignored_auth",
+)  # fmt: skip
+
+
+def with_names(document: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """The contract, with references that are there."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "reference":
+                    parameter["schema"] = {"type": "string", "enum": names}
+                if parameter["name"] == "change":
+                    parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 3}
+    return document
+
+
+def fuzz(url: str, partner: Partner, names: list[str], folder: Path, seed: int, done: dict[str, Any]) -> None:
+    file = folder / f"{partner.system.slug}.json"
+    file.write_text(json.dumps(with_names(json.loads(BASELINE.read_text()), names)))
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(file), "--url", url),
+        *("-H", f"Authorization: Bearer {partner.text}", "--checks", ",".join(CHECKS), "--mode", "all"),
+        *("--max-examples", str(EXAMPLES), "--seed", str(seed), "--phases", "examples,coverage,fuzzing", "--no-color"),
+    ]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    done[partner.system.slug] = ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_partners_fuzz_the_running_api(
+    live_server: Any, partner: Partner, other: Partner, ask: Ask, tmp_path: Path
+) -> None:
+    for each in (partner, other):
+        PartnerTerms.objects.create(system=each.system, calls_per_minute=1_000_000)
+        for n in range(1, 13):
+            change(ask(each, n, answer="accepted" if n % 3 else "submitted"), kind=("cancel", "hold", "amend")[n % 3])
+    authentication.forget()
+    references = list(FulfilmentRequest.objects.values_list("reference", flat=True))
+    done: dict[str, Any] = {}
+    threads = [
+        threading.Thread(target=fuzz, args=(live_server.url, each, [*references, "nothing"], tmp_path, seed, done))
+        for seed, each in enumerate((partner, other), 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in (partner, other):
+        code, said = done[each.system.slug]
+        print(each.system.slug, *re.findall(r".*(?:generated|Test cases|passed|failed).*", said), sep="\n")
+        assert code == 0, said[-20_000:]
+        while inbox.drain(each.system.pk):
+            pass
+    assert Message.objects.filter(reason="bug").count() == 0
+    assert not Shipment.objects.exclude(system__in=[partner.system, other.system]).exists()
+    assert [s for s in Shipment.objects.select_related("request") if s.system_id != s.request.system_id] == []
+    assert Order.objects.count() == 1
