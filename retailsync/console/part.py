@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
+
+from django.db.models import Q
 
 from canonical import sql
 from canonical.models import Entry
 from retailsync.console.steps import Step
 
-MOST = 400  # ledger entries of one part
+MOST = 120  # ledger entries of one part
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -20,6 +24,11 @@ class Part(NamedTuple):
     since: datetime | None
     until: datetime | None
     earlier: int
+
+    def within(self, *moments: str) -> Q:
+        """Rows one of whose moments lies in this span of time."""
+        ends = {op: at for op, at in (("gt", self.since), ("lte", self.until)) if at is not None}
+        return reduce(or_, (Q(**{f"{moment}__{op}": at for op, at in ends.items()}) for moment in moments))
 
     def keep(self, found: Iterable[Step]) -> list[Step]:
         """The steps of this span of time."""

@@ -177,8 +177,8 @@ def cases(of: Q, may: May) -> list[Step]:
     return found
 
 
-def decided(kind: str, id: int, entries: Iterable[Entry]) -> list[Step]:
-    """What people did about it, and what they did that changed it."""
+def decided(kind: str, id: int, entries: Iterable[Entry], within: Q) -> list[Step]:
+    """What people did about it within a span of time, and whenever they did what made these entries."""
     causes = {e.cause_id for e in entries if e.cause_kind == "action"}
-    rows = Action.objects.filter(Q(target_kind=kind, target_id=id) | Q(pk__in=causes))[:100]
+    rows = Action.objects.filter(Q(within, target_kind=kind, target_id=id) | Q(pk__in=causes))[:100]
     return [Step(row.at, row.who, row.what, "warn", row.why[:200]) for row in rows]

@@ -1,7 +1,7 @@
 """One timeline per order, SKU, shipment or customer, across all systems: what happened when, and where the time went."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -24,6 +24,7 @@ from retailsync.sync.workflows import WORKFLOWS
 
 MOST = 500  # commands of an order that are looked at, the newest
 ORDERS = 50  # orders of a customer, the newest
+OVERLAP = timedelta(seconds=10)  # a transaction that numbers its entries early may end so much later
 PAUSE = 60.0  # seconds: a shorter pause between two steps is not told
 
 
@@ -73,10 +74,9 @@ def _order(order: Order, before: int, may: May) -> Told:
     of = part.of_order(order.pk, before)
     commands = list(Command.objects.filter(order_id=order.pk).select_related("system").order_by("-pk")[:MOST])
     heard = steps.heard(of.entries, may)
-    beside = of.keep([
-        *steps.told(commands, may), *steps.cases(Q(order_id=order.pk), may), *steps.decided("order", order.pk, of.entries),
-    ])  # fmt: skip
-    found = [*heard, *steps.recorded(of.entries, may), *beside]
+    beside = of.keep([*steps.told(commands, may), *_cases(Q(order_id=order.pk), of, may)])
+    did = steps.decided("order", order.pk, of.entries, of.within("at"))
+    found = [*heard, *steps.recorded(of.entries, may), *did, *beside]
     return Told(found, _stretches(order, heard, commands), of.earlier)
 
 
@@ -111,7 +111,7 @@ def _shipment(shipment: Shipment, before: int, may: May) -> Told:
         if c.payload.get("shipment_id") == shipment.pk
     ]  # fmt: skip
     about = Q(target_kind="command", target_id__in=[c.pk for c in commands])
-    beside = of.keep([*steps.told(commands, may), *steps.cases(about, may)])
+    beside = of.keep([*steps.told(commands, may), *_cases(about, of, may)])
     found = [*steps.heard(of.entries, may), *steps.recorded(of.entries, may), *beside]
     shown = WORKFLOWS["shipments"].level
     moments = (
@@ -123,27 +123,36 @@ def _shipment(shipment: Shipment, before: int, may: May) -> Told:
 
 
 def _sku(sku: Sku, before: int, may: May) -> Told:
-    until = Entry.objects.filter(pk=before).values("recorded_at") if before else None
-    moved = {"sku": sku, **({"recorded_at__lte": until} if before else {})}
     subjects = {
         "sku": [sku.pk], "stock_level": _ids(StockLevel, sku=sku), "offer": _ids(Offer, sku=sku),
-        "listing": _ids(Listing, offers__sku=sku), "stock_movement": _ids(StockMovement, **moved),
+        "listing": _ids(Listing, offers__sku=sku), "stock_movement": _ids(StockMovement, sku=sku, **_before(before)),
     }  # fmt: skip
     of = part.of_subjects(subjects, before)
     about = Q(target_kind="stock_level", target_id__in=subjects["stock_level"])
     about |= Q(target_kind="listing", target_id__in=subjects["listing"])
-    beside = of.keep([*steps.cases(about, may), *steps.decided("sku", sku.pk, of.entries)])
-    return Told([*steps.heard(of.entries, may), *steps.recorded(of.entries, may), *beside], [], of.earlier)
+    did = steps.decided("sku", sku.pk, of.entries, of.within("at"))
+    found = [*steps.heard(of.entries, may), *steps.recorded(of.entries, may), *did, *of.keep(_cases(about, of, may))]
+    return Told(found, [], of.earlier)
+
+
+def _cases(about: Q, of: part.Part, may: May) -> list[Step]:
+    return steps.cases(about & of.within("opened_at", "closed_at"), may)
 
 
 def _ids(model: Any, **given: Any) -> list[int]:
-    """The newest: more than one part shows cannot be in it."""
-    return list(model.objects.filter(**given).order_by("-pk").values_list("pk", flat=True)[: part.MOST + 1])
+    """The newest: many more than one part shows cannot be in it, though transactions side by side may number them in another order."""
+    return list(model.objects.filter(**given).order_by("-pk").values_list("pk", flat=True)[: 2 * part.MOST])
+
+
+def _before(entry: int) -> dict[str, datetime]:
+    """When what stands below this entry was recorded, as long as transactions may overlap."""
+    row = Entry.objects.filter(pk=entry).only("recorded_at").first() if entry else None
+    return {"recorded_at__lte": row.recorded_at + OVERLAP} if row else {}
 
 
 def _customer(customer: Customer, before: int, may: May) -> Told:
     if not may("canonical.view_order"):
-        return Told(steps.decided("customer", customer.pk, ()), [])
+        return Told(steps.decided("customer", customer.pk, (), Q()), [])
     orders = list(Order.objects.filter(customer=customer).select_related("channel").order_by("-pk")[:ORDERS])
     found = [step for order in orders for step in _of_order(order)]
     for shipment in Shipment.objects.filter(order__in=orders).select_related("order", "system"):
@@ -159,7 +168,7 @@ def _customer(customer: Customer, before: int, may: May) -> Told:
             )
         )
     about = Q(order_id__in=[order.pk for order in orders])
-    return Told([*found, *steps.cases(about, may), *steps.decided("customer", customer.pk, ())], [])
+    return Told([*found, *steps.cases(about, may), *steps.decided("customer", customer.pk, (), Q())], [])
 
 
 def _of_order(order: Order) -> list[Step]:

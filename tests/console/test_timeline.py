@@ -11,7 +11,7 @@ from django.urls import reverse
 from canonical.models import Entry, Order, Shipment, Sku
 from retailsync.console import gaps, part
 from retailsync.sync import clock, deciding
-from retailsync.sync.models import Command, Message
+from retailsync.sync.models import Action, Case, Command, Message
 from tests.console.conftest import person
 from tests.console.scene import HOSTILE, Scene
 
@@ -87,22 +87,38 @@ def parts(client: Client, kind: str, pk: int) -> list[Any]:
 
 
 def beside(answers: list[Any]) -> list[str]:
-    """What stands beside the ledger's entries, and what was heard once however often it is told."""
+    """What stands beside the ledger's entries; once what is their cause, which is told again with more of them."""
     found = [i["step"] for answer in answers for i in answer.context["steps"] if not i["step"].changes]
-    said = {f"{step.who}: {step.what} {step.at}" for step in found if step.what.startswith("said")}
+    told = [(step.who, step.what, step.at, step.what.startswith("said") or step.tone == "warn") for step in found]
     return sorted(
-        [f"{step.who}: {step.what} {step.at}" for step in found if not step.what.startswith("said")]
-    ) + sorted(said)
+        [f"{who}: {what} {at}" for who, what, at, cause in told if not cause]
+        + list({f"{who}: {what} {at}" for who, what, at, cause in told if cause})
+    )
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 6])
 def test_parts_lose_nothing(most: int, sold: Order, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    Message.objects.filter(topic="shipment").update(received_at=clock.now() - timedelta(hours=2))  # recorded only now
+    ago = clock.now() - timedelta(hours=2)
+    Message.objects.filter(topic="shipment").update(received_at=ago)  # recorded only now
+    replay = Action.objects.create(who="rita", what="release", target_kind="replay", target_id=7, at=ago)
+    last = Entry.objects.filter(order_id=sold.pk).order_by("-pk")[0]
+    Entry.objects.filter(pk=last.pk).update(cause_kind="action", cause_id=replay.pk)  # carried out only now
     whole = page(viewer, "order", sold.pk)
     monkeypatch.setattr(part, "MOST", most)
     found = parts(viewer, "order", sold.pk)
     assert "What happened earlier" in found[0].content.decode() and len(found) > 2
     assert beside(found) == beside([whole])
+
+
+def test_each_part_has_its_own_exceptions(sold: Order, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.now()
+    Case.objects.bulk_create(
+        Case(target_kind="hold", target_id=n, order_id=sold.pk, words="Again.", opened_at=now, closed_at=now, cause="x")
+        for n in range(9000, 9120)
+    )
+    monkeypatch.setattr(part, "MOST", 3)
+    found = [step for answer in parts(viewer, "order", sold.pk) for step in told(answer)]
+    assert "retailsync: exception: Odoo did not accept the order: tax 21 % is archived." in found
 
 
 def test_there_is_nothing_below_the_first(sold: Order, viewer: Client) -> None:
