@@ -21,7 +21,7 @@ def snooze(ids: Sequence[int], until: datetime, by: User, why: str = "") -> int:
 
 
 def ignore(ids: Sequence[int], by: User, why: str) -> int:
-    """Do not show them among what is to be done. What they hold stays held."""
+    """Do not show them among what is to be done, also when they come back. What they hold stays held."""
     return _change(ids, by, "ignore", why, ignored=True, assignee=None, snoozed_until=None)
 
 
