@@ -56,6 +56,9 @@ class FulfilmentRequest(models.Model):
                 fields=["order", "location", "purpose", "attempt"], name="request_once_per_location_and_attempt"
             )
         ]
+        indexes = [
+            models.Index(fields=["partner_ref"], condition=~models.Q(partner_ref=""), name="request_by_partner_ref")
+        ]
 
     def __str__(self) -> str:
         return self.reference

@@ -116,6 +116,9 @@ class Posting(models.Model):
                 fields=["system", "kind", "subject_kind", "subject_id"], name="posting_once_per_purpose"
             )
         ]
+        indexes = [
+            models.Index(fields=["external_id"], condition=~models.Q(external_id=""), name="posting_by_external_id")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject_id}: {self.state}"

@@ -149,15 +149,20 @@ class GroupAdmin(ReadOnly):
         group = self._group(request, pk)
         if why := typed(request, "why"):
             grouping.ignore([group.pk], request.user, why)
-            messages.success(request, "It is not shown among what is to be done any more. What it holds stays held.")
+            messages.success(
+                request,
+                "It is not shown among what is to be done until somebody shows it again. What it holds stays held.",
+            )
         else:
             messages.error(request, "Nothing was changed: say why it can be ignored.")
         return _to(pk)
 
     def show_again(self, request: Request, pk: int) -> HttpResponse:
         """Among what is to be done."""
-        grouping.show([self._group(request, pk).pk], request.user)
-        messages.success(request, "It is shown among what is to be done.")
+        group = self._group(request, pk)
+        grouping.show([group.pk], request.user)
+        when = " when it comes back" if group.resolved_at else ""
+        messages.success(request, f"It is shown among what is to be done{when}.")
         return _to(pk)
 
     def comment(self, request: Request, pk: int) -> HttpResponse:

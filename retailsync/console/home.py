@@ -48,7 +48,7 @@ def _traffic(request: HttpRequest, now: datetime) -> dict[str, Any]:
         return {"lead": None, "flows": None, "systems": None}
     window, hours = pulses.last_hour(now)
     stands = standing.rows()
-    found: dict[str, Any] = {"lead": None, "flows": None, "window": window}
+    found: dict[str, Any] = {"lead": None, "flows": None, "window": window, "still": pulses.standing_still(now)}
     found["systems"] = connected.connected(window, hours, stands) if systems else None
     if flows:
         rows = late.rows(now)

@@ -73,7 +73,7 @@ def postings(order: Order) -> list[Posting]:
     """What systems hold, with words."""
     rows = list(order.postings.select_related("system").order_by("pk"))
     for row in rows:
-        row.what = words.POSTINGS.get(row.kind, words.plain(row.kind))
+        row.what = words.posting(row.kind)
     return rows
 
 

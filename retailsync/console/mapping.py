@@ -173,10 +173,14 @@ def go_on(row: Mapping, orders: Sequence[int], who: str, why: str) -> None:
 
 def drop(row: Mapping, who: str, why: str = "") -> Outcome:
     """Take a word away, and plan the orders that waited for its table."""
-    with transaction.atomic():
-        pk, text = row.pk, f"{row}: {said(row)}. {why}".strip()
+    pk, text = row.pk, f"{row}: {said(row)}. {why}".strip()
+
+    def do() -> Outcome:
+        row.pk = pk  # deleting takes it off the row, also where that is undone
         row.delete()
         return _settle(row, pk, "drop word", who, text)
+
+    return transient.atomically(do)
 
 
 def _settle(row: Mapping, pk: int, what: str, who: str, why: str) -> Outcome:
@@ -413,12 +417,13 @@ class MappingAdmin(Versioned, Lists):
                 self.delete_model(request, row)
 
     def delete_view(self, request: Request, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Taking a word away may let orders go on, too."""
+        """Taking a word away may let orders go on, too, and meet a deadlock."""
         row = self.get_object(request, object_id)
         if request.method == "POST" and row and (trouble := too_many(row)):
             messages.error(request, f"Nothing was changed: {trouble}")
             return HttpResponseRedirect(_list_url())
-        return super().delete_view(request, object_id, extra_context)
+        view = super().delete_view
+        return transient.repeat(lambda: view(request, object_id, extra_context))
 
     # ---- pages ----
     def changelist_view(self, request: Request, extra_context: Any = None) -> HttpResponse:

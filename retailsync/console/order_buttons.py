@@ -10,6 +10,7 @@ from retailsync.console.addresses import AddressForm
 from retailsync.console.base import Request
 from retailsync.console.typednumber import number
 from retailsync.sync import order_deciding, resending
+from retailsync.sync.deciding import NotPossible
 
 
 class OrderButtons:
@@ -26,9 +27,12 @@ class OrderButtons:
 
     def lift(self, request: Request, pk: int) -> HttpResponse:
         """Let it go on: one hold is lifted, or all."""
-        chosen = [int(text) for text in request.POST.getlist("hold") if text.isdecimal() and len(text) < 18]
+        typed = request.POST.getlist("hold")
+        chosen = [number(text) for text in typed if text]  # an empty one stands for all
 
         def decide(why: str) -> str:
+            if not typed or not all(chosen):
+                raise NotPossible("choose one of the order's holds, or all of them.")
             back = order_deciding.lift(pk, chosen, _who(request), why)
             return f"Lifted. It came back at once, because it is still so: {' '.join(back)}" if back else ""
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model
+from django.http import HttpResponse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
@@ -125,9 +126,16 @@ class ShopPolicyAdmin(Versioned, Lists):
     history_list_display = ["short_word"]
     empty = "No shop has a policy of its own: all have the defaults, which the form shows."
 
+    def changeform_view(
+        self, request: Request, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Orders held for their totals go on in the same transaction, which may meet a deadlock."""
+        view = super().changeform_view
+        return transient.repeat(lambda: view(request, object_id, form_url, extra_context))
+
     def save_model(self, request: Request, obj: ShopPolicy, form: Any, change: bool) -> None:
         """A shop whose stock is published has its scheduled runs, which people may change or switch off."""
-        if gone := transient.repeat(lambda: policy_keeping.keep(obj, request.user.get_username())):
+        if gone := policy_keeping.keep(obj, request.user.get_username()):
             messages.success(
                 request,
                 f"{gone} order{'s' if gone > 1 else ''} held for {'their' if gone > 1 else 'its'} totals may go on.",

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from canonical import sql
 from retailsync.sync import pulse, workflows
 
+STILL = timedelta(minutes=3)  # tallies are reckoned each minute; later than this they stand still
+
 
 class Span(NamedTuple):
     """What a plot covers, in stretches of `step`; a line of the table tells of `lines` stretches."""
@@ -74,6 +76,12 @@ class Series:
     def total(self, name: str) -> int:
         """All of it."""
         return sum(getattr(column, name) for column in self.columns)
+
+
+def standing_still(now: datetime) -> dict[str, datetime | None] | None:
+    """Since when the tallies stand still (None: for ever); nothing where they do not."""
+    at = pulse.reckoned()
+    return {"since": at} if at is None or now - at > STILL else None
 
 
 def last_hour(now: datetime) -> tuple[Window, list[Hour]]:

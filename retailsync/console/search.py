@@ -10,7 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from canonical.models import Booking, Customer, FulfilmentRequest, Link, Order, Package, Shipment, Sku, System
+from canonical.models import Booking, Customer, FulfilmentRequest, Link, Order, Package, Posting, Shipment, Sku, System
 from retailsync.console import words
 from retailsync.console.base import Request
 from retailsync.console.typednumber import number
@@ -75,6 +75,21 @@ def _orders(term: str, linked: Linked) -> Iterable[Hit]:
         yield Hit("order", row.pk, row.reference, line)
 
 
+def _documents(term: str, linked: Linked) -> Iterable[Hit]:
+    """Orders by the id their documents have in an ERP, or the number a warehouse gave its request. Such numbers are often short, and an
+    order's number comes before them."""
+    erps = System.objects.filter(roles__contains=["erp"]).values("pk")
+    held = Posting.objects.filter(external_id__in=_spelled(term), system__in=erps, order__isnull=False)
+    asked = FulfilmentRequest.objects.filter(partner_ref__in=_spelled(term)).select_related("order", "system")
+    lines: dict[Order, list[str]] = {}
+    for row in held.exclude(kind="customer").select_related("order", "system").order_by("-order_id")[:SHOWN]:
+        lines.setdefault(row.order, []).append(f"{words.posting(row.kind).lower()} in {row.system.name}")
+    for request in asked.order_by("-order_id")[:SHOWN]:
+        lines.setdefault(request.order, []).append(f"request {request.reference} at {request.system.name}")
+    for order in sorted(lines, key=lambda order: -order.pk):
+        yield Hit("order", order.pk, order.reference, ", ".join(lines[order]))
+
+
 def _named(term: str) -> Sequence[QuerySet[Order]]:
     """Each by an index of its own: one condition for all of them would read every order."""
     return (
@@ -137,7 +152,8 @@ def _commands(term: str, linked: Linked) -> Iterable[Hit]:
 _KINDS: Sequence[tuple[str, str, Callable[[str, Linked], Iterable[Hit]]]] = (
     ("Orders", "canonical.view_order", _orders), ("SKUs", "canonical.view_sku", _skus),
     ("Customers", "canonical.view_customer", _customers),
-    ("Shipments", "canonical.view_shipment", _shipments), ("Messages", "sync.view_message", _messages),
+    ("Shipments", "canonical.view_shipment", _shipments),
+    ("Orders by their documents elsewhere", "canonical.view_order", _documents), ("Messages", "sync.view_message", _messages),
     ("Commands", "sync.view_command", _commands),
 )  # fmt: skip
 

@@ -16,7 +16,6 @@ from retailsync.console import replaywords, words
 from retailsync.console.bars import lasting
 from retailsync.sync.models import Action, Attempt, Case, Command, Message
 
-MOST = 400  # ledger entries read for one page, the newest
 TOGETHER = timedelta(seconds=2)  # entries of one cause within this are one step
 May = Callable[[str], bool]
 
@@ -36,24 +35,6 @@ class Step(NamedTuple):
 
 
 # ---- the ledger -------------------------------------------------------------------------------------------------------------
-def of_order(order_id: int, before: int) -> list[Entry]:
-    """The newest entries of an order below this id."""
-    rows = Entry.objects.filter(order_id=order_id, **({"pk__lt": before} if before else {}))
-    return list(rows.order_by("-pk")[:MOST])
-
-
-def of_subjects(subjects: Mapping[str, Sequence[int]], before: int) -> list[Entry]:
-    """The newest entries of these subjects below this id: of each the newest few, by its versions."""
-    pairs = [(kind, id) for kind, ids in subjects.items() for id in ids]
-    rows = sql.fetch(
-        """SELECT e.id FROM unnest(%s::text[], %s::bigint[]) v(k, i) CROSS JOIN LATERAL (SELECT id FROM canonical_entry
-             WHERE subject_kind = v.k AND subject_id = v.i AND (%s = 0 OR id < %s) ORDER BY version DESC LIMIT 100) e
-           ORDER BY 1 DESC LIMIT %s""",
-        ([k for k, _ in pairs], [i for _, i in pairs], before, before, MOST),
-    )
-    return list(Entry.objects.filter(pk__in=[id for (id,) in rows]).order_by("-pk"))
-
-
 def recorded(entries: Sequence[Entry], may: May) -> list[Step]:
     """Entries one cause made at one moment are one step, with what changed field by field."""
     if not may("canonical.view_entry"):
@@ -196,8 +177,8 @@ def cases(of: Q, may: May) -> list[Step]:
     return found
 
 
-def decided(kind: str, id: int, entries: Iterable[Entry]) -> list[Step]:
-    """What people did about it, and what they did that changed it."""
+def decided(kind: str, id: int, entries: Iterable[Entry], within: Q) -> list[Step]:
+    """What people did about it within a span of time, and whenever they did what made these entries."""
     causes = {e.cause_id for e in entries if e.cause_kind == "action"}
-    rows = Action.objects.filter(Q(target_kind=kind, target_id=id) | Q(pk__in=causes))[:100]
+    rows = Action.objects.filter(Q(within, target_kind=kind, target_id=id) | Q(pk__in=causes))[:100]
     return [Step(row.at, row.who, row.what, "warn", row.why[:200]) for row in rows]

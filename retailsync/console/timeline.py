@@ -1,7 +1,7 @@
 """One timeline per order, SKU, shipment or customer, across all systems: what happened when, and where the time went."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -14,7 +14,7 @@ from django.urls import path
 from django.utils import timezone
 
 from canonical.models import Customer, Entry, Listing, Offer, Order, Shipment, Sku, StockLevel, StockMovement
-from retailsync.console import gaps, steps, words
+from retailsync.console import gaps, part, steps, words
 from retailsync.console.bars import lasting
 from retailsync.console.base import Permissions, Request
 from retailsync.console.steps import May, Step
@@ -22,8 +22,9 @@ from retailsync.console.typednumber import number
 from retailsync.sync.models import Command
 from retailsync.sync.workflows import WORKFLOWS
 
-MOVES = 100  # movements of a SKU that are looked at, the newest
+MOST = 500  # commands of an order that are looked at, the newest
 ORDERS = 50  # orders of a customer, the newest
+OVERLAP = timedelta(seconds=10)  # a transaction that numbers its entries early may end so much later
 PAUSE = 60.0  # seconds: a shorter pause between two steps is not told
 
 
@@ -70,22 +71,13 @@ def _after(seconds: float) -> str:
 
 # ---- an order ---------------------------------------------------------------------------------------------------------------
 def _order(order: Order, before: int, may: May) -> Told:
-    entries = steps.of_order(order.pk, before)
-    commands = list(Command.objects.filter(order_id=order.pk).select_related("system").order_by("pk")[:500])
-    heard = steps.heard(entries, may)
-    whole = [
-        *heard, *steps.recorded(entries, may), *steps.told(commands, may),
-        *steps.cases(Q(order_id=order.pk), may), *steps.decided("order", order.pk, entries),
-    ]  # fmt: skip
-    earlier = entries[-1].pk if len(entries) == steps.MOST else 0
-    since = entries[-1].recorded_at if earlier or before else None
-    until = entries[0].recorded_at if before and entries else None
-    return Told(_between(whole, since, until), _stretches(order, heard, commands), earlier)
-
-
-def _between(found: Sequence[Step], since: datetime | None, until: datetime | None) -> list[Step]:
-    """What belongs beside the ledger entries of one page."""
-    return [step for step in found if (since is None or step.at >= since) and (until is None or step.at <= until)]
+    of = part.of_order(order.pk, before)
+    commands = list(Command.objects.filter(order_id=order.pk).select_related("system").order_by("-pk")[:MOST])
+    heard = steps.heard(of.entries, may)
+    beside = of.keep([*steps.told(commands, may), *_cases(Q(order_id=order.pk), of, may)])
+    did = steps.decided("order", order.pk, of.entries, of.within("at"))
+    found = [*heard, *steps.recorded(of.entries, may), *did, *beside]
+    return Told(found, _stretches(order, heard, commands), of.earlier)
 
 
 def _stretches(order: Order, heard: Sequence[Step], commands: Sequence[Command]) -> list[gaps.Gap]:
@@ -113,49 +105,54 @@ def _settled(commands: Sequence[Command], kind: str) -> datetime | None:
 
 # ---- others -----------------------------------------------------------------------------------------------------------------
 def _shipment(shipment: Shipment, before: int, may: May) -> Told:
-    entries = steps.of_subjects({"shipment": [shipment.pk]}, before)
+    of = part.of_subjects({"shipment": [shipment.pk]}, before)
     commands = [
-        c for c in Command.objects.filter(order_id=shipment.order_id).select_related("system").order_by("pk")[:500]
+        c for c in Command.objects.filter(order_id=shipment.order_id).select_related("system").order_by("-pk")[:MOST]
         if c.payload.get("shipment_id") == shipment.pk
     ]  # fmt: skip
     about = Q(target_kind="command", target_id__in=[c.pk for c in commands])
-    found = [
-        *steps.heard(entries, may),
-        *steps.recorded(entries, may),
-        *steps.told(commands, may),
-        *steps.cases(about, may),
-    ]
+    beside = of.keep([*steps.told(commands, may), *_cases(about, of, may)])
+    found = [*steps.heard(of.entries, may), *steps.recorded(of.entries, may), *beside]
     shown = WORKFLOWS["shipments"].level
     moments = (
         ("left the building", shipment.shipped_at, None), ("we were told", shipment.created_at, None),
         ("booked out in the ERP", _settled(commands, "PostGoodsIssue"), shown),
         ("shown to the customer", _settled(commands, "SendTracking"), shown),
     )  # fmt: skip
-    return Told(found, gaps.gaps(moments, timezone.now(), ended=False))
+    return Told(found, gaps.gaps(moments, timezone.now(), ended=False), of.earlier)
 
 
 def _sku(sku: Sku, before: int, may: May) -> Told:
     subjects = {
         "sku": [sku.pk], "stock_level": _ids(StockLevel, sku=sku), "offer": _ids(Offer, sku=sku),
-        "listing": _ids(Listing, offers__sku=sku), "stock_movement": _ids(StockMovement, sku=sku),
+        "listing": _ids(Listing, offers__sku=sku), "stock_movement": _ids(StockMovement, sku=sku, **_before(before)),
     }  # fmt: skip
-    entries = steps.of_subjects(subjects, before)
-    pairs = [Q(target_kind=kind, target_id__in=subjects[kind]) for kind in ("stock_level", "listing")]
-    found = [*steps.heard(entries, may), *steps.recorded(entries, may), *steps.cases(pairs[0] | pairs[1], may)]
-    return Told([*found, *steps.decided("sku", sku.pk, entries)], [], _more(entries))
+    of = part.of_subjects(subjects, before)
+    about = Q(target_kind="stock_level", target_id__in=subjects["stock_level"])
+    about |= Q(target_kind="listing", target_id__in=subjects["listing"])
+    did = steps.decided("sku", sku.pk, of.entries, of.within("at"))
+    found = [*steps.heard(of.entries, may), *steps.recorded(of.entries, may), *did, *of.keep(_cases(about, of, may))]
+    return Told(found, [], of.earlier)
 
 
-def _ids(model: Any, **of: Any) -> list[int]:
-    return list(model.objects.filter(**of).order_by("-pk").values_list("pk", flat=True)[:MOVES])
+def _cases(about: Q, of: part.Part, may: May) -> list[Step]:
+    return steps.cases(about & of.within("opened_at", "closed_at"), may)
 
 
-def _more(entries: Sequence[Entry]) -> int:
-    return entries[-1].pk if len(entries) == steps.MOST else 0
+def _ids(model: Any, **given: Any) -> list[int]:
+    """The newest: many more than one part shows cannot be in it, though transactions side by side may number them in another order."""
+    return list(model.objects.filter(**given).order_by("-pk").values_list("pk", flat=True)[: 2 * part.MOST])
+
+
+def _before(entry: int) -> dict[str, datetime]:
+    """When what stands below this entry was recorded, as long as transactions may overlap."""
+    row = Entry.objects.filter(pk=entry).only("recorded_at").first() if entry else None
+    return {"recorded_at__lte": row.recorded_at + OVERLAP} if row else {}
 
 
 def _customer(customer: Customer, before: int, may: May) -> Told:
     if not may("canonical.view_order"):
-        return Told(steps.decided("customer", customer.pk, ()), [])
+        return Told(steps.decided("customer", customer.pk, (), Q()), [])
     orders = list(Order.objects.filter(customer=customer).select_related("channel").order_by("-pk")[:ORDERS])
     found = [step for order in orders for step in _of_order(order)]
     for shipment in Shipment.objects.filter(order__in=orders).select_related("order", "system"):
@@ -171,7 +168,7 @@ def _customer(customer: Customer, before: int, may: May) -> Told:
             )
         )
     about = Q(order_id__in=[order.pk for order in orders])
-    return Told([*found, *steps.cases(about, may), *steps.decided("customer", customer.pk, ())], [])
+    return Told([*found, *steps.cases(about, may), *steps.decided("customer", customer.pk, (), Q())], [])
 
 
 def _of_order(order: Order) -> list[Step]:

@@ -121,6 +121,11 @@ def plain(code: object) -> str:
     return _CAMEL.sub(" ", str(code)).replace("_", " ").capitalize()
 
 
+def posting(kind: str) -> str:
+    """What a system holds of ours, in words."""
+    return POSTINGS.get(kind, plain(kind))
+
+
 def pretty(body: bytes | memoryview | str) -> str:
     """A body as text: indented where it is JSON (its numbers and keys as they came), else untouched; cut where it is very long."""
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)

@@ -100,13 +100,15 @@ def close(target_kind: str, target_ids: Sequence[int], by: str = "") -> None:
         (by, target_kind, list(target_ids)),
     )
     if closed:
-        sql.fetch(f"{_RESOLVE} AND g.cause = ANY(%s)", (sorted({cause for (cause,) in closed}),))
+        sql.fetch(_RESOLVE.format("AND g.cause = ANY(%s)"), (sorted({cause for (cause,) in closed}),))
 
 
 #: Two who close the last two of a group at once do not see each other's, nor does one who closes the last see another who opens one:
-#: the sweep finds what they left.
-_RESOLVE = """UPDATE sync_group g SET resolved_at = clock_timestamp(), assignee_id = NULL, snoozed_until = NULL WHERE g.resolved_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM sync_case c WHERE c.cause = g.cause AND c.closed_at IS NULL)"""
+#: the sweep finds what they left. Locked by id, as by people who decide about many.
+_RESOLVE = """UPDATE sync_group SET resolved_at = clock_timestamp(), assignee_id = NULL, snoozed_until = NULL
+  WHERE id IN (SELECT g.id FROM sync_group g WHERE g.resolved_at IS NULL {} AND NOT EXISTS (
+    SELECT 1 FROM sync_case c WHERE c.cause = g.cause AND c.closed_at IS NULL) ORDER BY g.id FOR UPDATE OF g)
+    AND resolved_at IS NULL"""
 #: From each open cause to the next by the index, so that how many are open of one, and what was resolved long ago, cost nothing.
 _STILL_OPEN = """WITH RECURSIVE opened AS ((SELECT cause FROM sync_case WHERE closed_at IS NULL ORDER BY cause LIMIT 1) UNION ALL
     SELECT (SELECT c.cause FROM sync_case c WHERE c.closed_at IS NULL AND c.cause > o.cause ORDER BY c.cause LIMIT 1)
@@ -117,7 +119,7 @@ _STILL_OPEN = """WITH RECURSIVE opened AS ((SELECT cause FROM sync_case WHERE cl
 def settle_groups() -> None:
     """What transactions that did not see each other left: groups with none open are resolved, those with one are not."""
     with transaction.atomic():
-        sql.fetch(_RESOLVE)
+        sql.fetch(_RESOLVE.format(""))
         sql.fetch(_COME_BACK, ([cause for (cause,) in sql.fetch(_STILL_OPEN)],))
 
 

@@ -3,7 +3,6 @@
 import hashlib
 
 import msgspec
-from django.db import transaction
 
 from retailsync.sync import cases, clock, inbox, transient
 from retailsync.sync.deciding import NotPossible
@@ -24,25 +23,24 @@ def correct(case_id: int, body: bytes, who: str, why: str) -> Message:
         msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise NotPossible(f"this is not JSON: {error}.") from error
-    return transient.repeat(lambda: _correct(case_id, body, who, why))
+    return transient.atomically(lambda: _correct(case_id, body, who, why))
 
 
 def _correct(case_id: int, body: bytes, who: str, why: str) -> Message:
-    with transaction.atomic():
-        case = Case.objects.select_for_update().filter(pk=case_id, closed_at=None, target_kind="message").first()
-        row = Message.objects.select_for_update().filter(pk=case.target_id, state="parked").first() if case else None
-        if row is None:
-            raise NotPossible("it is settled already.")
-        if body == bytes(row.body):
-            raise NotPossible("nothing in it was corrected. To have it read again as it is, release it.")
-        fresh = Message.objects.create(
-            system_id=row.system_id, topic=row.topic, about=row.about, body=body, door="person", asked_at=row.asked_at, alone=True,
-            corrects=row, dedup_key=hashlib.sha256(b"corrects %d:" % row.pk + body).digest(),
-        )  # fmt: skip
-        words = f"Corrected by {who}: see message #{fresh.pk}."
-        Message.objects.filter(pk=row.pk).update(state="done", done_at=clock.now(), words=words)
-        Action.objects.create(who=who, what="correct", target_kind="message", target_id=row.pk, why=why)
-        cases.close("message", [row.pk], who)
-        inbox.again(row.system_id, [fresh.pk])
+    case = Case.objects.select_for_update().filter(pk=case_id, closed_at=None, target_kind="message").first()
+    row = Message.objects.select_for_update().filter(pk=case.target_id, state="parked").first() if case else None
+    if row is None:
+        raise NotPossible("it is settled already.")
+    if body == bytes(row.body):
+        raise NotPossible("nothing in it was corrected. To have it read again as it is, release it.")
+    fresh = Message.objects.create(
+        system_id=row.system_id, topic=row.topic, about=row.about, body=body, door="person", asked_at=row.asked_at, alone=True,
+        corrects=row, dedup_key=hashlib.sha256(b"corrects %d:" % row.pk + body).digest(),
+    )  # fmt: skip
+    words = f"Corrected by {who}: see message #{fresh.pk}."
+    Message.objects.filter(pk=row.pk).update(state="done", done_at=clock.now(), words=words)
+    Action.objects.create(who=who, what="correct", target_kind="message", target_id=row.pk, why=why)
+    cases.close("message", [row.pk], who)
+    inbox.again(row.system_id, [fresh.pk])
     fresh.refresh_from_db()
     return fresh

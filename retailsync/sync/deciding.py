@@ -100,12 +100,7 @@ def _chosen(
 
 def _decide(order_id: int, what: str, who: str, why: str, decide: Callable[[Order], Sequence[Decision]]) -> None:
     """One decision in a transaction of its own."""
-
-    def do() -> None:
-        with transaction.atomic():
-            take(order_id, what, who, why, decide)
-
-    transient.repeat(do)
+    transient.atomically(lambda: take(order_id, what, who, why, decide))
 
 
 def take(order_id: int, what: str, who: str, why: str, decide: Callable[[Order], Sequence[Decision]]) -> Cause:
@@ -159,16 +154,15 @@ def merge(kept_id: int, merged_id: int, who: str, why: str) -> None:
     """Two customers are one person: the orders of one become the other's. Never taken back. Raises NotPossible."""
 
     def do() -> None:
-        with transaction.atomic():
-            rows = {c.pk: c for c in Customer.objects.filter(pk__in=(kept_id, merged_id))}
-            if len(rows) != 2 or any(c.merged_into_id for c in rows.values()):
-                raise NotPossible("choose two customers that are not merged yet.")
-            text = f"customer {merged_id} into {kept_id}. {why}"
-            action = Action.objects.create(who=who, what="merge", target_kind="customer", target_id=kept_id, why=text)
-            fact = CustomersMerged(occurred_at=clock.now(), kept_id=kept_id, merged_id=merged_id, by=who)
-            corridor.advance(0, [Stated(Cause("action", action.pk), fact)], clock.now())
+        rows = {c.pk: c for c in Customer.objects.filter(pk__in=(kept_id, merged_id))}
+        if len(rows) != 2 or any(c.merged_into_id for c in rows.values()):
+            raise NotPossible("choose two customers that are not merged yet.")
+        text = f"customer {merged_id} into {kept_id}. {why}"
+        action = Action.objects.create(who=who, what="merge", target_kind="customer", target_id=kept_id, why=text)
+        fact = CustomersMerged(occurred_at=clock.now(), kept_id=kept_id, merged_id=merged_id, by=who)
+        corridor.advance(0, [Stated(Cause("action", action.pk), fact)], clock.now())
 
-    transient.repeat(do)
+    transient.atomically(do)
 
 
 def set_terms(customer_id: int, vat_id: str, terms: str, who: str, why: str) -> bool:

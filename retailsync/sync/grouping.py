@@ -1,12 +1,12 @@
 """What people decide about groups of exceptions: whose they are, when they want to see them again, what they tell each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
 
+from retailsync.sync import transient
 from retailsync.sync.models import Action, Comment, Group
 
 
@@ -21,7 +21,7 @@ def snooze(ids: Sequence[int], until: datetime, by: User, why: str = "") -> int:
 
 
 def ignore(ids: Sequence[int], by: User, why: str) -> int:
-    """Do not show them among what is to be done. What they hold stays held."""
+    """Do not show them among what is to be done, also when they come back. What they hold stays held."""
     return _change(ids, by, "ignore", why, ignored=True, assignee=None, snoozed_until=None)
 
 
@@ -36,11 +36,12 @@ def comment(id: int, text: str, by: User) -> None:
 
 
 def _change(ids: Sequence[int], by: User, what: str, why: str, **fields: Any) -> int:
-    with transaction.atomic():
-        rows = list(Group.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True))
-        Group.objects.filter(pk__in=rows).update(**fields)
-        who = by.get_username()
-        Action.objects.bulk_create(
-            Action(who=who, what=what, target_kind="group", target_id=pk, why=why) for pk in rows
-        )
+    """Repeated: a transaction that closes exceptions in several steps takes their groups step by step."""
+    return transient.atomically(lambda: _changed(ids, by.get_username(), what, why, fields))
+
+
+def _changed(ids: Sequence[int], who: str, what: str, why: str, fields: Mapping[str, Any]) -> int:
+    rows = list(Group.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True))
+    Group.objects.filter(pk__in=rows).update(**fields)
+    Action.objects.bulk_create(Action(who=who, what=what, target_kind="group", target_id=pk, why=why) for pk in rows)
     return len(rows)

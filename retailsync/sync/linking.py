@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
-
 from canonical.facts import Posted
 from canonical.ledger import Cause
 from canonical.models import Link
@@ -37,12 +35,9 @@ def link_customer(
 ) -> Command:
     """The customer of the command an exception is about is `external_id` in its system; so are their addresses, unless they are said to
     have ids of their own there. What waited for the links goes on. Raises NotPossible."""
-
-    def do() -> Command:
-        with transaction.atomic():
-            return _link(case_id, external_id.strip(), who, why, billing.strip(), shipping.strip())
-
-    return transient.repeat(do)
+    return transient.atomically(
+        lambda: _link(case_id, external_id.strip(), who, why, billing.strip(), shipping.strip())
+    )
 
 
 def _link(case_id: int, external_id: str, who: str, why: str, billing: str, shipping: str) -> Command:

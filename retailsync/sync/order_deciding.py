@@ -1,11 +1,9 @@
 """What people decide about a whole order: let it go on, cancel the rest, send it elsewhere, or settle it outside. Each is one action, the
 facts it makes, and their plan, under the order's lock; what flows do about facts, they do about these."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Sequence
 
 import msgspec
-from django.db import transaction
 
 from canonical.commands import CancelShopOrder
 from canonical.facts import AddressChanged, Decision, HoldLifted, UnitsAbandoned
@@ -19,24 +17,13 @@ from retailsync.sync.models import Action, Case, Command
 
 OUTSIDE = "handle outside"
 _UNDONE = frozenset({"RequestFulfilment"})  # what giving up takes back without a word, where it never left
-T = TypeVar("T")
-
-
-def _whole(do: Callable[[], T]) -> T:
-    """In one transaction, repeated where a passing trouble of the database stopped it."""
-
-    def once() -> T:
-        with transaction.atomic():
-            return do()
-
-    return transient.repeat(once)
 
 
 # ---- lift -------------------------------------------------------------------------------------------------------------------
 def lift(order_id: int, hold_ids: Collection[int], who: str, why: str) -> list[str]:
     """Lift these holds of the order (all, where none is named). Returns the words of those that came back at once, because what caused
     them is still so. Raises NotPossible."""
-    return _whole(lambda: _lift(order_id, hold_ids, who, why))
+    return transient.atomically(lambda: _lift(order_id, hold_ids, who, why))
 
 
 def _lift(order_id: int, hold_ids: Collection[int], who: str, why: str) -> list[str]:
@@ -72,7 +59,7 @@ def _lifts(order: Order, holds: Sequence[Hold], who: str, why: str) -> list[Deci
 # ---- cancel -----------------------------------------------------------------------------------------------------------------
 def cancel(order_id: int, who: str, why: str) -> bool:
     """Cancel what is left of the order. Whether its shop is told: only of an order of which nothing left. Raises NotPossible."""
-    return _whole(lambda: _cancel(order_id, who, why))
+    return transient.atomically(lambda: _cancel(order_id, who, why))
 
 
 def _cancel(order_id: int, who: str, why: str) -> bool:
@@ -131,7 +118,7 @@ def change_address(order_id: int, address: Address, who: str, why: str) -> None:
         fact = AddressChanged(occurred_at=clock.now(), order_id=order.pk, address=address, instead_of_id=stated, by=who)
         return [fact]
 
-    _whole(lambda: deciding.take(order_id, "change address", who, why, decide))
+    transient.atomically(lambda: deciding.take(order_id, "change address", who, why, decide))
 
 
 def shipping_of(order: Order) -> Address:
@@ -144,7 +131,7 @@ def settle_outside(order_id: int, who: str, why: str) -> int:
     """A person says that the rest of the order is settled outside: units left are not wanted of warehouses any more, what holds it is
     lifted, and what a person should look at counts as done. Returns how many exceptions stay open all the same: what may exist once
     only has to be found out first. Raises NotPossible."""
-    return _whole(lambda: _settle_outside(order_id, who, why))
+    return transient.atomically(lambda: _settle_outside(order_id, who, why))
 
 
 def _settle_outside(order_id: int, who: str, why: str) -> int:

@@ -54,6 +54,14 @@ def reckon(now: datetime) -> None:
     """Reckon the newest buckets, and those missed since somebody last did; drop the old ones."""
     sql.fetch(_RECKON, _params(_since(now)))
     sql.fetch("DELETE FROM sync_pulse WHERE bucket < %s", (now - KEPT,))
+    sql.fetch(
+        "INSERT INTO sync_pulserun (id, at) VALUES (1, %s) ON CONFLICT (id) DO UPDATE SET at = excluded.at", (now,)
+    )
+
+
+def reckoned() -> datetime | None:
+    """When somebody last did; None: nobody ever."""
+    return next((at for (at,) in sql.fetch("SELECT at FROM sync_pulserun")), None)
 
 
 def floor(at: datetime) -> datetime:

@@ -23,17 +23,12 @@ BY_HAND = {
 
 def release(case_ids: Sequence[int], who: str, why: str = "") -> int:
     """Release open exceptions. Each is locked first, so that two people releasing one cause one effect; both actions are kept."""
-    return transient.repeat(lambda: _release(case_ids, who, why))
+    return transient.atomically(lambda: within(case_ids, who, why))
 
 
 def releases(target_kind: str) -> bool:
     """Whether releasing does anything to what an exception of this kind points at; stock is decided on its own pages."""
     return target_kind in _RELEASERS
-
-
-def _release(case_ids: Sequence[int], who: str, why: str) -> int:
-    with transaction.atomic():
-        return within(case_ids, who, why)
 
 
 def within(case_ids: Sequence[int], who: str, why: str) -> int:
@@ -61,18 +56,17 @@ def settle_by_hand(case_id: int, who: str, why: str, external_id: str = "") -> b
     False when the exception is no longer open, is about something else, or others need an id only the target can give (release it: it is
     looked for under our external id, and not created again).
     """
-    return transient.repeat(lambda: _settle_by_hand(case_id, who, why, external_id))
+    return transient.atomically(lambda: _settle_by_hand(case_id, who, why, external_id))
 
 
 def _settle_by_hand(case_id: int, who: str, why: str, external_id: str) -> bool:
-    with transaction.atomic():
-        case = Case.objects.select_for_update().filter(pk=case_id, closed_at=None, target_kind="command").first()
-        row = Command.objects.select_for_update().filter(pk=case.target_id).first() if case else None
-        if case is None or row is None or row.kind not in BY_HAND or row.state not in ("parked", "in_doubt"):
-            return False
-        action = _action(case, "settle by hand", who, why)
-        action.save()
-        settle_rows([row], Cause("action", action.pk), who, why, external_id)
+    case = Case.objects.select_for_update().filter(pk=case_id, closed_at=None, target_kind="command").first()
+    row = Command.objects.select_for_update().filter(pk=case.target_id).first() if case else None
+    if case is None or row is None or row.kind not in BY_HAND or row.state not in ("parked", "in_doubt"):
+        return False
+    action = _action(case, "settle by hand", who, why)
+    action.save()
+    settle_rows([row], Cause("action", action.pk), who, why, external_id)
     return True
 
 

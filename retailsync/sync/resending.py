@@ -30,12 +30,7 @@ _NOT_NOW = {
 
 def resend(order_id: int, command_id: int, who: str, why: str) -> Command:
     """Have a command of this order sent once more; the command. Raises NotPossible."""
-
-    def do() -> Command:
-        with transaction.atomic():
-            return _resend(order_id, command_id, who, why)
-
-    return transient.repeat(do)
+    return transient.atomically(lambda: _resend(order_id, command_id, who, why))
 
 
 def _resend(order_id: int, command_id: int, who: str, why: str) -> Command:

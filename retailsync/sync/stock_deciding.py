@@ -83,14 +83,13 @@ def _decide(what: str, kind: str, id: int, who: str, why: str, decide: Callable[
     """Note the action, do it under its locks, have what it touched reckoned again, and open or close what follows from it."""
 
     def do() -> None:
-        with transaction.atomic():
-            action = Action.objects.create(who=who, what=what, target_kind=kind, target_id=id, why=why)
-            cause, recorded = Cause("action", action.pk), Recorded(now=clock.now())
-            decide(cause, recorded)
-            listings.touch([(sku, False) for sku in sorted(recorded.touched)], cause)
-            for settled, target in sorted(recorded.settled):
-                cases.close(settled, [target], who)
-            cases.follow_stock(recorded)
-            transaction.on_commit(partial(bell.ring, corridor.RECKON, 0))
+        action = Action.objects.create(who=who, what=what, target_kind=kind, target_id=id, why=why)
+        cause, recorded = Cause("action", action.pk), Recorded(now=clock.now())
+        decide(cause, recorded)
+        listings.touch([(sku, False) for sku in sorted(recorded.touched)], cause)
+        for settled, target in sorted(recorded.settled):
+            cases.close(settled, [target], who)
+        cases.follow_stock(recorded)
+        transaction.on_commit(partial(bell.ring, corridor.RECKON, 0))
 
-    transient.repeat(do)
+    transient.atomically(do)

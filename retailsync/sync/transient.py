@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.utils import Error as DatabaseError
 from django.db.utils import InterfaceError
 
@@ -37,3 +37,13 @@ def repeat(do: Callable[[], T]) -> T:
             connection.close_if_unusable_or_obsolete()
             time.sleep(0.05 * 2**turn)
     return do()
+
+
+def atomically(do: Callable[[], T]) -> T:
+    """Do it in one transaction; where a passing error stops it, do all of it again."""
+
+    def whole() -> T:
+        with transaction.atomic():
+            return do()
+
+    return repeat(whole)

@@ -100,6 +100,20 @@ def test_resolved_and_come_back(scene: Scene, groups: dict[str, Group], operator
     assert "came back" in operator.get(LIST).content.decode()
 
 
+def test_what_is_ignored_stays_so_when_it_comes_back(scene: Scene, groups: dict[str, Group], operator: Client) -> None:
+    press(operator, "ignore", groups["CAP"], why="old stock")
+    cases.close("hold", [Case.objects.get(detail="CAP").target_id], "olga")
+    url = reverse("admin:sync_group_change", args=[groups["CAP"].pk])
+    assert "If it comes back, it stays ignored." in operator.get(url).content.decode()
+    scene.order(9, sku="CAP")
+    assert shown(operator, "view=ignored") == ["CAP"] and "CAP" not in shown(operator, "view=open")
+    assert "until somebody shows it again" in operator.get(url).content.decode()
+    cases.close("hold", [Case.objects.get(detail="CAP", closed_at=None).target_id], "olga")
+    press(operator, "show", groups["CAP"])
+    scene.order(10, sku="CAP")
+    assert "CAP" in shown(operator, "view=open")
+
+
 def test_filters_search_and_order(scene: Scene, groups: dict[str, Group], operator: Client) -> None:
     scene.parked(scene.order(9))
     assert shown(operator, "reason=refused") == ["Tax 21 % is archived"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.test import Client
 
 from canonical.models import System
 from retailsync.console.numbers import Number
+from retailsync.sync import clock, pulse
 from retailsync.sync.models import Gate
 from tests.console.busy import trouble
 from tests.console.conftest import person
@@ -41,6 +43,17 @@ def numbers(found: Any) -> Iterator[tuple[str, int]]:
     elif isinstance(found, list):
         for part in found:
             yield from numbers(part)
+
+
+def test_figures_that_stand_still_say_so(scene: Scene, boss: Client, stranger: Client) -> None:
+    still, now = "Figures stand still", clock.now()
+    assert f"{still}</span> because nothing was counted yet" in boss.get("/admin/").content.decode()
+    pulse.reckon(now - timedelta(minutes=2))
+    assert still not in boss.get("/admin/").content.decode()
+    pulse.reckon(now - timedelta(minutes=4))
+    page = boss.get("/admin/").content.decode()
+    assert f"{still}</span> since <time" in page and f"{now - timedelta(minutes=4):%H:%M:%S}" in page
+    assert "is beat running?" in page and still not in stranger.get("/admin/").content.decode()
 
 
 @pytest.mark.parametrize("span", ["24h", "7d"])

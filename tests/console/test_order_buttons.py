@@ -75,6 +75,16 @@ def test_one_hold_of_several_is_lifted(scene: Scene, operator: Client) -> None:
     assert not Case.objects.filter(closed_at=None).exists()
 
 
+@pytest.mark.parametrize("typed", [{"hold": "x"}, {"hold": "0"}, {"hold": "9" * 30}, {"hold": ["7", "-1"]}, {}])
+def test_a_hold_that_cannot_be_read_does_not_stand_for_all(typed: Any, scene: Scene, operator: Client) -> None:
+    order = scene.order(1)
+    press(operator, order, "hold", reason="fraud")
+    assert said(press(operator, order, "lift", **typed)) == [
+        "Nothing was changed: choose one of the order's holds, or all of them."
+    ]
+    assert Hold.objects.filter(lifted_at=None).exists()
+
+
 def test_what_comes_back_at_once_is_said(scene: Scene, operator: Client) -> None:
     order = scene.order(1, sku="CAP")
     assert "It came back at once" in said(press(operator, order, "lift", hold=""))[0]

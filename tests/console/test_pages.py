@@ -100,7 +100,7 @@ def test_the_price_of_the_first_page(scene: Scene, boss: Client, queries: Callab
     empty = queries(boss, "/admin/")
     for number in (1, 2, 3):
         scene.parked(scene.order(number))
-    assert queries(boss, "/admin/") == empty <= 11
+    assert queries(boss, "/admin/") == empty <= 12
 
 
 def test_bodies_are_text(scene: Scene, boss: Client) -> None:

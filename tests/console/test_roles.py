@@ -216,3 +216,9 @@ def test_a_password_is_set_and_only_that_it_was_is_kept(ada: Client) -> None:
     assert ada.post(reverse("admin:auth_user_password_change", args=[olga.pk]), new).status_code == 302
     assert Action.objects.filter(target_id=olga.pk).values_list("what", "why").get() == ("set password", "")
     assert "pbkdf2" not in member("viktor", "Viewer").get(user_page(olga)).content.decode()
+
+
+def test_breadcrumbs_say_what_the_menu_says(ada: Client) -> None:
+    for page in ("/admin/auth/user/", "/admin/auth/group/", "/admin/auth/user/add/"):
+        content = " ".join(ada.get(page).content.decode().split())
+        assert "Authentication and Authorization" not in content and "> People </a" in content, page

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import Booking, Link, Order, Shipment, Sku
+from canonical.models import Booking, FulfilmentRequest, Link, Order, Posting, Shipment, Sku, System
+from retailsync.sync import clock
 from retailsync.sync.models import Command, Message
 from tests.console.conftest import person
 from tests.console.scene import HOSTILE, Scene
@@ -38,6 +40,49 @@ def test_one_order_is_shown_at_once(term: str, sold: Scene, viewer: Client) -> N
 def test_by_the_request_a_warehouse_was_sent(sold: Scene, viewer: Client) -> None:
     order = sold.orders[1]
     assert ask(viewer, order.requests.get().reference).url == reverse("admin:canonical_order_change", args=[order.pk])
+
+
+def posted(scene: Scene, order: Order, kind: str, external_id: str, system: System | None = None) -> None:
+    """A system confirmed that it holds something of an order."""
+    Posting.objects.create(
+        system=system or scene.erp, kind=kind, subject_kind="order", subject_id=order.pk, order=order, state="done",
+        external_id=external_id, occurred_at=clock.now(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("term", ["8811", "WH/OUT/00017", "wh/out/00017", "NP-7781"])
+def test_by_the_numbers_documents_have_elsewhere(term: str, sold: Scene, viewer: Client) -> None:
+    order = sold.orders[0]
+    posted(sold, order, "sales_order", "8811"), posted(sold, order, "goods_issue", "WH/OUT/00017")
+    posted(sold, sold.orders[1], "customer", "8811"), posted(sold, sold.orders[1], "completion", "8811", sold.shop)
+    assert ask(viewer, term).url == reverse("admin:canonical_order_change", args=[order.pk])
+    assert ask(person("narrow", "view_sku"), term).context["found"] == {}
+
+
+def test_an_order_comes_before_a_document_of_its_number(sold: Scene, viewer: Client) -> None:
+    posted(sold, sold.orders[1], "goods_issue", "1042")
+    assert ask(viewer, "1042").url == reverse("admin:canonical_order_change", args=[sold.orders[0].pk])
+
+
+def test_documents_say_what_they_are(sold: Scene, viewer: Client) -> None:
+    for order in sold.orders:
+        posted(sold, order, "goods_issue", "8811")
+    FulfilmentRequest.objects.filter(order=sold.orders[1]).update(partner_ref="8811")
+    (hits,) = ask(viewer, "8811").context["found"].values()
+    request = sold.orders[1].requests.get()
+    assert [(hit.name, hit.line) for hit in hits] == [
+        ("WEB-1043", f"goods issue in Odoo, request {request.reference} at Northpick"), ("WEB-1042", "goods issue in Odoo"),
+    ]  # fmt: skip
+
+
+def test_documents_are_found_by_index(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    for rows, index in (
+        (Posting.objects.filter(external_id__in=["8811"]), "posting_by_external_id"),
+        (FulfilmentRequest.objects.filter(partner_ref__in=["8811", "8812"]), "request_by_partner_ref"),
+    ):
+        assert index in rows.explain(), index
 
 
 @pytest.mark.parametrize(("term", "code"), [("poster", "POSTER"), ("4006381333931", "POSTER"), ("TEE-L", "TEE-L")])

@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from canonical.models import Order, Shipment, Sku
-from retailsync.console import gaps, steps
-from retailsync.sync import deciding
-from retailsync.sync.models import Command
+from canonical.models import Entry, Order, Shipment, Sku
+from retailsync.console import gaps, part
+from retailsync.sync import clock, deciding
+from retailsync.sync.models import Action, Case, Command, Message
 from tests.console.conftest import person
 from tests.console.scene import HOSTILE, Scene
 
@@ -78,17 +78,67 @@ def test_what_is_not_there(sold: Order, boss: Client) -> None:
     assert page(boss, "order", 999_999).status_code == 404 and page(boss, "unicorn", sold.pk).status_code == 404
 
 
-def test_long_lives_are_told_in_parts(sold: Order, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [i["step"].link for i in page(viewer, "order", sold.pk).context["steps"] if i["step"].changes]
-    monkeypatch.setattr(steps, "MOST", 6)
-    newest = page(viewer, "order", sold.pk)
-    assert "What happened earlier" in newest.content.decode()
-    found, before = [newest], newest.context["earlier"]
-    while before:
-        found.insert(0, page(viewer, "order", sold.pk, f"?before={before}"))
-        before = found[0].context["earlier"]
-    parts = [i["step"].link for answer in found for i in answer.context["steps"] if i["step"].changes]
-    assert {link[1] for link in whole} <= {link[1] for link in parts} and len(found) > 2
+def parts(client: Client, kind: str, pk: int) -> list[Any]:
+    """Every part of a timeline, the newest first."""
+    found = [page(client, kind, pk)]
+    while before := found[-1].context["earlier"]:
+        found.append(page(client, kind, pk, f"?before={before}"))
+    return found
+
+
+def beside(answers: list[Any]) -> list[str]:
+    """What stands beside the ledger's entries; once what is their cause, which is told again with more of them."""
+    found = [i["step"] for answer in answers for i in answer.context["steps"] if not i["step"].changes]
+    told = [(step.who, step.what, step.at, step.what.startswith("said") or step.tone == "warn") for step in found]
+    return sorted(
+        [f"{who}: {what} {at}" for who, what, at, cause in told if not cause]
+        + list({f"{who}: {what} {at}" for who, what, at, cause in told if cause})
+    )
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 6])
+def test_parts_lose_nothing(most: int, sold: Order, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ago = clock.now() - timedelta(hours=2)
+    Message.objects.filter(topic="shipment").update(received_at=ago)  # recorded only now
+    replay = Action.objects.create(who="rita", what="release", target_kind="replay", target_id=7, at=ago)
+    last = Entry.objects.filter(order_id=sold.pk).order_by("-pk")[0]
+    Entry.objects.filter(pk=last.pk).update(cause_kind="action", cause_id=replay.pk)  # carried out only now
+    whole = page(viewer, "order", sold.pk)
+    monkeypatch.setattr(part, "MOST", most)
+    found = parts(viewer, "order", sold.pk)
+    assert "What happened earlier" in found[0].content.decode() and len(found) > 2
+    assert beside(found) == beside([whole])
+
+
+def test_each_part_has_its_own_exceptions(sold: Order, viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.now()
+    Case.objects.bulk_create(
+        Case(target_kind="hold", target_id=n, order_id=sold.pk, words="Again.", opened_at=now, closed_at=now, cause="x")
+        for n in range(9000, 9120)
+    )
+    monkeypatch.setattr(part, "MOST", 3)
+    found = [step for answer in parts(viewer, "order", sold.pk) for step in told(answer)]
+    assert "retailsync: exception: Odoo did not accept the order: tax 21 % is archived." in found
+
+
+def test_there_is_nothing_below_the_first(sold: Order, viewer: Client) -> None:
+    for before in ("1", "0", "x", "-1", "9" * 30):
+        assert page(viewer, "order", sold.pk, f"?before={before}").status_code == 200, before
+    assert told(page(viewer, "order", sold.pk, "?before=1")) == []
+
+
+def test_a_busy_subject_is_told_to_its_beginning(scene: Scene, boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    sku = Sku.objects.get(code="MUG-BLUE")
+    Entry.objects.bulk_create(
+        Entry(
+            subject_kind="sku", subject_id=sku.pk, version=n, event="stated", state={"code": str(n)}, cause_kind="message", cause_id=n,
+            occurred_at=at(n), recorded_at=at(n),
+        )
+        for n in range(1000, 1250)
+    )  # fmt: skip
+    monkeypatch.setattr(part, "MOST", 125)
+    found = parts(boss, "sku", sku.pk)
+    assert [len(answer.context["steps"]) for answer in found] == [125, 125]
 
 
 @pytest.mark.parametrize("kind", ["order", "sku", "shipment", "customer"])

@@ -3,10 +3,10 @@
 from retailsync.sync.models.corridor import Attempt, Batch, Command, Cursor, Gate, Lease, Message
 from retailsync.sync.models.exceptions import Action, Case, Comment, Group, SavedView
 from retailsync.sync.models.operating import Pause
-from retailsync.sync.models.pulse import Pulse
+from retailsync.sync.models.pulse import Pulse, PulseRun
 from retailsync.sync.models.replays import Approval, ApprovalLimit, Replay, ReplayItem
 
 __all__ = [
     "Action", "Approval", "ApprovalLimit", "Attempt", "Batch", "Case", "Command", "Comment", "Cursor", "Gate", "Group", "Lease",
-    "Message", "Pause", "Pulse", "Replay", "ReplayItem", "SavedView",
+    "Message", "Pause", "Pulse", "PulseRun", "Replay", "ReplayItem", "SavedView",
 ]  # fmt: skip

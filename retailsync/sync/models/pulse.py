@@ -1,6 +1,7 @@
 """What was done in each five minutes (Pulse): reckoned anew from the corridor's rows, never a source of truth."""
 
 from django.db import models
+from django.db.models import Q
 
 
 class Pulse(models.Model):
@@ -24,3 +25,16 @@ class Pulse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow} {self.bucket:%d %b %H:%M}"
+
+
+class PulseRun(models.Model):
+    """When the tallies were last reckoned; one row. They do not tell it: where nothing happens, there is none."""
+
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="pulse_run_one_row")]
+
+    def __str__(self) -> str:
+        return f"reckoned {self.at:%d %b %H:%M:%S}"
