@@ -6,9 +6,10 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
 
 from retailsync.partners import contract
-from retailsync.partners.problems import CODES
+from retailsync.partners.problems import CODES, EXPLAINED
 
 _one_at_a_time = threading.Lock()
 
@@ -26,6 +27,20 @@ def reference(request: HttpRequest) -> HttpResponse:
 def problems(request: HttpRequest) -> HttpResponse:
     """GET /api/v1/docs/problems: every code, and what to do about it. A problem's `type` leads to its line."""
     return render(request, "partners/problems.html", {"codes": CODES.items()})
+
+
+@csrf_exempt
+def nothing(request: HttpRequest, rest: str = "") -> JsonResponse:
+    """Any other address below /api/v1/: a problem like every other, not a page."""
+    kind = CODES["not_found"]
+    data = {
+        "type": f"{EXPLAINED}not_found",
+        "title": kind.title,
+        "status": 404,
+        "detail": kind.title,
+        "code": "not_found",
+    }
+    return JsonResponse(data, status=404, content_type="application/problem+json")
 
 
 def _document() -> dict[str, Any]:

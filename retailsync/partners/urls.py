@@ -35,4 +35,5 @@ urlpatterns = [
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),
     path("docs/problems", docs.problems),
+    path("<path:rest>", docs.nothing),
 ]

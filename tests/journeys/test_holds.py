@@ -73,6 +73,7 @@ def test_a_euro_too_much_is_a_question_for_a_person(quiet: Stage) -> None:
 def test_an_order_stopped_in_the_shop_is_not_asked_of_the_next_warehouse(s: Stage, status: str, asked: str) -> None:
     """W1 rejects the request while it is asked to stop: nobody else is asked to ship it."""
     s.behave(W1="silent")
+    s.answer(W1="silent_changes")
     order = s.order()
     s.settle()
     s.shop.edit(order, status=status)
