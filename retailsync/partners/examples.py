@@ -34,6 +34,12 @@ EXAMPLES: Mapping[str, Any] = {
         "reason": "It was on the van before the order was cancelled.",
         "occurred_at": "2026-05-04T15:30:00Z",
     },
+    "Many": {
+        "items": [
+            {"reference": "F1042-1", "action": "accept", "body": {"partner_reference": "WH-88232"}},
+            {"reference": "F1043-1", "action": "start"},
+        ]
+    },
     "ChangeAccepted": {"occurred_at": "2026-05-04T10:00:00Z"},
     "ChangeRejected": {"reason": "It is packed already.", "occurred_at": "2026-05-04T10:00:00Z"},
     "Levels": {

@@ -185,6 +185,22 @@ class ProblemOutline(serializers.Serializer[Any]):
     field = serializers.CharField(required=False, help_text="The path of what is wrong.")
 
 
+class OneTaken(serializers.Serializer[Any]):
+    """What one of many words was answered."""
+
+    reference = serializers.CharField()
+    action = serializers.CharField()
+    status = serializers.IntegerField(help_text="202 where it was taken.")
+    answer = TakenOfRequest(allow_null=True)
+    problem = ProblemOutline(allow_null=True)
+
+
+class ManyTaken(serializers.Serializer[Any]):
+    """One answer for each word, in their order."""
+
+    items = OneTaken(many=True)
+
+
 def _line(line: Any, at: desk.Standing) -> dict[str, Any]:
     item = at.lines[str(line.line_id)]
     sku = line.line.sku

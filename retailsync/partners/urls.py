@@ -5,6 +5,7 @@ from django.urls import path
 from retailsync.partners import desk, docs
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
+from retailsync.partners.views.many import SayMany
 from retailsync.partners.views.requests import Correct, RequestList, RequestOne, Say, SayOfChange
 
 #: What is said of one change → its topic.
@@ -19,6 +20,7 @@ REQUEST = "fulfilment-requests/<str:reference>"
 app_name = "partners"
 urlpatterns = [
     path("fulfilment-requests", RequestList.as_view()),
+    path("fulfilment-requests/bulk", SayMany.as_view()),
     path(REQUEST, RequestOne.as_view()),
     *(path(f"{REQUEST}/{verb}", Say.as_view(action=verb, topic=topic)) for verb, topic in desk.ACTIONS.items()),
     path(f"{REQUEST}/corrections", Correct.as_view(topic="shipment.corrected")),

@@ -72,16 +72,22 @@ CALLS = list(calls())
 FREE = {"run": "R", "part": "1"}
 
 
-def body(call: Call, location: str) -> Any:
+def body(call: Call, location: str, reference: str) -> Any:
     shape = _shapes_of(call.view, {"topic": call.topic}).get(call.method)
     example = dict(EXAMPLES[shape.__name__]) if shape else {}
+    if call.path.endswith("/bulk"):
+        example["items"] = [{**item, "reference": reference} for item in example["items"]]
     return {**example, "location": location} if "location" in example else example
 
 
 def ask_for(partner: Partner, call: Call, names: dict[str, str], location: str) -> Any:
     path = re.sub(r"<\w+:(\w+)>", lambda found: names[found[1]], call.path)
     send = getattr(Client(), call.method.lower())
-    more = {} if call.method == "GET" else {"data": body(call, location), "content_type": "application/json"}
+    more = (
+        {}
+        if call.method == "GET"
+        else {"data": body(call, location, names["reference"]), "content_type": "application/json"}
+    )
     return send(f"{ROOT}/{path}", headers=partner.headers(), **more)
 
 
@@ -95,6 +101,9 @@ def test_nothing_of_another_partner_is_there(partner: Partner, other: Partner, t
     else:
         assert answer.status_code == 200
     text = answer.content.decode().replace(f"You have no location {other.location.code}.", "")
+    if call.path.endswith("/bulk"):
+        assert {item["status"] for item in answer.json()["items"]} == {404}
+        text = text.replace(f'"reference":"{theirs.names["reference"]}"', "")  # what was asked is said again
     assert [mark for mark in theirs.marks if mark in text] == []
     assert [list(model.objects.order_by("pk").values()) for model in (FulfilmentRequest, Shipment, Message)] == before
 
