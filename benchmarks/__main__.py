@@ -1,5 +1,5 @@
-"""python -m benchmarks [p1] [p2] [p3] [p4] [p5] [p6] [p7] [p9] [--seconds N] [--orders N] [--rate N] [--quick]: measure, print, and write
-what was measured into docs/benchmarks.md (what was not stays as it was). All of them without a name.
+"""python -m benchmarks [p1] [p2] [p3] [p4] [p5] [p6] [p7] [p9] [p10] [--seconds N] [--orders N] [--rate N] [--quick]: measure, print, and
+write what was measured into docs/benchmarks.md (what was not stays as it was). All of them without a name.
 
 P4 and P5 take what P3 sustained; without P3 in the same run (and without --rate) they look for it first. P9 needs a live Odoo.
 A missed target is a result, not a failure: the exit code is 0. Something lost, doubled or stuck is one: 1.
@@ -17,7 +17,7 @@ from benchmarks import house, report
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PLOT = PAGE.parent / "benchmarks" / "backlog.svg"
-NAMES = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "p9")
+NAMES = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "p9", "p10")
 WHOLE = ("p3", "p4", "p5")  # need the whole product running
 
 
@@ -46,7 +46,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("which", nargs="*", help=f"{', '.join(NAMES)}; all without")
     parser.add_argument(
-        "--seconds", type=float, help="length of one measurement: P1 (8), P3 and the spike of P4 (60), P5 (30)"
+        "--seconds", type=float, help="length of one measurement: P1 and P10 (8), P3 and the spike of P4 (60), P5 (30)"
     )
     parser.add_argument("--orders", type=int, default=3_000, help="orders of one measurement of P2")
     parser.add_argument("--rate", type=float, help="orders/s P4 and P5 take as sustained, where P3 is not measured")
@@ -67,7 +67,7 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
     from django.core.management import call_command
     from django.db import connections
 
-    from benchmarks import asof, console, door, odoo, pipeline, stock, tables
+    from benchmarks import asof, console, door, odoo, partner, pipeline, stock, tables
 
     call_command("migrate", interactive=False, verbosity=0)
     tables.create()
@@ -88,6 +88,8 @@ def _measure(options: argparse.Namespace) -> list[report.Section]:
             section := odoo.run(odoo.QUICK if options.quick else odoo.ORDERS, options.repetitions, _say)
         ):
             found.append(section)
+        if "p10" in options.which:
+            found.append(partner.run(options.seconds or partner.SECONDS, options.repetitions, _say))
         return found
     finally:
         connections.close_all()

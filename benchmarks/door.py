@@ -38,8 +38,8 @@ def run(seconds: float, repetitions: int, say: Callable[[str], None]) -> Section
             for name, program, table in (("product", command, "sync_message"), ("floor", floor, "bench_floor")):
                 with server(program, given):
                     awake(port)
-                    _measure(port, 1.0, table)
-                    rates[name].append(_measure(port, seconds, table))
+                    measured(port, 1.0, table)
+                    rates[name].append(measured(port, seconds, table))
                 say(f"P1 {turn + 1}/{repetitions} {name}: {rates[name][-1]:,.0f} webhooks/s")
     return _section(rates, seconds, command)
 
@@ -64,7 +64,7 @@ def awake(port: int) -> None:
 _first = 0
 
 
-def _measure(port: int, seconds: float, table: str) -> float:
+def measured(port: int, seconds: float, table: str) -> float:
     """Accepted webhooks per second. Each accepted one is a row, and there is no other row."""
     global _first
     before = world.scalar(f"SELECT count(*) FROM {table}")
