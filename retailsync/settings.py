@@ -215,6 +215,7 @@ CELERY_TASK_ROUTES = {
     "sync.watch_system": {"queue": "polls"},
     "sync.replay": {"queue": "replay"},
     "sync.pulse": {"queue": "sweep"},
+    "partners.forget_answers": {"queue": "polls"},
 }
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -224,6 +225,7 @@ CELERY_BEAT_SCHEDULE = {
     "poll": {"task": "sync.poll", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "watch": {"task": "sync.watch", "schedule": 300.0, "options": {"expire_seconds": 300}},
     "pulse": {"task": "sync.pulse", "schedule": 60.0, "options": {"expire_seconds": 60}},
+    "forget answers": {"task": "partners.forget_answers", "schedule": 86_400.0, "options": {"expire_seconds": 3600}},
     "prove stock": {"task": "sync.prove_stock", "schedule": 86_400.0, "options": {"expire_seconds": 3600}},
 }
 

@@ -253,7 +253,8 @@ def _named(said: Statement) -> list[tuple[str, words.SomeUnits]]:
 
 # ---- reading it -------------------------------------------------------------------------------------------------------------
 def take(system_id: int, reference: str) -> Standing | None:
-    """One request, locked against other calls about it until the transaction ends; None where this partner has none of that name."""
+    """One request, locked against other calls about it until the transaction ends; None where this partner was told of none of that name:
+    before it left for the partner it may still change, or never come about."""
     sql.fetch("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, reference))
     return standings(system_id, [reference]).get(reference)
 
@@ -272,7 +273,9 @@ _STANDINGS = """SELECT f.reference, jsonb_build_object(
        AND m.state IN ('received', 'waiting', 'parked')),
     (SELECT array_agg(m.body ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked'))
-  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s)"""
+  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s) AND (f.answer <> 'unsubmitted' OR EXISTS
+    (SELECT 1 FROM sync_command c WHERE c.system_id = f.system_id AND c.purpose = 'fulfilment_request:' || f.id AND NOT c.level
+       AND c.sent_at IS NOT NULL))"""
 
 
 def standings(system_id: int, references: Sequence[str]) -> dict[str, Standing]:

@@ -32,7 +32,7 @@ EXECUTIONS = tuple(FulfilmentRequest.Execution.values)
 
 
 def told() -> Q:
-    """What left for the partner: before that it may still change, or never come about."""
+    """What left for the partner (as desk.take)."""
     purpose = Concat(Value("fulfilment_request:"), Cast(OuterRef("pk"), CharField()))
     left = Command.objects.filter(system_id=OuterRef("system_id"), purpose=purpose, level=False, sent_at__isnull=False)
     return ~Q(answer="unsubmitted") | Exists(left)
@@ -150,10 +150,7 @@ class Say(RequestView):
         desk.check(at, self.action)
 
     def _standing(self, request: Request, reference: str) -> desk.Standing:
-        known = FulfilmentRequest.objects.filter(
-            told(), system_id=self.partner(request).system_id, reference=reference
-        ).exists()
-        at = desk.take(self.partner(request).system_id, reference) if known else None
+        at = desk.take(self.partner(request).system_id, reference)
         if at is None:
             raise Http404
         return at
