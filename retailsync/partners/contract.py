@@ -19,6 +19,18 @@ from retailsync.partners.problems import CODES
 from retailsync.partners.views.base import PartnerView
 
 ROOT = "/api/v1"
+#: In the order of work: what each part of the contract is for.
+TAGS = {
+    "fulfilment requests": "What to ship, and what became of it.",
+    "events": "What changed, in an order that never skips anything.",
+    "webhooks": "Being told of events instead of asking for them.",
+    "inventory": "What lies on the shelves.",
+    "skus": "What may have to be shipped.",
+    "inbound shipments": "What is on its way to the warehouse.",
+    "returns": "What comes back.",
+    "acknowledgements": "How fast requests are answered, in working time.",
+    "sandbox": "Orders that are not real, and the certification.",
+}
 #: Codes that any call may be answered with, and those that only some are.
 _ANY = ("invalid_key", "missing_scope", "rate_limited", "unavailable")
 _KEY = OpenApiParameter(
@@ -37,6 +49,10 @@ class Generator(SchemaGenerator):  # type: ignore[misc]
             "key": {"type": "http", "scheme": "bearer", "bearerFormat": "rsk_live_…"}
         }
         schema["components"]["schemas"] = dict(sorted(schema["components"]["schemas"].items()))
+        there = {
+            tag for methods in schema["paths"].values() for operation in methods.values() for tag in operation["tags"]
+        }
+        schema["tags"] = [{"name": name, "description": words} for name, words in TAGS.items() if name in there]
         return schema
 
     def _shapes(self) -> list[type[Any]]:
@@ -58,8 +74,10 @@ class Schema(AutoSchema):  # type: ignore[misc]
         return [self.path.removeprefix(ROOT).strip("/").split("/")[0].replace("-", " ")]
 
     def get_summary(self) -> str:
-        action = getattr(self.view, "action", "")
-        return f"{action.capitalize()}" if action else self._said()[0]
+        title = self.view.titles.get(self.method)
+        if action := getattr(self.view, "action", ""):
+            title = f"{action.capitalize()} a {'change' if '{change}' in self.path else 'request'}"
+        return title or re.split(r"[.,:;]", self._said()[0].replace("`", ""))[0]
 
     def get_description(self) -> str:
         shape, scope = self._shape(), self.view.scopes.get(self.method, "")

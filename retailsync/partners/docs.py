@@ -6,11 +6,14 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.html import format_html, format_html_join
 from django.views.decorators.csrf import csrf_exempt
 
 from retailsync.partners import contract
 from retailsync.partners.problems import CODES, EXPLAINED
 
+#: The page's program would fetch its maker's logo.
+_NOTHING_FROM_ELSEWHERE = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; worker-src blob:"
 _one_at_a_time = threading.Lock()
 
 
@@ -21,12 +24,23 @@ def openapi(request: HttpRequest) -> JsonResponse:
 
 def reference(request: HttpRequest) -> HttpResponse:
     """GET /api/v1/docs: every call, with examples."""
-    return render(request, "partners/reference.html")
+    page = render(request, "partners/reference.html")
+    page["Content-Security-Policy"] = _NOTHING_FROM_ELSEWHERE
+    return page
 
 
 def problems(request: HttpRequest) -> HttpResponse:
     """GET /api/v1/docs/problems: every code, and what to do about it. A problem's `type` leads to its line."""
-    return render(request, "partners/problems.html", {"codes": CODES.items()})
+    codes = [(code, kind, _marked(kind.advice)) for code, kind in CODES.items()]
+    return render(request, "partners/problems.html", {"codes": codes})
+
+
+def _marked(text: str) -> str:
+    """What stands between backticks as code."""
+    parts = text.split("`")
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", p) if n % 2 else p,) for n, p in enumerate(parts))
+    )
 
 
 @csrf_exempt

@@ -20,14 +20,15 @@ class Wrong(Malformed):
         self.words = words.replace("\0", "\ufffd")
 
 
+NO_NUL = r"^[^\x00]*$"
 # PostgreSQL's text has no NUL. Lengths are those of the canonical models.
-Text40 = Annotated[str, Meta(max_length=40, pattern="^[^\x00]*$")]
-Text100 = Annotated[str, Meta(max_length=100, pattern="^[^\x00]*$")]
-Text140 = Annotated[str, Meta(max_length=140, pattern="^[^\x00]*$")]
-Prose = Annotated[str, Meta(max_length=1000, pattern="^[^\x00]*$")]
-Reason = Annotated[str, Meta(min_length=1, max_length=1000, pattern="^[^\x00]*$")]
-Code = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[^\x00]*$")]
-Name = Annotated[str, Meta(min_length=1, max_length=140, pattern="^[^\x00]*$")]
+Text40 = Annotated[str, Meta(max_length=40, pattern=NO_NUL)]
+Text100 = Annotated[str, Meta(max_length=100, pattern=NO_NUL)]
+Text140 = Annotated[str, Meta(max_length=140, pattern=NO_NUL)]
+Prose = Annotated[str, Meta(max_length=1000, pattern=NO_NUL)]
+Reason = Annotated[str, Meta(min_length=1, max_length=1000, pattern=NO_NUL)]
+Code = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=140, pattern=NO_NUL)]
 Url = Annotated[str, Meta(max_length=500, pattern=r"^(https?://[^\x00-\x20\"'<>]+)?(?![\s\S])")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Number = Annotated[int, Meta(ge=1, le=32_767)]

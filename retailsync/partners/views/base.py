@@ -46,9 +46,10 @@ LIMIT = Query("limit", f"Items of a page: {USUAL} unless told, {MOST} at most.",
 class PartnerView(APIView):
     """Base of all. What the contract says of a view stands on it:
 
-    `scopes` what a key needs, `outlines` (status, what is answered) and `shapes` what is said (a msgspec type, none: no body), each by
-    method; `queries` what a GET may be asked with; any other parameter is refused by name: a misspelt filter would show everything.
-    The docstring's first line is the address, the rest is for whoever integrates.
+    `scopes` what a key needs, `outlines` (status, what is answered), `shapes` what is said (a msgspec type, none: no body) and `titles` a
+    few words where the docstring's first clause will not do, each by method; `queries` what a GET may be asked with; any other parameter
+    is refused by name: a misspelt filter would show everything. The docstring's first line is the address, the rest is for whoever
+    integrates.
     """
 
     authentication_classes = [KeyAuthentication]
@@ -57,6 +58,7 @@ class PartnerView(APIView):
     scopes: Mapping[str, str] = {}
     outlines: Mapping[str, tuple[int, type[Serializer[Any]]]] = {}
     shapes: Mapping[str, type[Any]] = {}
+    titles: Mapping[str, str] = {}
     queries: Sequence[Query] = ()
 
     def get_exception_handler(self) -> Any:

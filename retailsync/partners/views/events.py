@@ -14,6 +14,7 @@ class EventList(PartnerView):
 
     scopes = {"GET": "events:read"}
     outlines = {"GET": (200, EventPage)}
+    titles = {"GET": "Follow what changes"}
     queries = (AFTER, LIMIT)
 
     def get(self, request: Request) -> Response:

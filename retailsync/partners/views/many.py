@@ -45,6 +45,7 @@ class SayMany(RequestView):
     """
 
     outlines = {"POST": (200, ManyTaken)}
+    titles = {"POST": "Say many things at once"}
     shapes = {"POST": Many}
 
     def post(self, request: Request) -> Response:

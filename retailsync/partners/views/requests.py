@@ -68,6 +68,7 @@ class RequestList(RequestView):
     """GET /fulfilment-requests: in the order they were raised, or with `since`, those that changed after an event, as they changed."""
 
     outlines = {"GET": (200, RequestPage)}
+    titles = {"GET": "List requests"}
     queries = (
         Query("state", "Where your answer stands.", choices=STATES),
         Query("execution", "How far the work is.", choices=EXECUTIONS),
@@ -110,6 +111,7 @@ class RequestOne(RequestView):
     """GET /fulfilment-requests/{reference}: one of them, with where it goes and what may be done."""
 
     outlines = {"GET": (200, RequestDetail)}
+    titles = {"GET": "Read a request"}
 
     def get(self, request: Request, reference: str) -> Response:
         found = self.requests(request).filter(reference=text("reference", reference, LONGEST_REFERENCE)).first()
@@ -168,6 +170,8 @@ class SayOfChange(Say):
 class Correct(Say):
     """POST /fulfilment-requests/{reference}/corrections: what really left, whatever the state says. Never refused for its state: it is
     recorded, or a person at the retailer compares it with what was reported before."""
+
+    titles = {"POST": "Correct what left"}
 
     def check(self, at: desk.Standing, said: reading.Statement) -> None:
         return None
