@@ -183,6 +183,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["retailsync.partners.contract.only_ours"],
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
 }
 
 # Tasks carry no rows and no results: a lost or doubled one costs nothing, rows are the truth.
