@@ -13,7 +13,15 @@ from retailsync.partners import contract
 from retailsync.partners.problems import CODES, EXPLAINED
 
 #: The page's program would fetch its maker's logo.
-_NOTHING_FROM_ELSEWHERE = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; worker-src blob:"
+_NOTHING_FROM_ELSEWHERE = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "style-src 'self' 'unsafe-inline'",
+        "script-src 'self' 'unsafe-inline'",
+        "worker-src blob:",
+    )
+)
 _one_at_a_time = threading.Lock()
 
 
