@@ -123,10 +123,18 @@ class RequestDetail(RequestOutline):
     """One request with where it goes and how."""
 
     ship_to = AddressOutline()
+    shipping_method = serializers.CharField(help_text="What the customer chose, in the shop's words.")
+    carrier = serializers.CharField(help_text="Who should carry it; empty: your choice.")
+    service = serializers.CharField()
+    note = serializers.CharField(help_text="What the customer wrote.")
 
     def to_representation(self, instance: FulfilmentRequest) -> dict[str, Any]:
         content = (instance.ship_to or instance.order.shipping).content
-        return super().to_representation(instance) | {"ship_to": {name: content.get(name, "") for name in ADDRESS}}
+        told = self.context["told"]
+        return super().to_representation(instance) | {
+            "ship_to": {name: content.get(name, "") for name in ADDRESS},
+            **{name: told.get(name, "") for name in ("shipping_method", "carrier", "service", "note")},
+        }
 
 
 class RequestPage(serializers.Serializer[Any]):

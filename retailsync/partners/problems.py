@@ -11,6 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from connectors.partner.reading import Wrong
+from retailsync.sync import transient
 
 #: Where codes are explained; a problem's `type` is this with the code behind it.
 EXPLAINED = "/api/v1/docs/problems#"
@@ -149,7 +150,7 @@ def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
             return problem("too_large", CODES["too_large"].title)
         case Http404() | exceptions.NotFound():
             return problem("not_found", _detail(error) or CODES["not_found"].title)
-        case DatabaseError():
+        case DatabaseError() if transient.passes(error):
             _log.warning("the partner API could not reach the database", exc_info=error)
             return problem("unavailable", "We cannot store anything just now.", headers={"Retry-After": "5"})
         case exceptions.APIException():

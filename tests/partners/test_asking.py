@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from canonical.models import Address, FulfilmentRequest, Package, PackageLine, Shipment
+from retailsync.sync.models import Command
 
 from .conftest import AT, ROOT, Partner, change
 
@@ -67,8 +68,25 @@ def test_one_request_says_where_it_goes(partner: Partner, ask: Ask) -> None:
         "",
     )
     assert partner.get(f"{own.reference}").json() == outline(own) | {
-        "ship_to": ship_to | {"first_name": "Ada", "country": "DE"}
+        "ship_to": ship_to | {"first_name": "Ada", "country": "DE"},
+        **dict.fromkeys(("shipping_method", "carrier", "service", "note"), ""),
     }
+
+
+def test_one_request_says_how_it_goes_as_was_agreed_last(partner: Partner, ask: Ask) -> None:
+    own = ask(partner, answer="accepted")
+    amended = change(own, 1, kind="amend", answer="accepted")
+    refused = change(own, 2, kind="amend", answer="rejected")
+    for purpose, carrier in (
+        (f"fulfilment_request:{own.pk}", "DHL"),
+        (f"request_change:{amended.pk}", "UPS"),
+        (f"request_change:{refused.pk}", "GLS"),
+    ):
+        Command.objects.create(
+            system=partner.system, kind="x", subject_kind="x", subject_key=purpose, purpose=purpose, payload={"carrier": carrier},
+            cause_kind="x", cause_id=1,
+        )  # fmt: skip
+    assert partner.get(own.reference).json()["carrier"] == "UPS"
 
 
 def test_what_was_asked_to_be_changed_is_shown_with_its_answers(partner: Partner, ask: Ask) -> None:

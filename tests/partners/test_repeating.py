@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from canonical import sql
@@ -56,7 +57,11 @@ def test_who_comes_while_the_first_is_under_way_is_told_so(partner: Partner, ask
 @pytest.mark.django_db(transaction=True)
 def test_there_is_no_answer_without_the_deed(partner: Partner, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = ask(partner).reference
-    monkeypatch.setattr(idempotency.sql, "insert", lambda *args, **kwargs: connection.cursor().execute("SELECT 1/0"))
+
+    def lose_the_connection(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(idempotency.sql, "insert", lose_the_connection)
     assert partner.post(f"{reference}/accept", {}, "k").status_code == 503
     monkeypatch.undo()
     assert (Message.objects.count(), Answered.objects.count()) == (0, 0)

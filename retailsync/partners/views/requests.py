@@ -65,7 +65,10 @@ class RequestView(PartnerView):
 
 
 class RequestList(RequestView):
-    """GET /fulfilment-requests: in the order they were raised, or with `since`, those that changed after an event, as they changed."""
+    """GET /fulfilment-requests: in the order they were raised, or with `since`, those that changed after an event, as they changed.
+
+    A page of what changed may be empty though `next` moved on, where filters leave nothing of it: it ends when `next` stands still.
+    """
 
     outlines = {"GET": (200, RequestPage)}
     titles = {"GET": "List requests"}
@@ -118,7 +121,15 @@ class RequestOne(RequestView):
         if found is None:
             raise Http404
         standings = desk.standings(self.partner(request).system_id, [reference])
-        return Response(RequestDetail(found, context={"standings": standings}).data)
+        return Response(RequestDetail(found, context={"standings": standings, "told": last_told(found)}).data)
+
+
+def last_told(found: FulfilmentRequest) -> Mapping[str, Any]:
+    """What its warehouse was told last and agreed to: the content of the request, or of the last amendment that was accepted."""
+    agreed = [c.pk for c in found.changes.all() if c.kind == "amend" and c.answer == "accepted"]
+    purposes = [f"fulfilment_request:{found.pk}", *(f"request_change:{id}" for id in agreed)]
+    told = Command.objects.filter(system_id=found.system_id, purpose__in=purposes, level=False)
+    return told.order_by("-pk").values_list("payload", flat=True).first() or {}
 
 
 class Say(RequestView):
