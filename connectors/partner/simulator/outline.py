@@ -38,7 +38,7 @@ def _outline(work: Work) -> dict[str, Any]:
         "received_at": work.received_at,
         "deliveries": sum(work.events.values()),
         "behaviour": work.behaviour,
-        "accepted": any(call.verb == "accept" for call in said),
+        "accepted": bool(shipments) or any(call.verb == "accept" for call in said),  # what is shipped is accepted
         "rejected": any(call.verb == "reject" for call in said),
         "shipped_units": sum(u["units"] for s in shipments for p in s["packages"] for u in p["lines"]),
         "shipments": [s["shipment"] for s in shipments],
