@@ -3,6 +3,7 @@
 from django.urls import path
 
 from retailsync.partners import desk, docs
+from retailsync.partners.views.acknowledgements import Acknowledgements, Breaches
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
 from retailsync.partners.views.many import SayMany
@@ -34,6 +35,8 @@ urlpatterns = [
         for verb, topic in SAID_OF_SNAPSHOT.items()
     ),
     path("events", EventList.as_view()),
+    path("acknowledgements", Acknowledgements.as_view()),
+    path("acknowledgements/breaches", Breaches.as_view()),
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),
     path("docs/problems", docs.problems),
