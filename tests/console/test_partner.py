@@ -11,7 +11,7 @@ from canonical.models import FulfilmentRequest, System
 from retailsync.partners import asks, authentication
 from retailsync.partners.models import SCOPES, Ask, PartnerKey, PartnerTerms
 from retailsync.sync import clock
-from retailsync.sync.models import Action, Case
+from retailsync.sync.models import Action, Case, Group
 from tests.console.conftest import person
 from tests.console.scene import Scene
 
@@ -130,6 +130,11 @@ def test_an_exception_shows_what_was_asked_and_is_closed_with_a_reason(month: Sc
     assert request.reference in text and "What the warehouse was asked" in text and "not yet" in text
     assert "nobody is reminded of it again" in text and reverse("admin:sync_case_release", args=[case.pk]) not in text
     assert case.words in boss.get(reverse("admin:canonical_order_change", args=[request.order_id])).content.decode()
+    group = Group.objects.get(cause=case.cause)
+    assert (
+        "The warehouse does not answer in time"
+        in boss.get(reverse("admin:sync_group_change", args=[group.pk])).content.decode()
+    )
     boss.post(reverse("admin:sync_case_close", args=[case.pk]), {"why": "called them"})
     case.refresh_from_db()
     assert case.closed_by == "boss" and asks.raise_overdue(NOW + timedelta(days=1)) == 1, (

@@ -18,7 +18,7 @@ from canonical.record import Stated
 from canonical.types import Parcel, Units
 from retailsync.partners import asks
 from retailsync.partners.models import Ask, PartnerTerms
-from retailsync.sync import clock, corridor
+from retailsync.sync import clock, corridor, tasks
 from retailsync.sync.models import Case, Command, Message
 from tests.facts import line, order
 from tests.world import World, make_world
@@ -280,6 +280,14 @@ def test_what_is_overdue_is_an_exception_until_it_is_answered(world: World) -> N
     )
     say(world, at("2026-05-06T09:30"), accepted())
     assert opened() == [] and Case.objects.get().closed_by == ""
+
+
+def test_the_sweep_finds_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retailsync.sync.bell.ring", lambda task, system: None)
+    asked(world, clock.now() - timedelta(days=28))
+    tasks.sweep()
+    tasks.sweep()
+    assert [reason for reason, *_ in opened()] == ["not_answered"]
 
 
 def test_one_is_open_for_a_request_however_much_of_it_is_overdue(world: World) -> None:
