@@ -21,16 +21,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """One request, told four weeks ago."""
+    """One request that nobody told yet."""
     monkeypatch.setattr("retailsync.sync.bell.ring", lambda task, system: None)
     made = make_world()
     made.stock("MUG")
     made.tell(order(lines=(line(),)))
+    return made
+
+
+def take(world: World) -> None:
+    """The partner took it four weeks ago."""
     request = FulfilmentRequest.objects.get()
     taken: dict[str, Any] = {"kind": "fulfilment_request", "subject_kind": "fulfilment_request", "state": "sent"}
     fact = Posted(occurred_at=NOON - timedelta(days=28), subject_id=request.pk, order_id=request.order_id, **taken)
-    made.tell(fact, source=made.partners["W1"])
-    return made
+    world.tell(fact, source=world.partners["W1"])
 
 
 def answer(world: World) -> None:
@@ -44,6 +48,7 @@ def state() -> tuple[bool, int]:
 
 
 def test_an_answer_waits_for_the_sweep_and_closes_what_it_opened(world: World) -> None:
+    take(world)
     gate = Gate()
 
     def sweep() -> None:
@@ -60,7 +65,25 @@ def test_an_answer_waits_for_the_sweep_and_closes_what_it_opened(world: World) -
     assert state() == (True, 0) and Case.objects.count() == 1
 
 
+def test_a_receipt_waits_for_the_answer_that_is_being_recorded_and_finds_it(world: World) -> None:
+    gate = Gate()
+
+    def hear() -> None:
+        with transaction.atomic():
+            answer(world)
+            gate.stop()
+
+    hearing = Worker(hear)
+    gate.reached()
+    telling = Worker(lambda: take(world))
+    assert blocked(telling)
+    gate.open()
+    hearing.result(), telling.result()
+    assert state() == (True, 0)
+
+
 def test_the_sweep_passes_over_what_is_being_answered(world: World) -> None:
+    take(world)
     gate = Gate()
 
     def hear() -> None:
@@ -77,6 +100,7 @@ def test_the_sweep_passes_over_what_is_being_answered(world: World) -> None:
 
 
 def test_two_sweeps_open_one_exception(world: World) -> None:
+    take(world)
     gate = Gate()
 
     def sweep() -> int:
