@@ -314,6 +314,7 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _page("Systems", "hub", "canonical_system"),
+                    _page("Certifications", "verified", "partners_certification"),
                     _page("Locations", "warehouse", "canonical_location"),
                     _page("Sourcing", "route", "canonical_sourcing"),
                     _page("Mappings", "translate", "canonical_mapping"),

@@ -34,11 +34,13 @@ from retailsync.console import meanings, rotation, words
 from retailsync.console.base import Lists, Permissions, Request, Versioned
 from retailsync.console.policies import policy_rows
 from retailsync.console.rotation import keep_secret
+from retailsync.partners import sandbox
 from retailsync.partners.models import PartnerKey
 from retailsync.sync import bell, cases, gates, sending
 from retailsync.sync.models import Action, Case, Cursor, Gate
 
 ROLES = ("channel", "erp", "wms", "3pl", "carrier", "payment")
+SANDBOX = "sandbox"  # its shops come with the sandbox of a partner
 LIMITED = (
     "Checked before anything is sent to it: an order it would not take waits, and says why, instead of failing there."
 )
@@ -62,7 +64,7 @@ class SystemForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "connector" in self.fields:
-            self.fields["connector"].choices = [(c.name, c.title) for c in CONNECTORS.values()]
+            self.fields["connector"].choices = [(c.name, c.title) for c in CONNECTORS.values() if c.name != SANDBOX]
         chosen = CONNECTORS.get(self.instance.connector)
         if "settings" in self.fields:
             self.fields["settings"].encoder = _Indented
@@ -242,6 +244,8 @@ class SystemAdmin(Versioned, Lists):
             messages.error(request, "Say who will use the key; none was issued.")
             return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[pk]))
         with transaction.atomic():
+            if "sandbox" in request.POST and not system.sandbox_of_id:
+                system = sandbox.ensure(system).twin
             key, text = PartnerKey.issue(system, name)
             _note(request.user.get_username(), "issue key", system, str(key))
         context = {

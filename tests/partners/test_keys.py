@@ -84,3 +84,10 @@ def test_a_key_is_issued_on_the_command_line(partner: Partner, capsys: pytest.Ca
     assert PartnerKey.objects.get(name="scanner").expires_at > timezone.now() + timedelta(days=29)  # type: ignore[operator]
     with pytest.raises(CommandError):
         call_command("issue_partner_key", "nobody", "scanner")
+
+
+def test_a_sandbox_key_is_issued_on_the_command_line(partner: Partner, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("issue_partner_key", partner.system.slug, "tester", "--sandbox")
+    text = capsys.readouterr().out.strip()
+    assert text.startswith("rsk_sandbox_") and status(f"Bearer {text}") == 200
+    assert PartnerKey.objects.get(name="tester").system.sandbox_of == partner.system
