@@ -31,11 +31,12 @@ class Wanted(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     ref: Text40
     sku: Annotated[str, Meta(min_length=1, max_length=100, pattern="^[^\x00]*$")]
+    name: Text100
     units: Count
 
     def line(self) -> Line:
         price = PRICE * self.units
-        return Line(ref=self.ref, sku=self.sku, name=self.sku, units=self.units, subtotal=price, total=price)
+        return Line(ref=self.ref, sku=self.sku, name=self.name, units=self.units, subtotal=price, total=price)
 
 
 class Home(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

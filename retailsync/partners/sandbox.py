@@ -143,7 +143,12 @@ def _numbered(
     for line in before:
         kept.setdefault(line["sku"], []).append(line["ref"])
     return [
-        {"ref": kept[one.sku].pop(0) if kept.get(one.sku) else f"{version}-{n}", "sku": one.sku, "units": one.units}
+        {
+            "ref": kept[one.sku].pop(0) if kept.get(one.sku) else f"{version}-{n}",
+            "sku": one.sku,
+            "name": GOODS[one.sku],
+            "units": one.units,
+        }
         for n, one in enumerate(lines, 1)
     ]
 

@@ -44,7 +44,7 @@ def test_an_order_is_played_and_asked_for(at_play: Player, partner: Partner) -> 
     reference = at_play.buy(("SBX-APPLE", 2), ("SBX-SOAP", 1))
     seen = at_play.one(reference)
     assert (seen["location"], seen["state"], [(x["sku"], x["name"], x["units"]) for x in seen["lines"]]) == (
-        "W1-SBX", "submitted", [("SBX-APPLE", "SBX-APPLE", 2), ("SBX-SOAP", "SBX-SOAP", 1)],
+        "W1-SBX", "submitted", [("SBX-APPLE", "Apples, one bag", 2), ("SBX-SOAP", "Soap, one bar", 1)],
     )  # fmt: skip
     assert (seen["ship_to"]["first_name"], seen["ship_to"]["country"]) == ("Sam", "NL")
     assert partner.get("").json()["items"] == []  # a live key sees nothing of it

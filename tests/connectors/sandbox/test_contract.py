@@ -13,7 +13,7 @@ from tests.connectors.contract import NOW, Canned, ConnectorContract
 
 ORDER = (
     b'{"number":"0A1B","version":2,"status":"processing","placed_at":"2026-01-31T10:00:00Z","stated_at":"2026-01-31T10:05:00Z",'
-    b'"lines":[{"ref":"1","sku":"SBX-APPLE","units":2},{"ref":"2","sku":"SBX-APPLE","units":1}],'
+    b'"lines":[{"ref":"1","sku":"SBX-APPLE","name":"Apples","units":2},{"ref":"2","sku":"SBX-APPLE","name":"Apples","units":1}],'
     b'"ship_to":{"first_name":"Ada","country":"DE"},"note":"ring twice"}'
 )
 COMMANDS = (
