@@ -206,6 +206,14 @@ def test_a_second_start_finds_its_world_at_new_addresses(tmp_path: Path) -> None
     assert counts == [4, 6, 2, 2]
 
 
+@pytest.mark.django_db
+def test_the_sandboxs_key_is_the_same_at_every_start(tmp_path: Path) -> None:
+    here = world.ensure(tmp_path, URLS)
+    text = world.sandbox_key(here)
+    assert text.startswith("rsk_sandbox_") and world.sandbox_key(world.ensure(tmp_path, URLS)) == text
+    assert PartnerKey.objects.get(name="you").system.sandbox_of == here.warehouses["W1"]
+
+
 def _options(here: world.World) -> list[list[str]]:
     """How each simulator is started, its port left out: keys and secrets stay."""
     return [list(program.command[5:]) for program in world.simulators(here, "http://ours")]
