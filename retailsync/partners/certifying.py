@@ -5,10 +5,10 @@ with each of its calls: no clock and no worker is needed.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import transaction
@@ -27,6 +27,7 @@ from retailsync.sync import clock
 VERSION = "v1"
 KEPT = timedelta(days=30)  # what was called is forgotten then, once a run begins
 LONGEST_SAID = 20_000
+LARGEST = 2**62  # number of a run anybody may ask for
 
 
 @cache
@@ -39,20 +40,48 @@ def contract() -> str:
 # ---- what is called ---------------------------------------------------------------------------------------------------------
 def follow(twin_id: int, request: Request, answer: Response) -> None:
     """Note a call with a sandbox key, and let a run that is under way go on."""
-    if request.method == "POST" and (reference := request.parser_context["kwargs"].get("reference")):
-        _note(twin_id, reference, request, answer)
+    if request.method == "POST" and answer.status_code not in _UNHEARD and answer.status_code < 500:
+        key = _text(request.META.get("HTTP_IDEMPOTENCY_KEY", ""), idempotency.LONGEST)
+        rows = [
+            Called(
+                system_id=twin_id, key=key, reference=_text(one.reference, 140), action=_text(one.action, 40),
+                said=_text(one.said, LONGEST_SAID), status=one.status, code=one.code, replayed="Idempotency-Replayed" in answer,
+            )
+            for one in _words(request, answer)
+            if one.status != 404
+        ]  # fmt: skip
+        Called.objects.bulk_create(rows)
     go_on(twin_id)
 
 
-def _note(twin_id: int, reference: str, request: Request, answer: Response) -> None:
-    if answer.status_code in (404, 411, 413) or answer.status_code >= 500:
-        return
-    said = request._request.body.decode("utf-8", "replace").replace("\0", "\ufffd")
-    Called.objects.create(
-        system_id=twin_id, reference=reference, action=request.path.rpartition(f"/{reference}/")[2][:40],
-        key=request.META.get("HTTP_IDEMPOTENCY_KEY", "").replace("\0", "\ufffd")[: idempotency.LONGEST], said=said[:LONGEST_SAID],
-        status=answer.status_code, code=answer.data.get("code", ""), replayed="Idempotency-Replayed" in answer,
-    )  # fmt: skip
+_UNHEARD = frozenset({404, 411, 413})  # what had no reference of theirs, or was not read
+
+
+class _Word(NamedTuple):
+    """What one call said of one request."""
+
+    reference: str
+    action: str
+    said: str
+    status: int
+    code: str
+
+
+def _words(request: Request, answer: Response) -> Iterator[_Word]:
+    """One, where the address names a request; one for each item, where many are said at once."""
+    said, given = request._request.body.decode("utf-8", "replace"), request.parser_context["kwargs"]
+    if "reference" in given:
+        action = request.path.rpartition(f"/{given['reference']}/")[2]
+        yield _Word(given["reference"], action, said, answer.status_code, answer.data.get("code", ""))
+    elif request.path.endswith("/fulfilment-requests/bulk") and answer.status_code == 200:
+        for item, told in zip(_decoded(said)["items"], answer.data["items"], strict=True):
+            body = msgspec.json.encode(item.get("body", {})).decode()
+            code = (told["problem"] or {}).get("code", "")
+            yield _Word(told["reference"], told["action"], body, told["status"], code)
+
+
+def _text(text: str, longest: int) -> str:
+    return text.replace("\0", "\ufffd")[:longest]
 
 
 # ---- a run ------------------------------------------------------------------------------------------------------------------
@@ -72,6 +101,8 @@ def start(twin_id: int) -> Certification | None:
 
 def judged(twin_id: int, number: int, how: Callable[[Certification], None]) -> Certification | None:
     """One run of this sandbox, looked at as it stands; one that is over stays as it was."""
+    if number > LARGEST:
+        return None
     with transaction.atomic():
         run = Certification.objects.select_for_update().filter(system_id=twin_id, pk=number).first()
         if run and run.state == Certification.State.RUNNING:

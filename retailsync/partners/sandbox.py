@@ -55,7 +55,9 @@ def find(partner: System) -> Sandbox | None:
     systems = {system.connector: system for system in System.objects.filter(sandbox_of=partner)}
     if not systems:
         return None
-    return Sandbox(systems["partner"], Location.objects.get(executor=systems["partner"]), systems["sandbox"])
+    return Sandbox(
+        systems["partner"], Location.objects.filter(executor=systems["partner"]).order_by("pk")[0], systems["sandbox"]
+    )
 
 
 def _made(partner: System) -> Sandbox:

@@ -104,3 +104,19 @@ def test_calls_with_a_live_key_are_not_kept(partner: Partner, at_play: Player) -
     at_play.text = partner.text
     at_play.post("fulfilment-requests/nothing/accept")
     assert not Called.objects.exists()
+
+
+def test_what_is_said_in_bulk_is_evidence_too(at_play: Player) -> None:
+    run = at_play.post("sandbox/certifications").json()
+    at_play.settle()
+    order = next(s["order"] for s in run["scenarios"] if s["scenario"] == "out_of_order")
+    reference = at_play.asked(order)["reference"]
+    items = [{"reference": reference, "action": action} for action in ("accept", "pack", "pick")]
+    at_play.post(
+        "fulfilment-requests/bulk", {"items": [*items, {"reference": "nothing", "action": "start"}]}, key="many"
+    )
+    assert list(Called.objects.values_list("reference", "action", "key", "status", "code")) == [
+        (reference, "accept", "many", 202, ""),
+        (reference, "pack", "many", 202, ""),
+        (reference, "pick", "many", 409, "wrong_state"),
+    ]

@@ -6,13 +6,16 @@ import pytest
 
 from canonical.models import FulfilmentRequest, Offer, Order, Sourcing
 from retailsync.partners import sandbox
+from retailsync.partners.examples import EXAMPLES
 from retailsync.partners.models import PartnerKey
+from retailsync.partners.sandbox_models import Certification, SimulatedOrder
 from retailsync.sync import stock
 from retailsync.sync.models import Attempt, Case, Command, Message
 from tests.journeys.stage import unexplained
 
 from .conftest import Partner
 from .playing import Player, player
+from .test_isolation import CALLS, Call
 
 LINE = {"lines": [{"sku": "SBX-APPLE", "units": 2}]}
 
@@ -162,3 +165,22 @@ def test_what_is_played_with_is_sold_nowhere_else(at_play: Player, order: Order,
     assert shops == {at_play.sandbox.shop.sandbox_of_id, other.system.pk}
     assert not Offer.objects.filter(channel__sandbox_of=None, sku__code__in=sandbox.GOODS).exists()
     assert not Command.objects.filter(kind="PublishStock").exists()
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.path.startswith("sandbox/")], ids=str)
+def test_no_address_shows_or_moves_what_another_partner_plays(at_play: Player, other: Partner, call: Call) -> None:
+    """Built from the table of addresses: their run in the address, their order in the body."""
+    them = player(other)
+    run = them.post("sandbox/certifications").json()
+    order = run["scenarios"][0]["order"]
+    before = list(SimulatedOrder.objects.filter(system=them.sandbox.twin).order_by("pk").values())
+    path = call.path.replace("<int:number>", str(run["certification"]))
+    shape = call.view.shapes.get(call.method)
+    body = EXAMPLES[shape.__name__] if shape else {}
+    named = "<" in call.path or "order" in body
+    body = {**body, "order": order} if "order" in body else body
+    answer = at_play.get(path) if call.method == "GET" else at_play.post(path, body)
+    assert (answer.status_code == 404) == named
+    assert [mark for mark in (order, them.sandbox.location.code) if mark in answer.content.decode()] == []
+    assert list(SimulatedOrder.objects.filter(system=them.sandbox.twin).order_by("pk").values()) == before
+    assert Certification.objects.get(system=them.sandbox.twin).state == "running"

@@ -13,7 +13,6 @@ from canonical.types import Units
 from connectors.partner.reading import Wrong, explained
 from connectors.partner.reading.shapes import Code, Count, Prose, Shape, Text100, Text140
 from retailsync.partners import certifying, sandbox
-from retailsync.partners.authentication import Partner
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.problems import Problem
 from retailsync.partners.sandbox_models import Certification, SimulatedOrder
@@ -97,11 +96,12 @@ class SandboxView(PartnerView):
     """Base: with a live key there is nothing here."""
 
     scopes = {"GET": "sandbox:write", "POST": "sandbox:write"}
+    hidden = True
 
     def check_permissions(self, request: Request) -> None:
-        if isinstance(request.user, Partner) and not request.user.sandbox:
-            raise Http404
         super().check_permissions(request)
+        if not self.partner(request).sandbox:
+            raise Http404
 
 
 class Simulate(SandboxView):
@@ -113,6 +113,7 @@ class Simulate(SandboxView):
     """
 
     shapes = {"POST": NewOrder}
+    titles = {"POST": "Play an order"}
     outlines = {"POST": (202, Simulated)}
 
     def post(self, request: Request) -> Response:
@@ -153,6 +154,7 @@ class SimulateCancellation(SimulateChange):
     """
 
     shapes = {"POST": OfOrder}
+    titles = {"POST": "Play a cancellation"}
 
     def let(self, order: SimulatedOrder, said: OfOrder) -> None:
         sandbox.cancel(order)
@@ -162,6 +164,7 @@ class SimulateHold(SimulateChange):
     """POST /sandbox/simulate/holds: the shop keeps the order back for now, and you are asked to."""
 
     shapes = {"POST": OfOrder}
+    titles = {"POST": "Play a hold"}
 
     def let(self, order: SimulatedOrder, said: OfOrder) -> None:
         sandbox.hold(order)
@@ -171,6 +174,7 @@ class SimulateResume(SimulateChange):
     """POST /sandbox/simulate/resumes: the shop lets an order go on that it kept back, and you are asked to go on."""
 
     shapes = {"POST": OfOrder}
+    titles = {"POST": "Play the end of a hold"}
 
     def let(self, order: SimulatedOrder, said: OfOrder) -> None:
         sandbox.resume(order)
@@ -180,6 +184,7 @@ class SimulateAmendment(SimulateChange):
     """POST /sandbox/simulate/amendments: the customer wants other units: `lines` is the whole order as it shall be."""
 
     shapes = {"POST": NewLines}
+    titles = {"POST": "Play an amendment"}
 
     def let(self, order: SimulatedOrder, said: NewLines) -> None:
         sandbox.amend(order, _units(said.lines))
@@ -189,23 +194,21 @@ class SimulateAddress(SimulateChange):
     """POST /sandbox/simulate/addresses: the customer has moved: the order shall go elsewhere."""
 
     shapes = {"POST": NewAddress}
+    titles = {"POST": "Play a move"}
 
     def let(self, order: SimulatedOrder, said: NewAddress) -> None:
         sandbox.readdress(order, msgspec.structs.asdict(said.ship_to))
 
 
 class CertificationList(SandboxView):
-    """GET, POST /sandbox/certifications: the runs there were, the newest first; POST begins one.
+    """The runs there were, and another one."""
 
-    A run plays one order for each scenario. Work on them like on any other, and as each scenario's `instructions` say; then finish the
-    run. One at a time: a running one is finished before the next begins.
-    """
-
-    shapes = {"POST": Shape}
+    titles = {"GET": "List certifications", "POST": "Begin a certification"}
     outlines = {"GET": (200, CertificationPage), "POST": (201, CertificationDetail)}
     queries = (AFTER, LIMIT)
 
     def get(self, request: Request) -> Response:
+        """GET /sandbox/certifications: the runs there were, the newest first."""
         after, limit = self.page(request)
         found = Certification.objects.filter(system_id=self.partner(request).system_id).order_by("-id")
         page = list((found.filter(id__lt=after) if after else found)[: limit + 1])
@@ -213,6 +216,11 @@ class CertificationList(SandboxView):
         return Response({"items": CertificationOutline(page[:limit], many=True).data, "next": following})
 
     def post(self, request: Request) -> Response:
+        """POST /sandbox/certifications: begin a run.
+
+        It plays one order for each scenario. Work on them like on any other, and as each scenario's `instructions` say; then finish the
+        run. One at a time: a running one is finished before the next begins.
+        """
         return self.once(request, lambda raw: self.begun(request, _stated(Shape, raw)))
 
     def begun(self, request: Request, said: Shape) -> Answer:
@@ -239,6 +247,7 @@ class CertificationOne(OfCertification):
     A clause that has passed may still fail until the run is finished: a second shipment of what has left may come at any time.
     """
 
+    titles = {"GET": "Read a certification"}
     outlines = {"GET": (200, CertificationDetail)}
 
     def get(self, request: Request, number: int) -> Response:
@@ -249,7 +258,7 @@ class CertificationFinish(OfCertification):
     """POST /sandbox/certifications/{number}/finish: you are done. What was not seen by now has failed; the run passed when every clause
     did."""
 
-    shapes = {"POST": Shape}
+    titles = {"POST": "Finish a certification"}
     outlines = {"POST": (200, CertificationDetail)}
 
     def post(self, request: Request, number: int) -> Response:
