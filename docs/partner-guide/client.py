@@ -127,13 +127,14 @@ class Warehouse:
         return page["items"]
 
     def work(self, request: Data) -> None:
-        """As far as it goes now. What was refused for its state is left alone: the next look shows where it stands."""
+        """As far as it goes now. What was refused for its state is left alone: the next look shows where it stands. Anything else is a
+        mistake of ours that somebody has to see, and keeps no other request waiting."""
         try:
             while step := self.step(request):
                 request |= step()
         except Refused as refused:
             if refused.code != "wrong_state":
-                raise
+                print(f"{request['reference']}: {refused.code}: {refused}", file=sys.stderr)
 
     def step(self, request: Data) -> Callable[[], Data] | None:
         """The next thing to do about it; None: nothing now. What we are asked to change comes first."""
@@ -317,7 +318,10 @@ def main(arguments: Sequence[str] | None = None, kind: type[Certified] = Certifi
     warehouse.look()
     while said.loop:
         time.sleep(PAUSE)
-        warehouse.look()
+        try:
+            warehouse.look()
+        except Refused as refused:  # for longer than we are patient: the next look may be luckier
+            print(f"{refused.code}: {refused}", file=sys.stderr)
     return 0
 
 

@@ -3,17 +3,18 @@
 from typing import Any
 
 import pytest
+from django.db import connections
 
-from canonical.models import FulfilmentRequest, Offer, Order, Sourcing
+from canonical.models import FulfilmentRequest, Offer, Order, Sourcing, System
 from retailsync.partners import sandbox
 from retailsync.partners.examples import EXAMPLES
 from retailsync.partners.models import PartnerKey
 from retailsync.partners.sandbox_models import Certification, SimulatedOrder
 from retailsync.sync import stock
 from retailsync.sync.models import Attempt, Case, Command, Message
-from tests.journeys.stage import unexplained
+from tests.journeys.stage import at_once, unexplained
 
-from .conftest import Partner
+from .conftest import Partner, make_partner
 from .playing import Player, player
 from .test_isolation import CALLS, Call
 
@@ -184,3 +185,32 @@ def test_no_address_shows_or_moves_what_another_partner_plays(at_play: Player, o
     assert [mark for mark in (order, them.sandbox.location.code) if mark in answer.content.decode()] == []
     assert list(SimulatedOrder.objects.filter(system=them.sandbox.twin).order_by("pk").values()) == before
     assert Certification.objects.get(system=them.sandbox.twin).state == "running"
+
+
+# ---- at the same moment -----------------------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_whoever_opens_a_sandbox_at_the_same_moment_opens_the_same() -> None:
+    system = make_partner("w1").system
+
+    def opened() -> int:
+        try:
+            return sandbox.ensure(system).twin.pk
+        finally:
+            connections.close_all()
+
+    assert len(set(at_once(4, opened))) == 1
+    assert System.objects.filter(sandbox_of=system).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_runs_begun_at_the_same_moment_one_begins() -> None:
+    at_play = player(make_partner("w1"))
+
+    def begun() -> int:
+        try:
+            return int(at_play.post("sandbox/certifications").status_code)
+        finally:
+            connections.close_all()
+
+    assert at_once(4, begun) == [201, 409, 409, 409]
+    assert Certification.objects.count() == 1
