@@ -116,7 +116,7 @@ def ended(seen: Seen) -> Verdict:
     """Every unit that is asked for was shipped or reported short, each once."""
     out = seen.said(*OUT)
     if not seen.requests:
-        return waits("The request has not been raised yet.")
+        return waits("You were not asked yet.")
     for at in seen.requests.values():
         if at.state == "rejected":
             return fails(f"{at.reference} was rejected.", *seen.said("reject"))

@@ -1,8 +1,8 @@
 """A partner's sandbox: a twin of its system, a location and a shop of its own, and orders that are played there.
 
 What is played takes the way of every order: the shop's statement enters by the inbox, is recorded and planned, and the twin is asked. Only
-the shop is made up. Nothing of it touches what is real: each part is a system of its own, its SKUs are sold nowhere else and counted by
-nobody, and no ERP is told.
+the shop is made up. Nothing of it touches what is real: each part is a system of its own, its SKUs are sold and counted nowhere else, and
+no ERP is told.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from django.db import transaction
 
 from canonical.facts import SkuStated
 from canonical.ledger import Cause
-from canonical.models import Location, ShopPolicy, Sku, Sourcing, System
+from canonical.models import Location, ShopPolicy, Sku, Sourcing, StockSource, System
 from canonical.record import Stated
 from canonical.types import Units
 from connectors.base import Heard
@@ -29,6 +29,7 @@ GOODS: Mapping[str, str] = {
     "SBX-SOAP": "Soap, one bar",
 }
 PREFIX = "SBX-"  # of orders
+NEVER = 2_000_000_000  # units: no count waits for a person, as nobody looks at it
 HOME: Mapping[str, str] = {
     "first_name": "Sam", "last_name": "Sandbox", "line1": "Teststraat 1", "postcode": "1234 AB", "city": "Utrecht", "country": "NL",
 }  # fmt: skip
@@ -66,6 +67,9 @@ def _made(partner: System) -> Sandbox:
         partner, "sandbox", "sbx-shop", f"Shop of {partner.name} (sandbox)", roles=["channel"], prefix=PREFIX
     )
     location = Location.objects.create(code=_code(partner), name=twin.name, executor=twin, timezone=partner.timezone)
+    StockSource.objects.create(
+        system=twin, location=location, external_id=location.code, jump_units=NEVER, shrink_percent=100
+    )
     ShopPolicy.objects.create(channel=shop, on_short=ShopPolicy.Short.CANCEL)
     now = clock.now()
     goods = [SkuStated(occurred_at=now, ref=code, version=1, sku=code, name=name) for code, name in GOODS.items()]

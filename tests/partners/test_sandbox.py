@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
-from canonical.models import FulfilmentRequest, Offer, Order, Sourcing, System
+from canonical.models import FulfilmentRequest, Offer, Order, Sourcing, StockLevel, System
 from retailsync.partners import sandbox
 from retailsync.partners.examples import EXAMPLES
 from retailsync.partners.models import PartnerKey
@@ -155,6 +156,22 @@ def test_nobody_is_asked_about_what_is_played(at_play: Player) -> None:
     at_play.settle()
     assert FulfilmentRequest.objects.get().answer == "rejected"
     assert (Case.objects.count(), Order.objects.get().stage) == (0, "on_hold")
+
+
+def test_what_is_counted_there_is_kept_and_keeps_no_order_back(at_play: Player) -> None:
+    """No figure of it is anybody else's, and nobody is asked to believe it."""
+    for on_hand in (2, 2_000_000):
+        count = {
+            "location": "W1-SBX",
+            "observed_at": timezone.now().isoformat(),
+            "items": [{"sku": "SBX-PEAR", "on_hand": on_hand}],
+        }
+        assert at_play.post("inventory/levels", count).status_code == 202
+        at_play.settle()
+        at_play.buy(("SBX-PEAR", 5))
+    assert list(StockLevel.objects.values_list("location__code", "on_hand")) == [("W1-SBX", 2_000_000)]
+    assert set(Order.objects.values_list("stage", flat=True)) == {"released"}
+    assert not Message.objects.exclude(state="done").exists() and not Case.objects.exists()
 
 
 def test_what_is_played_with_is_sold_nowhere_else(at_play: Player, order: Order, other: Partner) -> None:
