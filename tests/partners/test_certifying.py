@@ -12,7 +12,7 @@ from tests.journeys.stage import unexplained
 
 from .conftest import Partner, make_partner
 from .playing import Player, player
-from .wrong_client import WRONG, client
+from .wrong_client import WRONG, Refusing, client
 
 
 def certify(at_play: Player, live_server: Any, kind: Any = client.Certified, patience: float = 20.0) -> Any:
@@ -35,6 +35,13 @@ def test_the_guides_client_passes(live_server: Any) -> None:
     assert (stored.state, stored.contract, stored.clauses.count()) == ("passed", contract(), len(clauses.DEMANDS))
     assert (Case.objects.count(), unexplained()) == (0, [])
     assert all(clause.evidence for clause in stored.clauses.filter(name__in=("SHIP-1", "DUP-1", "KEY-1", "ORDER-1")))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_refuses_every_change_and_ships_passes(live_server: Any) -> None:
+    run = certify(player(make_partner("w1")), live_server, Refusing)
+    assert (failed(run), run["state"]) == (set(), "passed"), client.report(run)
+    assert not Case.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

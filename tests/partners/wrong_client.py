@@ -92,6 +92,24 @@ class Stubborn(client.Certified):  # type: ignore[misc]
         return super().in_out_of_order(request)  # type: ignore[no-any-return]
 
 
+class Refusing(client.Certified):  # type: ignore[misc]
+    """Breaks no rule: it refuses every change, and ships."""
+
+    def answer(self, request: Data, change: str) -> str:
+        return f"{change.rpartition('/')[0]}/reject"
+
+    def say(self, request: Data, verb: str, key: str = "", **body: Any) -> Callable[[], Data]:
+        reason = {"reason": "We do not change orders we have."} if verb.endswith("/reject") else {}
+        return super().say(request, verb, key, **body, **reason)  # type: ignore[no-any-return]
+
+
+class Terse(client.Certified):  # type: ignore[misc]
+    """Breaks one rule: it ships without a word before, also where it is told to wait or to do something else."""
+
+    def step(self, request: Data) -> Step:
+        return self.ship(request, self.left(request)) if "ship" in request["actions"] else None  # type: ignore[no-any-return]
+
+
 #: What is broken → who does it, and the clauses that must name it.
 WRONG: Mapping[str, tuple[type[Any], set[str]]] = {
     "ships_twice": (ShipsTwice, {"DUP-2", "ONCE-1"}),
@@ -100,6 +118,25 @@ WRONG: Mapping[str, tuple[type[Any], set[str]]] = {
     "no_tracking": (NoTracking, {"TRACK-1"}),
     "gives_up_at_409": (GivesUpAt409, {"ORDER-2"}),
     "stubborn": (Stubborn, {"STATE-1"}),
+    "terse": (
+        Terse,
+        {
+            *(
+                "ACK-1",
+                "WORK-1",
+                "SPLIT-1",
+                "SHORT-1",
+                "CANCEL-1",
+                "CANCEL-2",
+                "CHANGE-1",
+                "HOLD-1",
+                "HOLD-2",
+                "DUP-1",
+                "ORDER-1",
+            ),
+            *("KEY-1", "SKU-1", "TERMS-1"),
+        },
+    ),
 }
 
 if __name__ == "__main__":
