@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -262,11 +263,24 @@ def test_orders_arrive_and_a_second_start_goes_on(environ: dict[str, str]) -> No
     clean = [*command, "--unclean", "0"]
     with subprocess.Popen(clean, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as again:
         assert again.stdout
-        assert any(re.search(r"completed [1-9].* exceptions 0", line) for line in again.stdout)
+        lines = iter(again.stdout)
+        printed = next(said for line in lines if (said := line.partition("in the sandbox of W1: ")[2]))
+        assert any(re.search(r"completed [1-9].* exceptions 0", line) for line in lines)
+        assert _certified(printed) == (0, [])
+        wrong = printed.replace("docs/partner-guide/client.py", "tests/partners/wrong_client.py --wrong ships_twice")
+        assert _certified(wrong) == (1, ["DUP-2", "ONCE-1"])
         started = psutil.Process(again.pid).children(recursive=True)
         again.send_signal(signal.SIGTERM)
         assert again.wait(60) == 0
     assert psutil.wait_procs(started, 5)[1] == []
+
+
+def _certified(command: str) -> tuple[int, list[str]]:
+    """Do as the demo says: how it ended, and the clauses that were not kept."""
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.returncode, re.findall(r"^fail +(\S+)", done.stdout, re.MULTILINE)
 
 
 # ---- orders to which something happened -------------------------------------------------------------------------------------
