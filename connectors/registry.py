@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from connectors import files, odoo, partner, woocommerce
+from connectors import files, odoo, partner, sandbox, woocommerce
 from connectors.base import Connector
 
 CONNECTORS: Mapping[str, Connector] = {
-    c.name: c for c in (woocommerce.connector, odoo.connector, partner.connector, files.connector)
+    c.name: c for c in (woocommerce.connector, odoo.connector, partner.connector, files.connector, sandbox.connector)
 }

@@ -183,6 +183,11 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["retailsync.partners.contract.only_ours"],
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {  # a field called `state` is of another kind in each of these
+        "StateEnum": "retailsync.partners.outlines.STATES",
+        "CertificationStateEnum": "retailsync.partners.sandbox_models.Certification.State",
+        "SimulatedStatusEnum": "retailsync.partners.sandbox_models.SimulatedOrder.Status",
+    },
     "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
 }
 
@@ -314,6 +319,7 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _page("Systems", "hub", "canonical_system"),
+                    _page("Certifications", "verified", "partners_certification"),
                     _page("Locations", "warehouse", "canonical_location"),
                     _page("Sourcing", "route", "canonical_sourcing"),
                     _page("Mappings", "translate", "canonical_mapping"),

@@ -22,9 +22,9 @@ GONE = frozenset({404, 410})
 
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Where the partner listens. `allow_loopback_http` is for development only."""
+    """Where the partner listens. Empty: nowhere, it reads what it is asked through the API. `allow_loopback_http` is for development."""
 
-    url: str
+    url: str = ""
     allow_loopback_http: bool = False
 
 
@@ -48,6 +48,10 @@ def tell(session: Session, jobs: Sequence[Job]) -> Sequence[Receipt]:
 
 def _told(session: Session, job: Job) -> Receipt:
     telling = TELLINGS[type(job.command)]
+    if not session.settings.url:
+        return Receipt(
+            job.id, state="sent", external_id=telling.called(job.command), evidence="to be read through the API"
+        )
     answer = _post(session, job.key, event(job.command), (job,), gone_is_ours=telling.gone_is_ours)
     return Receipt(job.id, state="sent", external_id=telling.called(job.command), evidence=f"answered {answer.status}")
 
@@ -63,6 +67,8 @@ def _for_the_rest(error: SyncError) -> SyncError | None:
 
 def probe(session: Session) -> str:
     """A signed ping."""
+    if not session.settings.url:
+        return "The partner has no address for events: it reads what it is asked through the API."
     now = session.now()
     body = msgspec.json.encode({"type": "ping", "timestamp": stamp(now), "data": {}})
     answer = _post(session, f"ping-{int(now.timestamp() * 1000)}", body, ())

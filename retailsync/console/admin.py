@@ -3,6 +3,7 @@
 from retailsync.console import (
     cases,
     catalog,
+    certifications,
     groups,
     mapping,
     offers,
@@ -19,6 +20,6 @@ from retailsync.console import (
 )
 
 __all__ = [
-    "cases", "catalog", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
+    "cases", "catalog", "certifications", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
     "schedules", "stock", "systems", "traffic", "users",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ LEFT JOIN (SELECT system_id, max(polled_at) AS at FROM sync_cursor WHERE words =
 LEFT JOIN (SELECT system_id, count(*) FILTER (WHERE target_kind = 'cursor') AS feeds,
     max(reason) FILTER (WHERE target_kind = 'webhooks') AS webhooks
   FROM sync_case WHERE closed_at IS NULL AND target_kind IN ('cursor', 'webhooks') GROUP BY 1) f ON f.system_id = s.id
-ORDER BY s.name
+WHERE s.sandbox_of_id IS NULL ORDER BY s.name
 """
 #: What is the matter with webhooks, by the reason of their exception.
 _WEBHOOKS = {"silent": "do not arrive", "webhook_disabled": "were switched off"}

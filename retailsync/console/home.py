@@ -24,8 +24,8 @@ NAMED = 3  # shops that are named
 
 _CASES = "SELECT reason, who, count(*), min(opened_at) FROM sync_case WHERE closed_at IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1"
 _ORDERS = f"""
-SELECT stage, count(*), min(id) FROM (SELECT id, stage, created_at FROM canonical_order ORDER BY id DESC LIMIT {RECENT}) o
-WHERE created_at >= %s GROUP BY 1
+SELECT stage, count(*), min(id) FROM (SELECT id, stage, created_at, channel_id FROM canonical_order ORDER BY id DESC LIMIT {RECENT}) o
+WHERE created_at >= %s AND channel_id NOT IN (SELECT id FROM canonical_system WHERE sandbox_of_id IS NOT NULL) GROUP BY 1
 """
 
 
@@ -118,7 +118,7 @@ def _stages(request: HttpRequest) -> list[dict[str, Any]]:
     first = min((first for _, first in found.values()), default=0)
     return [
         {"stage": label, "count": found[stage][0] if stage in found else 0,
-         "url": listed("canonical_order", stage__exact=stage, id__gte=first)}
+         "url": listed("canonical_order", stage__exact=stage, id__gte=first, played="no")}
         for stage, label in Order.Stage.choices
     ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What is late: messages and commands that stand for longer than their workflow promises, for which shop, since when, and who acts.
 
-Paused on purpose is not late: a command that waits because the order waits for its payment, or was put on hold in the shop.
+Paused on purpose is not late: a command that waits because the order waits for its payment, or was put on hold in the shop. Nor is what
+is played in a sandbox.
 """
 
 from collections import defaultdict
@@ -35,10 +36,12 @@ late AS (
      AND c.created_at < %(now)s - k.promised * interval '1 s'
      AND (c.state <> 'waiting' OR NOT c.stoppable OR (SELECT true FROM canonical_hold h WHERE h.order_id = c.order_id
        AND h.lifted_at IS NULL AND h.blocks AND h.quiet LIMIT 1) IS NOT TRUE)
+     AND c.system_id NOT IN (SELECT id FROM canonical_system WHERE sandbox_of_id IS NOT NULL)
    ORDER BY c.created_at LIMIT %(most)s)
   UNION ALL
   (SELECT 'message', m.id, NULL, m.system_id, m.received_at, 'intake', m.state = 'received' FROM sync_message m
    WHERE m.state IN ('received', 'waiting', 'parked') AND m.received_at < %(now)s - %(intake)s * interval '1 s'
+     AND m.system_id NOT IN (SELECT id FROM canonical_system WHERE sandbox_of_id IS NOT NULL)
    ORDER BY m.received_at LIMIT %(most)s))
 SELECT l.what, l.id, l.order_id, coalesce(shop.name, s.name), l.since, l.workflow, coalesce(
   least((SELECT min(array_position(%(who)s::text[], k.who::text)) FROM sync_case k WHERE k.order_id = l.order_id AND k.closed_at IS NULL),

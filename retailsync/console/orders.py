@@ -20,6 +20,7 @@ from retailsync.console import choices, gather, life, search, stockwords, tellin
 from retailsync.console.base import ReadOnly, Request
 from retailsync.console.late import LateFilter
 from retailsync.console.order_buttons import OrderButtons
+from retailsync.console.played import PlayedFilter
 from retailsync.console.typednumber import number
 from retailsync.console.zones import zone
 from retailsync.sync import deciding
@@ -67,7 +68,7 @@ class OrderAdmin(OrderButtons, ReadOnly):
         "shipped",
         "open_cases",
     ]
-    list_filter = ["stage", "channel", ShopStatusFilter, LateFilter]
+    list_filter = ["stage", "channel", ShopStatusFilter, LateFilter, PlayedFilter]
     search_fields = ["reference"]
     search_help_text = "Order number, shop id or e-mail address"
     list_select_related = ["channel"]

@@ -18,7 +18,7 @@ from canonical.models import System
 from retailsync.console import bars
 from retailsync.console.base import Permissions, Request
 from retailsync.console.partner_forms import KeyForm, RotateForm, TermsForm, environments, in_words, versions
-from retailsync.partners import acknowledging, asks, keys
+from retailsync.partners import acknowledging, asks, keys, sandbox
 from retailsync.partners.models import ASKED_FOR, PartnerKey, PartnerTerms
 from retailsync.sync import clock
 from retailsync.sync.models import Action
@@ -98,8 +98,8 @@ class PartnerPages:
         if not form.is_valid():
             return self._shown(request, system, issue=form)
         given = form.cleaned_data
-        of = given.get("system") or system
         with transaction.atomic():
+            of = sandbox.ensure(system).twin if given.get("sandbox") else system
             key, text = PartnerKey.issue(of, given["name"], expires_at=_in_days(given["days"]), scopes=given["scopes"])
             _note(request, "issue key", system, f"{key}: {', '.join(key.scopes)}")
         return self._shown_once(request, system, key, text)

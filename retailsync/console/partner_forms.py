@@ -93,7 +93,11 @@ class KeyForm(forms.Form):
     name = forms.CharField(
         label="Who will use it", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    system = forms.ModelChoiceField(System.objects.none(), label="For", empty_label=None)
+    sandbox = forms.BooleanField(
+        label="For its sandbox",
+        required=False,
+        help_text="Where nothing is real: a warehouse tries out and is certified there.",
+    )
     days = forms.IntegerField(
         label="Valid for days",
         required=False,
@@ -108,11 +112,8 @@ class KeyForm(forms.Form):
 
     def __init__(self, system: System, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["system"].queryset = environments(system)
-        self.fields["system"].label_from_instance = _environment
-        self.fields["system"].initial = system.pk
-        if len(self.fields["system"].queryset) == 1:
-            del self.fields["system"]
+        if system.sandbox_of_id:
+            del self.fields["sandbox"]
 
 
 class RotateForm(forms.Form):
@@ -125,10 +126,6 @@ class RotateForm(forms.Form):
 def environments(system: System) -> Any:
     """The partner and what is played for it."""
     return System.objects.filter(pk=system.pk) | System.objects.filter(sandbox_of=system, connector="partner")
-
-
-def _environment(system: System) -> str:
-    return f"{system.name}: played, nothing is real" if system.sandbox_of_id else f"{system.name}: live"
 
 
 # ---- earlier terms ----------------------------------------------------------------------------------------------------------

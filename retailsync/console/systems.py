@@ -35,6 +35,7 @@ from retailsync.sync import bell, cases, gates, sending
 from retailsync.sync.models import Action, Case, Cursor, Gate
 
 ROLES = ("channel", "erp", "wms", "3pl", "carrier", "payment")
+SANDBOX = "sandbox"  # its shops come with the sandbox of a partner
 LIMITED = (
     "Checked before anything is sent to it: an order it would not take waits, and says why, instead of failing there."
 )
@@ -58,7 +59,7 @@ class SystemForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "connector" in self.fields:
-            self.fields["connector"].choices = [(c.name, c.title) for c in CONNECTORS.values()]
+            self.fields["connector"].choices = [(c.name, c.title) for c in CONNECTORS.values() if c.name != SANDBOX]
         chosen = CONNECTORS.get(self.instance.connector)
         if "settings" in self.fields:
             self.fields["settings"].encoder = _Indented

@@ -136,7 +136,11 @@ class Schema(AutoSchema):  # type: ignore[misc]
     def _codes(self) -> Sequence[str]:
         named = [code for code in CODES if code not in _ANY]
         if self.method == "GET":
-            named = ["invalid", "unknown_field", *(["not_found"] if "{" in self.path else [])]
+            named = [
+                "invalid",
+                "unknown_field",
+                *(["not_found"] if "{" in self.path or getattr(self.view, "hidden", False) else []),
+            ]
         return [*named, *_ANY]
 
 

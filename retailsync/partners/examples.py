@@ -40,6 +40,19 @@ EXAMPLES: Mapping[str, Any] = {
             {"reference": "F1043-1", "action": "start"},
         ]
     },
+    "NewOrder": {"lines": [{"sku": "SBX-APPLE", "units": 2}], "note": "Please ring twice."},
+    "OfOrder": {"order": "SBX-0A1B2C3D4E"},
+    "NewLines": {"order": "SBX-0A1B2C3D4E", "lines": [{"sku": "SBX-APPLE", "units": 1}]},
+    "NewAddress": {
+        "order": "SBX-0A1B2C3D4E",
+        "ship_to": {
+            "first_name": "Ada",
+            "line1": "Teststraat 2",
+            "postcode": "1234 AB",
+            "city": "Utrecht",
+            "country": "NL",
+        },
+    },
     "ChangeAccepted": {"occurred_at": "2026-05-04T10:00:00Z"},
     "ChangeRejected": {"reason": "It is packed already.", "occurred_at": "2026-05-04T10:00:00Z"},
     "Levels": {

@@ -11,6 +11,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
+from retailsync.partners import sandbox_models  # noqa: F401 – Django finds models from here
+
 LIVE, SANDBOX = "live", "sandbox"
 LONGEST_ANSWER = 10_000  # working minutes: a month
 
@@ -22,6 +24,7 @@ SCOPES = {
     "inventory:write": "report stock",
     "events:read": "read the change feed",
     "webhooks:write": "set up webhooks",
+    "sandbox:write": "play orders in the sandbox, and certify",
 }
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from retailsync.partners import desk, docs
+from retailsync.partners.views import sandbox
 from retailsync.partners.views.acknowledgements import Acknowledgements, Breaches
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
@@ -37,6 +38,15 @@ urlpatterns = [
     path("events", EventList.as_view()),
     path("acknowledgements", Acknowledgements.as_view()),
     path("acknowledgements/breaches", Breaches.as_view()),
+    path("sandbox/simulate/orders", sandbox.Simulate.as_view()),
+    path("sandbox/simulate/cancellations", sandbox.SimulateCancellation.as_view()),
+    path("sandbox/simulate/holds", sandbox.SimulateHold.as_view()),
+    path("sandbox/simulate/resumes", sandbox.SimulateResume.as_view()),
+    path("sandbox/simulate/amendments", sandbox.SimulateAmendment.as_view()),
+    path("sandbox/simulate/addresses", sandbox.SimulateAddress.as_view()),
+    path("sandbox/certifications", sandbox.CertificationList.as_view()),
+    path("sandbox/certifications/<int:number>", sandbox.CertificationOne.as_view()),
+    path("sandbox/certifications/<int:number>/finish", sandbox.CertificationFinish.as_view()),
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),
     path("docs/problems", docs.problems),

@@ -40,16 +40,26 @@ _GROUP = {
 
 
 def open_all(openings: Iterable[Opening]) -> None:
-    """Open exceptions; a target that already has an open one keeps it, with the newer words. A group that was resolved comes back."""
-    rows = [
-        _row(o._replace(detail=o.detail[:300])) for o in sorted(openings, key=lambda o: (o.target_kind, o.target_id))
-    ]
+    """Open exceptions; a target that already has an open one keeps it, with the newer words. A group that was resolved comes back.
+
+    None for what is played in a sandbox: nobody has to act on it, and the partner sees it itself."""
+    ordered = sorted(openings, key=lambda o: (o.target_kind, o.target_id))
+    played = _played({o.system_id for o in ordered if o.system_id is not None}) if ordered else set()
+    rows = [_row(o._replace(detail=o.detail[:300])) for o in ordered if o.system_id not in played]
     _gather([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
     sql.insert(
         "sync_case", _COLUMNS, rows,
         "ON CONFLICT (target_kind, target_id) WHERE closed_at IS NULL DO UPDATE SET reason = excluded.reason, detail = excluded.detail,"
         " cause = excluded.cause, words = excluded.words, who = excluded.who, stage = excluded.stage",
     )  # fmt: skip
+
+
+def _played(systems: set[int]) -> set[int]:
+    """Those of these systems that are a sandbox's."""
+    found = sql.fetch(
+        "SELECT id FROM canonical_system WHERE id = ANY(%s) AND sandbox_of_id IS NOT NULL", (sorted(systems),)
+    )
+    return {id for (id,) in found}
 
 
 #: Who opens one of a known group takes no lock on it, unless it comes back: many open and close at the same time.

@@ -17,6 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from canonical.models import AvailabilityRule, Link, Offer, Oversell, Publication
 from retailsync.celery import app
 from retailsync.console import roles
+from retailsync.partners import certifying, sandbox
 from retailsync.partners.models import PartnerKey
 from retailsync.sync import bell, publishing, replaying
 from retailsync.sync.models import ApprovalLimit, Case, SavedView
@@ -64,6 +65,7 @@ READ = {
         for name in ("stocklevel", "stockmovement", "stocksnapshot", "offer", "listing", "publication", "oversell")
     ),
     *(f"canonical/{name}" for name in ("order", "shipment", "entry", "customer", "product", "link")),
+    "partners/certification",
 }
 
 WORK, SETS_UP = press("sync.change_case"), press("canonical.change_system")
@@ -267,6 +269,7 @@ def everything(db: None, told: list[Any]) -> None:
     publishing.schedule(scene.shop.pk)
     AvailabilityRule.objects.create(threshold=2)
     PartnerKey.issue(scene.warehouse, "WMS")
+    certifying.start(sandbox.ensure(scene.warehouse).twin.pk)
     own = Group.objects.create(name="Night shift")
     own.permissions.add(Permission.objects.get(codename="view_case"))
     somebody = User.objects.create_user("somebody", is_staff=True)

@@ -98,25 +98,20 @@ def test_a_key_issued_on_the_command_line_may_do_what_was_said(
     few = issued(capsys, partner.system.slug, "feed", "--scopes", "events:read", "requests:read")
     assert (few.scopes, few.expires_at) == (["events:read", "requests:read"], None)
     assert issued(capsys, partner.system.slug, "all of it").scopes == list(SCOPES)
-    for wrong in (["--scopes", "everything"], ["--scopes"], ["--days", "0"], ["--days", "999999999999"], ["--sandbox"]):
+    for wrong in (["--scopes", "everything"], ["--scopes"], ["--days", "0"], ["--days", "999999999999"]):
         with pytest.raises(CommandError):
             call_command("issue_partner_key", partner.system.slug, "wrong", *wrong)
     assert not PartnerKey.objects.filter(name="wrong").exists()
 
 
 def test_a_key_of_the_sandbox_is_issued_by_either_name(partner: Partner, capsys: pytest.CaptureFixture[str]) -> None:
-    twin = System.objects.create(
-        slug="w1-played", name="w1", connector="partner", roles=["3pl"], sandbox_of=partner.system
-    )
-    shop = System.objects.create(
-        slug="w1-shop", name="shop", connector="sandbox", roles=["channel"], sandbox_of=partner.system
-    )
-    for args in (("w1", "--sandbox"), ("w1-played",), ("w1-played", "--sandbox")):
+    first = issued(capsys, "w1", "try out", "--sandbox")
+    for args in ((first.system.slug,), (first.system.slug, "--sandbox"), ("w1", "--sandbox")):
         key = issued(capsys, args[0], "try out", *args[1:])
-        assert (key.system, key.environment) == (twin, "sandbox")
+        assert (key.system, key.environment) == (first.system, "sandbox")
     assert issued(capsys, "w1", "really").environment == "live"
-    with pytest.raises(CommandError, match="There is no partner called w1-shop"):
-        call_command("issue_partner_key", shop.slug, "wrong")
+    with pytest.raises(CommandError, match="There is no partner called"):
+        call_command("issue_partner_key", System.objects.get(connector="sandbox").slug, "wrong")
 
 
 # ---- changed over -----------------------------------------------------------------------------------------------------------
@@ -135,3 +130,10 @@ def test_a_key_revoked_while_it_is_changed_over_stays_revoked(partner: Partner) 
     with pytest.raises(keys.Ended):
         keys.rotate(partner.key, timezone.now(), timedelta(hours=24))
     assert PartnerKey.objects.count() == 1
+
+
+def test_a_sandbox_key_is_issued_on_the_command_line(partner: Partner, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("issue_partner_key", partner.system.slug, "tester", "--sandbox")
+    text = capsys.readouterr().out.strip()
+    assert text.startswith("rsk_sandbox_") and status(f"Bearer {text}") == 200
+    assert PartnerKey.objects.get(name="tester").system.sandbox_of == partner.system

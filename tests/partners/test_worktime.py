@@ -153,8 +153,8 @@ def at_work(hours: Hours, around: date) -> tuple[list[bool], dict[int, date], di
             continue
         if shown.time() >= hours.opens:
             first.setdefault(day, n)
-        if shown.time() < hours.closes:
-            last[day] = n
+        if shown.time() <= hours.closes:  # where it comes twice, until the second one
+            last[day] = n - (shown.time() == hours.closes)
         if shown.time() <= (hours.cut_off or hours.closes):
             cut[day] = n
     working, days = [False] * WEEKS, {}

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -206,6 +207,14 @@ def test_a_second_start_finds_its_world_at_new_addresses(tmp_path: Path) -> None
     assert counts == [4, 6, 2, 2]
 
 
+@pytest.mark.django_db
+def test_the_sandboxs_key_is_the_same_at_every_start(tmp_path: Path) -> None:
+    here = world.ensure(tmp_path, URLS)
+    text = world.sandbox_key(here)
+    assert text.startswith("rsk_sandbox_") and world.sandbox_key(world.ensure(tmp_path, URLS)) == text
+    assert PartnerKey.objects.get(name="you").system.sandbox_of == here.warehouses["W1"]
+
+
 def _options(here: world.World) -> list[list[str]]:
     """How each simulator is started, its port left out: keys and secrets stay."""
     return [list(program.command[5:]) for program in world.simulators(here, "http://ours")]
@@ -254,11 +263,24 @@ def test_orders_arrive_and_a_second_start_goes_on(environ: dict[str, str]) -> No
     clean = [*command, "--unclean", "0"]
     with subprocess.Popen(clean, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as again:
         assert again.stdout
-        assert any(re.search(r"completed [1-9].* exceptions 0", line) for line in again.stdout)
+        lines = iter(again.stdout)
+        printed = next(said for line in lines if (said := line.partition("in the sandbox of W1: ")[2]))
+        assert any(re.search(r"completed [1-9].* exceptions 0", line) for line in lines)
+        assert _certified(printed) == (0, [])
+        wrong = printed.replace("docs/partner-guide/client.py", "tests/partners/wrong_client.py --wrong ships_twice")
+        assert _certified(wrong) == (1, ["DUP-2", "ONCE-1"])
         started = psutil.Process(again.pid).children(recursive=True)
         again.send_signal(signal.SIGTERM)
         assert again.wait(60) == 0
     assert psutil.wait_procs(started, 5)[1] == []
+
+
+def _certified(command: str) -> tuple[int, list[str]]:
+    """Do as the demo says: how it ended, and the clauses that were not kept."""
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.returncode, re.findall(r"^fail +(\S+)", done.stdout, re.MULTILINE)
 
 
 # ---- orders to which something happened -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from canonical import sql
 from connectors.base import Heard
 from connectors.partner import reading
 from connectors.partner.reading import Wrong
-from retailsync.partners import idempotency, problems
+from retailsync.partners import certifying, idempotency, problems
 from retailsync.partners.authentication import KeyAuthentication, MayDoThis, Partner
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.throttling import PartnerThrottle
@@ -84,6 +84,9 @@ class PartnerView(APIView):
         for name, value in (allowance.headers if allowance else {}).items():
             answer[name] = value
         answer["Cache-Control"] = "no-store"
+        partner = getattr(request, "_user", None)  # none where it was refused before it was asked who it is
+        if isinstance(partner, Partner) and partner.sandbox:
+            certifying.follow(partner.system_id, request, answer)
         return answer
 
     def partner(self, request: Request) -> Partner:

@@ -14,6 +14,7 @@ from django.db import transaction
 from canonical.models import Link, Location, ShopPolicy, Sku, Sourcing, StockSource, System
 from connectors import signing
 from connectors.catalogue import catalogue
+from retailsync.partners import sandbox
 from retailsync.partners.models import PartnerKey
 from retailsync.platform.keys import read_or_make
 from retailsync.platform.processes import Program
@@ -24,6 +25,7 @@ from retailsync.sync.models import Cursor
 
 SHOP, ERP = "demo-shop", "demo-erp"
 WAREHOUSES = {"W1": "demo-w1", "W2": "demo-w2"}
+PLAYED = "W1"  # whose sandbox is open to whoever runs the demo
 PREFIX = "WEB-"
 DATABASE = "demo"  # of the simulated ERP
 #: Feed → seconds between two polls. Webhooks are faster; polls find what a webhook lost.
@@ -137,6 +139,12 @@ def _warehouse(code: str, slug: str, url: str) -> System:
 def secret(system: System, name: str) -> str:
     """The current secret of this name."""
     return systems.secrets(system.pk)[name][0]
+
+
+def sandbox_key(world: World) -> str:
+    """A key for the sandbox of the first warehouse, for whoever wants to be a partner. The same at every start."""
+    twin = sandbox.ensure(world.warehouses[PLAYED]).twin
+    return read_or_make(world.folder / "sandbox.key", lambda: PartnerKey.issue(twin, "you")[1])
 
 
 # ---- their side -------------------------------------------------------------------------------------------------------------

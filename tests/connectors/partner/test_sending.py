@@ -268,3 +268,14 @@ def test_a_partners_nul_does_not_reach_our_words(partner: Warehouse, session: Ca
     partner.faults.add(Fault(do="answer", status=422, body={"detail": "no\0way"}))
     error = send(session(), job())[0].error
     assert error and (error.words, "\0" in error.detail) == ("The partner refused the request: no\ufffdway.", False)
+
+
+def test_a_partner_without_an_address_reads_what_it_is_asked_through_the_api() -> None:
+    """Nothing leaves: it counts as told at once."""
+    session = Session("w1", Settings(), {}, Http(Pool(), deadline=1), lambda: datetime.now(UTC))
+    receipts = [connector.sends[type(one.command)].send(session, [one])[0] for one in (job(), change())]
+    assert [(r.state, r.external_id, r.evidence) for r in receipts] == [
+        ("sent", "WEB-1-F1", "to be read through the API"),
+        ("sent", "WEB-1-F1/changes/1", "to be read through the API"),
+    ]
+    assert connector.probe and "through the API" in connector.probe(session)

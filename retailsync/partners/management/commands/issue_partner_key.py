@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from canonical.models import System
 from retailsync.partners.models import SCOPES, PartnerKey
+from retailsync.partners.sandbox import ensure
 
 MOST_DAYS = 36_500
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
             help=f"what it may do, of {', '.join(SCOPES)}; without it, all",
         )
         parser.add_argument(
-            "--sandbox", action="store_true", help="for what is played for the partner, not for the partner"
+            "--sandbox", action="store_true", help="a key of the partner's sandbox, which is made where there is none"
         )
 
     def handle(
@@ -46,12 +47,10 @@ class Command(BaseCommand):
         found = System.objects.filter(slug=system, connector="partner").first()
         if found is None:
             raise CommandError(f"There is no partner called {system}.")
-        if sandbox and not found.sandbox_of_id:
-            found = System.objects.filter(sandbox_of=found, connector="partner").first()
-            if found is None:
-                raise CommandError(f"Nothing is played for {system}: it has no sandbox yet.")
         if days is not None and not 1 <= days <= MOST_DAYS:
             raise CommandError(f"A key is valid for 1 to {MOST_DAYS:,} days, or until it is revoked.")
+        if sandbox and not found.sandbox_of_id:
+            found = ensure(found).twin
         expires_at = timezone.now() + timedelta(days=days) if days else None
         _, text = PartnerKey.issue(found, name, expires_at=expires_at, scopes=scopes)
         self.stdout.write(text)

@@ -24,6 +24,7 @@ from retailsync.platform.management.commands import up
 from retailsync.platform.trouble import Trouble
 
 WEB = 8000
+CLIENT = "python3 docs/partner-guide/client.py"
 START_SECONDS = 60.0
 RATE = {True: 3.0, False: 20.0}  # orders per second: without end, and for a given number
 
@@ -109,6 +110,9 @@ class Command(up.Command):
         runs = stack.enter_context(running(product, log))
         _wait(runs, lambda: _answers(f"{ours}/admin/login/") and _workers_ready(product))
         shopping.subscribe(here, ours)
+        screen.say(
+            f"Be a warehouse, in the sandbox of W1: {CLIENT} --url {ours}/api/v1 --key {world.sandbox_key(here)} --certify"
+        )
 
         def check() -> None:
             simulated.check()
