@@ -217,6 +217,8 @@ CELERY_TASK_ROUTES = {
     "sync.replay": {"queue": "replay"},
     "sync.pulse": {"queue": "sweep"},
     "partners.forget_answers": {"queue": "polls"},
+    "partners.fan_out": {"queue": "webhooks"},
+    "partners.deliver": {"queue": "webhooks"},  # alone: a slow partner keeps no shop and no ERP waiting
 }
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -306,6 +308,7 @@ UNFOLD = {
                     _page("Messages", "inbox", "sync_message"),
                     _page("Commands", "outbox", "sync_command"),
                     _page("Exchanges", "swap_horiz", "sync_attempt"),
+                    _page("Partners' webhooks", "webhook", "partners_subscription"),
                     _page("Ledger", "menu_book", "canonical_entry"),
                 ],
             },

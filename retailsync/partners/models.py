@@ -11,6 +11,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
+from retailsync.partners.webhooks.rows import Delivery, Subscription
+
+__all__ = ["Answered", "Delivery", "Event", "PartnerKey", "PartnerTerms", "Subscription"]
+
 LIVE, SANDBOX = "live", "sandbox"
 LONGEST_ANSWER = 10_000  # working minutes: a month
 

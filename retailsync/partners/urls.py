@@ -3,6 +3,7 @@
 from django.urls import path
 
 from retailsync.partners import desk, docs
+from retailsync.partners.views import webhooks
 from retailsync.partners.views.acknowledgements import Acknowledgements, Breaches
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
@@ -37,6 +38,11 @@ urlpatterns = [
     path("events", EventList.as_view()),
     path("acknowledgements", Acknowledgements.as_view()),
     path("acknowledgements/breaches", Breaches.as_view()),
+    path("webhooks", webhooks.Webhooks.as_view()),
+    path("webhooks/<int:webhook>", webhooks.Webhook.as_view()),
+    *(path(f"webhooks/<int:webhook>/{verb}", view) for verb, view in webhooks.ACTS.items()),
+    path("webhooks/<int:webhook>/deliveries", webhooks.Deliveries.as_view()),
+    path("webhooks/<int:webhook>/deliveries/<int:delivery>/redeliver", webhooks.Redeliver.as_view()),
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),
     path("docs/problems", docs.problems),
