@@ -16,9 +16,10 @@ from retailsync.console import (
     systems,
     traffic,
     users,
+    webhooks,
 )
 
 __all__ = [
     "cases", "catalog", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
-    "schedules", "stock", "systems", "traffic", "users",
+    "schedules", "stock", "systems", "traffic", "users", "webhooks",
 ]  # fmt: skip
