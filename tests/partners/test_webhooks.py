@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 
 from connectors.simulation import Answer
@@ -13,6 +13,7 @@ from retailsync.partners.models import Delivery, PartnerKey, Subscription
 from retailsync.partners.webhooks import subscribing
 from retailsync.platform.secrets import unseal
 from retailsync.sync.models import Attempt
+from tests.sync.side_by_side import Gate, Worker, blocked
 
 from .conftest import Partner, make_partner
 from .receiver import Receiver, call, happens, listening, states, verified
@@ -118,8 +119,36 @@ def test_a_partner_has_ten_at_most(partner: Partner, other: Partner) -> None:
     assert call(other, "post", body={"url": PUBLIC}).status_code == 201
     call(partner, "delete", made[3].json()["id"])
     assert call(partner, "post", body={"url": PUBLIC}).status_code == 201
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="subscription_places"):
         Subscription.objects.create(system=partner.system, place=11, url=PUBLIC, secret="x", position=0)
+
+
+def test_two_who_want_the_last_place_at_once(partner: Partner) -> None:
+    """Without the lock of subscribing.create both found it free: the constraint refused the second with an error of ours."""
+    for _ in range(9):
+        subscribing.create(partner.system.pk, PUBLIC, [])
+    gate = Gate()
+
+    def slowly() -> None:
+        with transaction.atomic():
+            subscribing.create(partner.system.pk, PUBLIC, [])
+            gate.stop()
+
+    first = Worker(slowly)
+    gate.reached()
+    second = Worker(lambda: call(partner, "post", body={"url": PUBLIC}).json()["code"])
+    assert blocked(second)
+    gate.open()
+    first.result()
+    assert second.result() == "limit_reached" and Subscription.objects.count() == 10
+
+
+def test_the_list_is_read_page_by_page(partner: Partner) -> None:
+    made = [str(subscribing.create(partner.system.pk, PUBLIC, []).pk) for _ in range(3)]
+    first = call(partner, "get", limit="2").json()
+    second = call(partner, "get", after=first["next"]).json()
+    assert [[item["id"] for item in page["items"]] for page in (first, second)] == [made[:2], made[2:]]
+    assert second["next"] is None
 
 
 def test_what_is_changed_counts_from_then_on(partner: Partner, receiver: Receiver) -> None:

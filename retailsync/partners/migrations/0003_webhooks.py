@@ -192,7 +192,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="delivery",
-            constraint=models.UniqueConstraint(fields=("subscription", "event"), name="delivery_once_per_event"),
+            constraint=models.UniqueConstraint(fields=("event", "subscription"), name="delivery_once_per_event"),
         ),
         migrations.AddConstraint(
             model_name="delivery",

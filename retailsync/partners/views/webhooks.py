@@ -17,7 +17,7 @@ from retailsync.partners import feed, idempotency
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.models import Delivery, Subscription
 from retailsync.partners.problems import Problem
-from retailsync.partners.views.base import LIMIT, MOST, USUAL, PartnerView, Query, body, number
+from retailsync.partners.views.base import AFTER, LIMIT, MOST, USUAL, PartnerView, Query, body, number
 from retailsync.partners.webhooks import fanning, posting, subscribing
 from retailsync.partners.webhooks.outlines import (
     Deleted,
@@ -25,15 +25,15 @@ from retailsync.partners.webhooks.outlines import (
     DeliveryPage,
     Redelivered,
     Tested,
-    WebhookList,
     WebhookOutline,
+    WebhookPage,
     WebhookWithSecret,
 )
 from retailsync.platform.secrets import unseal
 from retailsync.sync import clock, confirming
 from retailsync.sync.leases import lease
 
-PING = 5.0  # seconds an address has to answer a ping: somebody waits for it, and one of our threads
+PATIENCE = 5.0  # seconds an address has to answer a ping: somebody waits for it, and one of our threads
 Address = Annotated[str, Meta(min_length=1, max_length=500, description="https, and reachable from the internet.")]
 Types = Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=50, description=", ".join(feed.TYPES))]
 
@@ -128,11 +128,15 @@ class Webhooks(WebhookView):
     without one success do, too. The secret is shown in this answer only. There may be ten webhooks.
     """
 
-    outlines = {"GET": (200, WebhookList), "POST": (201, WebhookWithSecret)}
+    outlines = {"GET": (200, WebhookPage), "POST": (201, WebhookWithSecret)}
     shapes = {"POST": Wish}
+    queries = (AFTER, LIMIT)
 
     def get(self, request: Request) -> Response:
-        return Response({"items": WebhookOutline(self.webhooks(request), many=True).data, "next": None})
+        after, limit = self.page(request)
+        page = list(self.webhooks(request).filter(pk__gt=after)[: limit + 1])
+        following = str(page[limit - 1].pk) if len(page) > limit else None
+        return Response({"items": WebhookOutline(page[:limit], many=True).data, "next": following})
 
     def post(self, request: Request) -> Response:
         if done := self.before(request):
@@ -175,7 +179,7 @@ class Webhook(WebhookView):
         return Response({"id": str(webhook), "deleted": True})
 
 
-class TestWebhook(WebhookView):
+class Ping(WebhookView):
     """POST /webhooks/{id}/test: send a signed `ping` now and say what came back.
 
     It says nothing of events and changes nothing: a webhook that is switched off can be tried before it is enabled. One at a time.
@@ -188,7 +192,7 @@ class TestWebhook(WebhookView):
             return done
         _said(Nothing, body(request))
         row = self.one(request, webhook)
-        with lease(f"partner-ping:{row.system_id}", PING * 2) as held:
+        with lease(f"partner-ping:{row.system_id}", PATIENCE * 2) as held:
             if held is None:
                 raise Problem("in_progress", "Another test of yours is under way.", after=1)
             sent = _ping(row)
@@ -301,11 +305,11 @@ def _ping(row: Subscription) -> posting.Sent:
     """One ping, and the exchange for people."""
     now = clock.now()
     id = f"ping-{row.pk}-{int(now.timestamp() * 1000)}"
-    sent = posting.post(subscribing.where(row, now), id, posting.body("ping", now, {}), PING)
+    sent = posting.post(subscribing.where(row, now), id, posting.body("ping", now, {}), PATIENCE)
     confirming.store_exchanges(row.system_id, sent.exchanges)
     return sent
 
 
 ACTS: dict[str, Callable[..., Any]] = {
-    "test": TestWebhook.as_view(), "rotate": Rotate.as_view(), "enable": Enable.as_view(), "redeliver": RedeliverSince.as_view(),
+    "test": Ping.as_view(), "rotate": Rotate.as_view(), "enable": Enable.as_view(), "redeliver": RedeliverSince.as_view(),
 }  # fmt: skip

@@ -29,8 +29,8 @@ WAITS = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 TRIES = len(WAITS) + 1
 JITTER = 0.1
 PATIENCE = timedelta(days=5)  # without one success, then a subscription is switched off
-PROBES = (5.0, 300.0)  # seconds between two tries of an address that fails: half as long as it has failed, within these
-LONGEST = 36_000.0  # seconds an address may have us wait
+PROBES = (0.5, 300.0)  # seconds between two tries of an address that fails: half as long as it has failed, within these
+LONGEST = 3_600.0  # seconds an address may have us wait
 ABREAST = 8  # requests to one address at a time
 SECONDS = 10.0  # one drain claims for at most this long
 LOOK = 0.5  # seconds between two looks for what else is due while an address is slow to answer

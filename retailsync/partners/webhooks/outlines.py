@@ -39,8 +39,8 @@ class WebhookWithSecret(WebhookOutline):
     secret = serializers.CharField(help_text="`whsec_` and 32 bytes in base64. Keep it: it cannot be had again.")
 
 
-class WebhookList(serializers.Serializer[Any]):
-    """All webhooks of the partner; there are at most ten, so `next` is always null."""
+class WebhookPage(serializers.Serializer[Any]):
+    """A page of the partner's webhooks, in the order they were made; `next` is null on the last one."""
 
     items = WebhookOutline(many=True)
     next = serializers.CharField(allow_null=True)

@@ -4,6 +4,7 @@ An address is typed by a partner and could point at our own network: https to pu
 answer. Loopback is there for development alone, where the system's own settings allow it.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ LOOKING = 2.0  # seconds to look up the name of an address that is being set up
 GONE = 410
 _ABOUT = "The address of this system "  # how the guard begins, where it speaks of systems
 _pool = Pool()
+_log = logging.getLogger(__name__)
 
 
 class Where(NamedTuple):
@@ -76,7 +78,8 @@ def post(where: Where, id: str, raw: bytes, deadline: float = DEADLINE) -> Sent:
     try:
         secrets = [unseal(sealed) for sealed in where.sealed]
     except Trouble as trouble:
-        return Sent(None, str(trouble), 0.0)
+        _log.error("a webhook's secret does not open", extra={"words": str(trouble)})
+        return Sent(None, "It could not be signed, which is our own fault.", 0.0)
     http = Http(_pool, deadline=deadline, secrets=secrets, allow_loopback_http=where.loopback, limit=LIMIT)
     try:
         headers = signing.webhook_headers(id, raw, secrets, started) | {"Content-Type": "application/json"}

@@ -94,7 +94,7 @@ class Delivery(models.Model):
     class Meta:
         verbose_name_plural = "deliveries"
         constraints = [
-            models.UniqueConstraint(fields=["subscription", "event"], name="delivery_once_per_event"),
+            models.UniqueConstraint(fields=["event", "subscription"], name="delivery_once_per_event"),
             models.UniqueConstraint(
                 fields=["subscription", "subject"],
                 condition=Q(state="sending"),
