@@ -46,13 +46,17 @@ class SubscriptionAdmin(ReadOnly):
     """Where partners want to hear of their events."""
 
     page_template = "console/webhook.html"
-    list_display = ["url", "system", "state_word", "types_word", "delivered", "failing"]
+    list_display = ["address", "system", "state_word", "types_word", "delivered", "failing"]
     list_filter = ["state", "system"]
     list_select_related = ["system"]
     search_fields = ["url"]
     search_help_text = "Address"
     ordering = ["-pk"]
     empty = "No webhooks. Partners set them up by the API."
+
+    @display(description="Address")
+    def address(self, row: Subscription) -> str:
+        return row.url
 
     @display(description="State", ordering="state")
     def state_word(self, row: Subscription) -> str:
@@ -81,7 +85,8 @@ class SubscriptionAdmin(ReadOnly):
         for each in deliveries:
             each.badge = words.badge(each.get_state_display(), TONES.get(each.state, "warn"))
         return {
-            "state_badge": health(row), "types": self.types_word(row), "deliveries": deliveries, "shown": SHOWN, "state": state,
+            "title": f"Webhook of {row.system}", "address": row.url, "state_badge": health(row),
+            "types": self.types_word(row), "deliveries": deliveries, "shown": SHOWN, "state": state,
             "states": Delivery.State.choices, "waiting": every.filter(state="waiting")[:COUNTED].count(),
             "on": row.state == Subscription.State.ON,
             "may_work": _may_work(request), "cases": gather.open_cases("subscription", row.pk),
@@ -126,7 +131,9 @@ def _locked(pk: int) -> Subscription:
 
 
 def _enable(request: Request, row: Subscription) -> str:
-    _note(request, "enable webhook", row, typed(request, "why"))
+    if not (why := typed(request, "why")):
+        raise Problem("invalid", "Nothing was changed: say why.")
+    _note(request, "enable webhook", row, why)
     if subscribing.enable(row, request.user.get_username()):
         return "Events are sent there again from now on. What was missed is sent on request."
     return "It was on already; nothing was changed."

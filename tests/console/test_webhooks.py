@@ -81,6 +81,8 @@ def test_one_that_was_switched_off_says_why_and_is_switched_on(row: Subscription
     refused = worker.post(page(row, "redeliver"), {"after": "0"}, follow=True).content.decode()
     assert "This webhook is switched off: enable it first." in refused
     assert not Action.objects.exists()
+    assert "say why" in worker.post(page(row, "enable"), follow=True).content.decode()
+    assert Subscription.objects.get().state == "off"
     worker.post(page(row, "enable"), {"why": "they called"})
     row.refresh_from_db()
     case.refresh_from_db()
