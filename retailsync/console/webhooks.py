@@ -56,7 +56,7 @@ class SubscriptionAdmin(ReadOnly):
 
     @display(description="Address")
     def address(self, row: Subscription) -> str:
-        return row.url
+        return row.shown
 
     @display(description="State", ordering="state")
     def state_word(self, row: Subscription) -> str:
@@ -85,7 +85,7 @@ class SubscriptionAdmin(ReadOnly):
         for each in deliveries:
             each.badge = words.badge(each.get_state_display(), TONES.get(each.state, "warn"))
         return {
-            "title": f"Webhook of {row.system}", "address": row.url, "state_badge": health(row),
+            "title": f"Webhook of {row.system}", "address": row.shown, "state_badge": health(row),
             "types": self.types_word(row), "deliveries": deliveries, "shown": SHOWN, "state": state,
             "states": Delivery.State.choices, "waiting": every.filter(state="waiting")[:COUNTED].count(),
             "on": row.state == Subscription.State.ON,

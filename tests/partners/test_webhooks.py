@@ -7,12 +7,15 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 
-from connectors.simulation import Answer
+from connectors.simulation import Answer, Fault
 from retailsync.partners import feed
 from retailsync.partners.models import Delivery, PartnerKey, Subscription
+from retailsync.partners.views import webhooks
 from retailsync.partners.webhooks import subscribing
 from retailsync.platform.secrets import unseal
-from retailsync.sync.models import Attempt
+from retailsync.sync import clock
+from retailsync.sync.leases import lease
+from retailsync.sync.models import Attempt, Case
 from tests.sync.side_by_side import Gate, Worker, blocked
 
 from .conftest import Partner, make_partner
@@ -233,6 +236,32 @@ def test_a_test_that_fails_changes_nothing(
     assert (said["delivered"], said["status"], said["words"]) == (False, status, words)
     assert len(receiver.seen) == 1
     assert call(partner, "get", str(row.pk)).json()["state"] == "on"
+
+
+def test_an_address_that_does_not_answer_is_waited_for_a_little(
+    partner: Partner, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "PATIENCE", 0.2)
+    receiver.faults.add(Fault(do="freeze"))
+    said = call(partner, "post", f"{listening(partner, receiver).pk}/test").json()
+    assert (said["status"], said["words"]) == (None, "127.0.0.1 gave no complete answer: it took too long.")
+
+
+def test_one_is_tested_at_a_time(partner: Partner, receiver: Receiver) -> None:
+    row = listening(partner, receiver)
+    with lease(f"partner-ping:{partner.system.pk}", 10):
+        answer = call(partner, "post", f"{row.pk}/test", {})
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (409, "in_progress", "1")
+    assert not receiver.seen
+
+
+def test_a_key_in_an_address_is_shown_to_its_owner_only(partner: Partner) -> None:
+    row = subscribing.create(partner.system.pk, f"{PUBLIC}?token=abc123", [])
+    row = Subscription.objects.select_related("system").get(pk=row.pk)
+    subscribing.switch_off(row, Subscription.Why.GONE, clock.now())
+    assert call(partner, "get", str(row.pk)).json()["url"].endswith("abc123")
+    seen = [Case.objects.get().words, str(row), str(feed.after(partner.system.pk, 0, 1)[0].data)]
+    assert not any("abc123" in text for text in seen)
 
 
 # ---- changing the secret over -----------------------------------------------------------------------------------------------

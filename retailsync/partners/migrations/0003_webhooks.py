@@ -171,7 +171,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("state", "waiting")), fields=["subscription", "position"], name="delivery_to_claim"
+                condition=models.Q(("state", "waiting")),
+                fields=["subscription", "attempts", "position"],
+                name="delivery_to_claim",
             ),
         ),
         migrations.AddIndex(

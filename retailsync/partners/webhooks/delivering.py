@@ -109,7 +109,7 @@ _READY = """d.state = 'waiting' AND d.next_at <= %(now)s AND (SELECT true FROM p
     WHERE e.subscription_id = d.subscription_id AND e.subject = d.subject AND e.state IN ('waiting', 'sending')
       AND (e.state = 'sending' OR e.position < d.position) LIMIT 1) IS NOT TRUE"""
 _CLAIM = f"""WITH ready AS (SELECT d.id FROM partners_delivery d WHERE d.subscription_id = %(subscription)s AND {_READY}
-    ORDER BY {{order}} d.position LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    ORDER BY d.attempts, d.position LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
   UPDATE partners_delivery d SET state = 'sending', attempts = d.attempts + 1, tried_at = %(now)s, lease_token = %(token)s,
     lease_until = clock_timestamp() + %(seconds)s * interval '1 second'
   FROM ready WHERE d.id = ready.id RETURNING d.id, d.attempts, d.event_id"""
@@ -117,7 +117,7 @@ _CLAIM = f"""WITH ready AS (SELECT d.id FROM partners_delivery d WHERE d.subscri
 
 def claim(subscription_id: int, under_way: int) -> tuple[list[Claimed], Where | None]:
     """Claim what may go out now beside so many under way, each the first of its subject, and say where it goes; committed before
-    anything is sent. Where the newest try failed, one that was tried least."""
+    anything is sent. What was tried least goes first, lest one event nobody takes is all a failing address ever gets."""
     now = clock.now()
     row = Subscription.objects.select_related("system").filter(pk=subscription_id).first()
     most = _allowed(row, now) - under_way
@@ -125,8 +125,7 @@ def claim(subscription_id: int, under_way: int) -> tuple[list[Claimed], Where | 
         return [], None
     token, until = uuid.uuid4(), time.monotonic() + MARGIN / 2
     wish = {"subscription": subscription_id, "now": now, "limit": most, "token": token, "seconds": LEASE}
-    statement = _CLAIM.format(order="d.attempts," if row.failing_since else "")
-    rows = sorted(transient.repeat(lambda: sql.fetch(statement, wish)))
+    rows = sorted(transient.repeat(lambda: sql.fetch(_CLAIM, wish)))
     events = Event.objects.in_bulk([event for _, _, event in rows])
     claimed = [Claimed(id, attempts, events[event], token, until) for id, attempts, event in rows]
     return claimed, subscribing.where(row, now)
@@ -213,9 +212,10 @@ def _pause(failing: timedelta, after: float | None) -> timedelta:
 
 
 # ---- what no bell rang for --------------------------------------------------------------------------------------------------
+#: By the greatest position, which the index gives at once: whether there is a greater one was answered by reading all (20 ms per 100,000).
 _BEHIND = """SELECT DISTINCT s.system_id FROM partners_subscription s WHERE s.state = 'on'
-  AND (EXISTS (SELECT 1 FROM partners_event e WHERE e.system_id = s.system_id AND e.position IS NULL)
-    OR EXISTS (SELECT 1 FROM partners_event e WHERE e.system_id = s.system_id AND e.position > s.position))"""
+  AND ((SELECT true FROM partners_event e WHERE e.system_id = s.system_id AND e.position IS NULL LIMIT 1)
+    OR (SELECT max(e.position) FROM partners_event e WHERE e.system_id = s.system_id) > s.position)"""
 _DUE = f"""SELECT s.id FROM partners_subscription s JOIN canonical_system y ON y.id = s.system_id
   WHERE (s.state = 'on' AND y.mode = 'live' AND (s.not_before IS NULL OR s.not_before <= %(now)s)
       AND EXISTS (SELECT 1 FROM partners_delivery d WHERE d.subscription_id = s.id AND {_READY}))

@@ -14,11 +14,13 @@ from retailsync.sync import bell
 
 AT_ONCE = 10_000  # events one call has delivered again
 
-_LOCKED = "SELECT id FROM partners_subscription WHERE system_id = %s AND state = 'on' ORDER BY id FOR NO KEY UPDATE"
+_LOCKED = (
+    "SELECT id, position FROM partners_subscription WHERE system_id = %s AND state = 'on' ORDER BY id FOR NO KEY UPDATE"
+)
 _NEWEST = "SELECT coalesce(max(position), 0) FROM partners_event WHERE system_id = %s"
 _OUT = """INSERT INTO partners_delivery (subscription_id, event_id, position, subject)
   SELECT s.id, e.id, e.position, e.subject FROM partners_subscription s
-  JOIN partners_event e ON e.system_id = s.system_id AND e.position > s.position AND e.position <= %(upto)s
+  JOIN partners_event e ON e.system_id = %(system)s AND e.position > %(least)s AND e.position <= %(upto)s AND e.position > s.position
   WHERE s.id = ANY(%(ids)s) AND (s.types = '{}' OR e.type = ANY(s.types)) ORDER BY s.id, e.position
   ON CONFLICT DO NOTHING RETURNING subscription_id"""
 _UPTO = "UPDATE partners_subscription SET position = %(upto)s WHERE id = ANY(%(ids)s) AND position < %(upto)s"
@@ -29,10 +31,13 @@ def fan_out(system_id: int) -> None:
     bell.answered(feed.TASK, system_id)  # what is committed from here on rings again
     feed.number(system_id)
     with transaction.atomic():
-        ids = [id for (id,) in sql.fetch(_LOCKED, (system_id,))]
+        if not (rows := sql.fetch(_LOCKED, (system_id,))):
+            return
+        ids, positions = zip(*rows, strict=True)
         ((upto,),) = sql.fetch(_NEWEST, (system_id,))  # in a snapshot of its own: whoever was waited for is seen
-        put = sql.fetch(_OUT, {"ids": ids, "upto": upto})
-        sql.fetch(_UPTO, {"ids": ids, "upto": upto})
+        wish = {"system": system_id, "ids": list(ids), "least": min(positions), "upto": upto}
+        put = sql.fetch(_OUT, wish)
+        sql.fetch(_UPTO, wish)
         for (subscription,) in sorted(set(put)):
             transaction.on_commit(partial(bell.ring, TASK, subscription))
 

@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from connectors.masking import Mask
+
 MOST = 10  # subscriptions of one partner
 
 
@@ -59,7 +61,12 @@ class Subscription(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.url
+        return self.shown
+
+    @property
+    def shown(self) -> str:
+        """Its address as people may see it: partners put keys into them."""
+        return Mask().url(self.url)
 
 
 class Delivery(models.Model):
@@ -107,7 +114,9 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["subscription", "position"], condition=Q(state="waiting"), name="delivery_to_claim"),
+            models.Index(
+                fields=["subscription", "attempts", "position"], condition=Q(state="waiting"), name="delivery_to_claim"
+            ),
             models.Index(
                 fields=["subscription", "subject", "position"],
                 condition=Q(state__in=("waiting", "sending")),

@@ -86,7 +86,7 @@ def enable(row: Subscription, by: str = "") -> bool:
     row.failing_since = row.not_before = None
     row.save()
     cases.close("subscription", [row.pk], by or "the partner")
-    feed.write(row.system_id, "webhook.enabled", str(row.pk), {"webhook": str(row.pk), "url": row.url})
+    feed.write(row.system_id, "webhook.enabled", str(row.pk), {"webhook": str(row.pk), "url": row.shown})
     return True
 
 
@@ -114,12 +114,12 @@ def switch_off(row: Subscription, why: Subscription.Why, now: datetime) -> None:
     row.state, row.off_at, row.off_why = Subscription.State.OFF, now, why
     row.save(update_fields=["state", "off_at", "off_why"])
     sql.fetch(_CANCEL, (now, row.pk))
-    words = SAID[why].format(system=row.system.name, url=row.url, words=row.words)
+    words = SAID[why].format(system=row.system.name, url=row.shown, words=row.words)
     opening = cases.Opening(
         "subscription", row.pk, row.system_id, None, "connection", "send", "endpoint_off", str(row.pk), words
     )
     cases.open_all([opening])
-    data = {"webhook": str(row.pk), "url": row.url, "reason": why.value, "last_position": row.position}
+    data = {"webhook": str(row.pk), "url": row.shown, "reason": why.value, "last_position": row.position}
     feed.write(row.system_id, "webhook.disabled", str(row.pk), data)
 
 
