@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from canonical.ledger import Cause, Written
@@ -357,6 +359,32 @@ def test_the_sweep_rings_for_what_no_bell_rang_for(
     assert rung() == []
     Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert rung() == [(subscribing.TASK, row.pk)]
+
+
+def test_whatever_goes_wrong_each_event_arrives_unchanged_and_its_subject_in_order(
+    partner: Partner, receiver: Receiver, row: Subscription
+) -> None:
+    """A receiver that fails, hangs up and loses its answers, workers that die with events in their hands, and two drains at a time."""
+    kinds = (Fault(do="answer", status=503), Fault(do="drop"), Fault(do="lose_response"))
+    receiver.faults.add(*(msgspec.structs.replace(fault, probability=0.1) for fault in kinds))
+    heard: list[Request] = []
+    receiver.answer = lambda request: heard.append(request) or 200
+    for turn in range(12):
+        happens(partner, *[f"F{(turn + n) % 4}" for n in range(5)])
+        if turn % 3 == 0:
+            delivering.claim(row.pk, 6)
+            Delivery.objects.update(lease_until=F("lease_until") - timedelta(minutes=1))
+        both(lambda: send(row), lambda: send(row))
+        later(row)
+    receiver.faults.clear()
+    while send(row):
+        later(row)
+    assert {state for _, state, _ in states(row)} == {"delivered"}
+    assert {one.json()["data"]["position"] for one in heard} == set(range(1, 61))
+    for subject in ("F0", "F1", "F2", "F3"):
+        order = [one.json()["data"]["position"] for one in heard if one.json()["data"]["subject"] == subject]
+        assert order == sorted(order), "a later one never arrives before the earlier one was taken"
+    assert len({(one.headers["webhook-id"], one.body) for one in heard}) == 60
 
 
 # ---- an address that is dead ------------------------------------------------------------------------------------------------
