@@ -39,27 +39,27 @@ Types = Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=50,
 
 
 # ---- what is said -----------------------------------------------------------------------------------------------------------
-class Wish(Shape, kw_only=True):
+class NewWebhook(Shape, kw_only=True):
     """A new webhook."""
 
     url: Address
     types: Types = []
 
 
-class Change(Shape, kw_only=True):
+class WebhookChange(Shape, kw_only=True):
     """What is to be another way; what is left out stays."""
 
     url: Address | UnsetType = UNSET
     types: Types | UnsetType = UNSET
 
 
-class Rotation(Shape, kw_only=True):
+class SecretRotation(Shape, kw_only=True):
     """How many hours the secret so far goes on signing."""
 
     overlap_hours: Annotated[int, Meta(ge=0, le=168)] = subscribing.OVERLAP
 
 
-class Since(Shape, kw_only=True):
+class RedeliverAfter(Shape, kw_only=True):
     """The position after which events are sent again."""
 
     after: Annotated[int, Meta(ge=0, le=2**62)]
@@ -119,52 +119,56 @@ class WebhookView(PartnerView):
 
 
 class Webhooks(WebhookView):
-    """GET /webhooks, POST /webhooks: all of them, or a new one.
+    """GET, POST /webhooks: all of them, or a new one."""
 
-    Events that happen from now on are sent to `url` by Standard Webhooks: a POST of `{"type", "timestamp", "data"}` with `webhook-id` (the
-    event's `id`, the same whenever it is sent again), `webhook-timestamp` and `webhook-signature`. `data` holds `position`, `subject` and
-    what the event says in the feed. Answer 2xx within ten seconds and do the work afterwards. What is not taken is tried again after 5 s,
-    5 min, 30 min, 2 h, 5 h, 10 h and 10 h; events of one subject arrive in their order. 410 switches the webhook off at once, five days
-    without one success do, too. The secret is shown in this answer only. There may be ten webhooks.
-    """
-
+    titles = {"GET": "All webhooks", "POST": "A new webhook"}
     outlines = {"GET": (200, WebhookPage), "POST": (201, WebhookWithSecret)}
-    shapes = {"POST": Wish}
+    shapes = {"POST": NewWebhook}
     queries = (AFTER, LIMIT)
 
     def get(self, request: Request) -> Response:
+        """Your webhooks, in the order they were made, with whether events arrive there."""
         after, limit = self.page(request)
         page = list(self.webhooks(request).filter(pk__gt=after)[: limit + 1])
         following = str(page[limit - 1].pk) if len(page) > limit else None
         return Response({"items": WebhookOutline(page[:limit], many=True).data, "next": following})
 
     def post(self, request: Request) -> Response:
+        """Say where you want to hear of events. The secret is shown in this answer only; there may be ten webhooks.
+
+        Events that happen from now on are sent to `url` by Standard Webhooks: a POST of `{"type", "timestamp", "data"}` with `webhook-id`
+        (the event's `id`, the same whenever it is sent again), `webhook-timestamp` and `webhook-signature`. `data` holds `position`,
+        `subject` and what the event says in the feed. Answer 2xx within ten seconds and do the work afterwards.
+
+        What is not taken is tried again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h; events of one subject arrive in their order.
+        410 switches the webhook off at once, and so do five days without one success.
+        """
         if done := self.before(request):
             return self.with_secret(done)
-        said, system = _said(Wish, body(request)), self.partner(request).system_id
+        said, system = _said(NewWebhook, body(request)), self.partner(request).system_id
         posting.check(said.url, loopback=subscribing.loopback(System.objects.get(pk=system)))
         return self.with_secret(self.once(request, lambda raw: self.created(system, said)))
 
-    def created(self, system: int, said: Wish) -> Answer:
+    def created(self, system: int, said: NewWebhook) -> Answer:
         row = subscribing.create(system, said.url, said.types)
         row.refresh_from_db()
         return Answer(201, _sealed(row))
 
 
 class Webhook(WebhookView):
-    """GET, PATCH, DELETE /webhooks/{id}: one of them.
+    """GET, PATCH, DELETE /webhooks/{id}: one of them."""
 
-    PATCH changes `url` or `types`, for what happens from then on. One that is switched off stays off until it is enabled.
-    """
-
+    titles = {"GET": "One webhook", "PATCH": "Change a webhook", "DELETE": "Delete a webhook"}
     outlines = {"GET": (200, WebhookOutline), "PATCH": (200, WebhookOutline), "DELETE": (200, Deleted)}
-    shapes = {"PATCH": Change}
+    shapes = {"PATCH": WebhookChange}
 
     def get(self, request: Request, webhook: int) -> Response:
+        """Where it goes, whether events arrive, and where they do not, why and since when."""
         return Response(WebhookOutline(self.one(request, webhook)).data)
 
     def patch(self, request: Request, webhook: int) -> Response:
-        said = _said(Change, body(request))
+        """Another `url` or other `types`, for what happens from then on. One that is switched off stays off until it is enabled."""
+        said = _said(WebhookChange, body(request))
         if said.url is not UNSET:
             posting.check(said.url, loopback=subscribing.loopback(self.one(request, webhook).system))
         with transaction.atomic():
@@ -174,6 +178,7 @@ class Webhook(WebhookView):
         return Response(WebhookOutline(row).data)
 
     def delete(self, request: Request, webhook: int) -> Response:
+        """Nothing is sent there any more, and its deliveries are forgotten."""
         with transaction.atomic():
             subscribing.remove(self.locked(request, webhook))
         return Response({"id": str(webhook), "deleted": True})
@@ -185,6 +190,7 @@ class Ping(WebhookView):
     It says nothing of events and changes nothing: a webhook that is switched off can be tried before it is enabled. One at a time.
     """
 
+    titles = {"POST": "Send a test event"}
     outlines = {"POST": (200, Tested)}
 
     def post(self, request: Request, webhook: int) -> Response:
@@ -218,17 +224,18 @@ class Rotate(Act):
     """POST /webhooks/{id}/rotate: a new secret, shown in this answer only.
 
     For `overlap_hours` (24 unless told, at most 168) each request carries two signatures, by the new secret and by the one before. 0: the
-    one before ends now, for instance because somebody else knows it.
+    one before ends now, for instance because somebody else knows it. An older one than that ends in any case.
     """
 
+    titles = {"POST": "A new secret"}
     outlines = {"POST": (200, WebhookWithSecret)}
-    shapes = {"POST": Rotation}
+    shapes = {"POST": SecretRotation}
 
     def post(self, request: Request, webhook: int, **more: int) -> Response:
         return self.with_secret(super().post(request, webhook, **more))
 
     def done(self, row: Subscription, raw: bytes) -> Answer:
-        subscribing.rotate(row, _said(Rotation, raw).overlap_hours, clock.now())
+        subscribing.rotate(row, _said(SecretRotation, raw).overlap_hours, clock.now())
         return Answer(200, _sealed(row))
 
 
@@ -237,6 +244,8 @@ class Enable(Act):
 
     What happened while it was switched off is not sent by itself: ask for it with `redeliver` after the last position you know.
     """
+
+    titles = {"POST": "Enable a webhook"}
 
     def done(self, row: Subscription, raw: bytes) -> Answer:
         _said(Nothing, raw)
@@ -248,6 +257,7 @@ class Enable(Act):
 class Deliveries(WebhookView):
     """GET /webhooks/{id}/deliveries: each event on its way, the newest first."""
 
+    titles = {"GET": "The delivery log"}
     outlines = {"GET": (200, DeliveryPage)}
     queries = (
         Query("state", "Only those that stand so.", choices=Delivery.State.values),
@@ -271,6 +281,7 @@ class Redeliver(Act):
     Its `webhook-id` and its body are the same as before. One that waits or is under way is left as it is.
     """
 
+    titles = {"POST": "Send one event again"}
     outlines = {"POST": (200, DeliveryOutline)}
 
     def done(self, row: Subscription, raw: bytes, delivery: int = 0) -> Answer:  # type: ignore[override]
@@ -288,11 +299,12 @@ class RedeliverSince(Act):
     At most 10,000 at once; where there are more, `next` is the position to go on from.
     """
 
+    titles = {"POST": "Send everything since a position again"}
     outlines = {"POST": (200, Redelivered)}
-    shapes = {"POST": Since}
+    shapes = {"POST": RedeliverAfter}
 
     def done(self, row: Subscription, raw: bytes) -> Answer:
-        count, last = fanning.redeliver_since(row, _said(Since, raw).after, clock.now())
+        count, last = fanning.redeliver_since(row, _said(RedeliverAfter, raw).after, clock.now())
         return Answer(200, {"deliveries": count, "next": None if last is None else str(last)})
 
 
