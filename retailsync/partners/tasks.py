@@ -7,8 +7,9 @@ from retailsync.partners.webhooks import delivering, fanning, subscribing
 
 @app.task(name="partners.forget_answers")
 def forget_answers() -> None:
-    """Answers kept for repetitions that will not come any more."""
+    """Answers kept for repetitions that will not come any more, and deliveries of long ago."""
     idempotency.forget_old()
+    fanning.forget_old()
 
 
 @app.task(name=feed.TASK)

@@ -537,6 +537,19 @@ def test_many_are_sent_again_part_by_part(
     assert call(partner, "post", f"{row.pk}/redeliver", {"after": 2}).json() == {"deliveries": 1, "next": None}
 
 
+def test_the_log_goes_back_thirty_days_and_what_left_it_can_be_sent_again(
+    partner: Partner, receiver: Receiver, row: Subscription
+) -> None:
+    happens(partner, "A", "B", "C")
+    Delivery.objects.filter(subject="C").update(next_at=timezone.now() + timedelta(days=1))
+    send(row)
+    Delivery.objects.filter(subject="A").update(settled_at=timezone.now() - timedelta(days=31))
+    assert fanning.forget_old() == 1
+    assert states(row) == [(2, "delivered", 1), (3, "waiting", 0)]
+    assert call(partner, "post", f"{row.pk}/redeliver", {"after": 0}).json() == {"deliveries": 2, "next": None}
+    assert states(row) == [(1, "waiting", 0), (2, "waiting", 0), (3, "waiting", 0)]
+
+
 def test_the_task_names_are_routed() -> None:
     app.loader.import_default_modules()
     assert {feed.TASK, subscribing.TASK} <= set(app.tasks)

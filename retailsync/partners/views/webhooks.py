@@ -255,7 +255,7 @@ class Enable(Act):
 
 # ---- deliveries -------------------------------------------------------------------------------------------------------------
 class Deliveries(WebhookView):
-    """GET /webhooks/{id}/deliveries: each event on its way, the newest first."""
+    """GET /webhooks/{id}/deliveries: each event on its way, the newest first, 30 days back."""
 
     titles = {"GET": "The delivery log"}
     outlines = {"GET": (200, DeliveryPage)}

@@ -72,6 +72,14 @@ def redeliver_since(row: Subscription, after: int, now: datetime) -> tuple[int, 
     return put, last if found == AT_ONCE else None
 
 
+def forget_old(days: int = 30) -> int:
+    """Settled deliveries older than this leave the log; returns how many. Their events stay, and can be sent again."""
+    rows = sql.fetch(
+        "DELETE FROM partners_delivery WHERE settled_at < now() - make_interval(days => %s) RETURNING 1", (days,)
+    )
+    return len(rows)
+
+
 def _must_be_on(row: Subscription) -> None:
     if row.state != Subscription.State.ON:
         raise Problem("webhook_off", "This webhook is switched off: enable it first.", state=row.state)
