@@ -189,6 +189,11 @@ SPECTACULAR_SETTINGS = {
         "SimulatedStatusEnum": "retailsync.partners.sandbox_models.SimulatedOrder.Status",
     },
     "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "retailsync.partners.outlines.STATES",
+        "WebhookState": "retailsync.partners.webhooks.rows.Subscription.State",
+        "DeliveryState": "retailsync.partners.webhooks.rows.Delivery.State",
+    },
 }
 
 # Tasks carry no rows and no results: a lost or doubled one costs nothing, rows are the truth.
@@ -222,6 +227,8 @@ CELERY_TASK_ROUTES = {
     "sync.replay": {"queue": "replay"},
     "sync.pulse": {"queue": "sweep"},
     "partners.forget_answers": {"queue": "polls"},
+    "partners.fan_out": {"queue": "webhooks"},
+    "partners.deliver": {"queue": "webhooks"},  # alone: a slow partner keeps no shop and no ERP waiting
 }
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -311,6 +318,7 @@ UNFOLD = {
                     _page("Messages", "inbox", "sync_message"),
                     _page("Commands", "outbox", "sync_command"),
                     _page("Exchanges", "swap_horiz", "sync_attempt"),
+                    _page("Partners' webhooks", "webhook", "partners_subscription"),
                     _page("Ledger", "menu_book", "canonical_entry"),
                 ],
             },

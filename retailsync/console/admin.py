@@ -17,9 +17,10 @@ from retailsync.console import (
     systems,
     traffic,
     users,
+    webhooks,
 )
 
 __all__ = [
     "cases", "catalog", "certifications", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
-    "schedules", "stock", "systems", "traffic", "users",
+    "schedules", "stock", "systems", "traffic", "users", "webhooks",
 ]  # fmt: skip

@@ -23,7 +23,8 @@ LATE = timedelta(minutes=10)  # the clock writes down what it rang only every fe
 #: The work behind a lease, by what its name begins with.
 WORK = {
     "send": "sending to it", "inbox": "reading what it said", "poll": "asking it for news", "webhooks": "looking after its webhooks",
-    "publish": "writing its stock", "publish-run": "comparing its stock",
+    "publish": "writing its stock", "publish-run": "comparing its stock", "partner-webhook": "sending it events",
+    "partner-ping": "trying its webhook",
 }  # fmt: skip
 
 # Only the index of waiting rows gives the order by system and id: without it, all that is settled would be read for a system that waits

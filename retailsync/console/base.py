@@ -143,6 +143,7 @@ class Permissions:
         "group": "sync",
         "replay": "sync",
         "partnerkey": "partners",
+        "subscription": "partners",
     }
 
     def __init__(self, request: Request) -> None:

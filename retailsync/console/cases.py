@@ -20,7 +20,7 @@ from retailsync.console import gather, linking, mapping, replays, stock_cases, w
 from retailsync.console.base import ReadOnly, Request, typed
 from retailsync.console.linking import LinkButton
 from retailsync.console.paging import Exact
-from retailsync.partners.models import Ask
+from retailsync.partners.models import Ask, Subscription
 from retailsync.sync import approving, cases, correcting, release, replaying
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Group, Message
 from retailsync.sync.reasons import reason
@@ -29,6 +29,7 @@ from retailsync.sync.replaying import Wish
 #: What may be closed without release: nothing behind these blocks an order. Holds are released, commands released or settled by hand.
 CLOSABLE = (
     Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM, Case.Target.LISTING, Case.Target.SOURCE, Case.Target.REQUEST,
+    Case.Target.SUBSCRIPTION,
 )  # fmt: skip
 #: What a person may choose where goods went out that should not have: the hold is released with the choice as its reason.
 CHOICES = ("It comes back: expect a return", "The customer keeps and pays it", "Write it off")
@@ -386,9 +387,13 @@ def _request(case: Case) -> dict[str, Any]:
     return {"asks": list(rows)}
 
 
+def _subscription(case: Case) -> dict[str, Any]:
+    return {"subscription": Subscription.objects.filter(pk=case.target_id).first()}
+
+
 _TARGETS = {
     "message": _message, "hold": _hold, "command": _command, "system": _system, "cursor": _cursor, "webhooks": _system,
-    "request": _request,
+    "request": _request, "subscription": _subscription,
     **dict.fromkeys(stock_cases.KINDS, stock_cases.target),
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ from canonical.mappings import Limits
 from canonical.models import Secret, ShopPolicy, System
 from connectors.base import Connector
 from connectors.registry import CONNECTORS
-from retailsync.console import meanings, rotation, words
+from retailsync.console import meanings, rotation, webhooks, words
 from retailsync.console.base import Lists, Permissions, Request, Versioned
 from retailsync.console.partner import PartnerPages
 from retailsync.console.policies import policy_rows
@@ -268,6 +268,7 @@ def _state(request: Request, system: System | None) -> dict[str, Any]:
         "gate": gate, "gate_words": words.badge(*connection(gate)), "cursors": list(Cursor.objects.filter(system=system).order_by("feed")),
         "partner": partner, "actions": list(actions[:20]), "system": system,
         "cases": list(troubles.order_by("-pk")[:50]), "may": Permissions(request), "policy": _policy(request, system),
+        "webhooks": webhooks.of_system(system) if request.user.has_perm("partners.view_subscription") else None,
         "rotation": rotation.rows(system), "paused": system.mode != System.Mode.LIVE,
         "may_operate": request.user.has_perm("canonical.change_system"),
     }  # fmt: skip

@@ -52,7 +52,7 @@ PAGES = {
     "stock_level": "canonical_stocklevel", "stock_movement": "canonical_stockmovement", "stock_source": "canonical_stocksource",
     "snapshot": "canonical_stocksnapshot", "offer": "canonical_offer", "listing": "canonical_listing", "oversell": "canonical_oversell",
     "publication": "canonical_publication", "rule": "canonical_availabilityrule", "availability": "canonical_availabilityrule",
-    "sourcing": "canonical_sourcing", "group": "sync_group", "replay": "sync_replay",
+    "sourcing": "canonical_sourcing", "group": "sync_group", "replay": "sync_replay", "subscription": "partners_subscription",
 }  # fmt: skip
 #: Causes the database notes by the name of a table, cut to its column.
 CAUSES = {"availability": "rule", "kitcomponent": "kit"}

@@ -74,4 +74,11 @@ EXAMPLES: Mapping[str, Any] = {
         "reason": "Dropped while it was put away.",
         "occurred_at": "2026-05-04T11:05:00Z",
     },
+    "NewWebhook": {
+        "url": "https://hooks.warehouse.example/retailsync",
+        "types": ["fulfilment_request.created", "fulfilment_request.cancellation_requested"],
+    },
+    "WebhookChange": {"types": []},
+    "SecretRotation": {"overlap_hours": 48},
+    "RedeliverAfter": {"after": 1041},
 }

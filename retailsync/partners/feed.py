@@ -7,13 +7,17 @@ numbered in the order of their ids, so events of one subject keep their order.
 
 import json
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from django.db import transaction
 
 from canonical import sql
 from canonical.ledger import Written
 from retailsync.partners.models import Event
+from retailsync.sync import bell
 
+TASK = "partners.fan_out"
 _LOCK = 0x5245  # the first number of advisory locks on numbering
 
 #: (kind of subject, event in the ledger) → the last word of the type. A change that is asked for is called by its kind.
@@ -40,8 +44,11 @@ ASKED = {
     "hold": "hold_requested",
     "resume": "resume_requested",
 }
-TYPES = tuple(
-    f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"
+#: What becomes of a partner's webhooks.
+OF_WEBHOOKS = ("webhook.disabled", "webhook.enabled")
+TYPES = (
+    *(f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"),
+    *OF_WEBHOOKS,
 )
 
 _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
@@ -54,7 +61,8 @@ _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
   LEFT JOIN canonical_shipment h ON v.kind = 'shipment' AND h.id = v.id
   JOIN canonical_fulfilmentrequest f ON f.id = coalesce(c.request_id, h.request_id, v.id)
   JOIN canonical_order o ON o.id = f.order_id
-  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' ORDER BY v.n"""
+  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' ORDER BY v.n
+  RETURNING system_id, (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
 
 
 def follow(entries: Iterable[Written]) -> None:
@@ -66,7 +74,20 @@ def follow(entries: Iterable[Written]) -> None:
     ]
     if news:
         kinds, ids, words = zip(*news, strict=True)
-        sql.fetch(_FOLLOW, (json.dumps(ASKED), list(kinds), list(ids), list(words)))
+        written = sql.fetch(_FOLLOW, (json.dumps(ASKED), list(kinds), list(ids), list(words)))
+        _ring(system for system, subscribed in written if subscribed)
+
+
+def write(system_id: int, type: str, subject: str, data: dict[str, Any]) -> None:
+    """Write one event. In the caller's transaction."""
+    Event.objects.create(system_id=system_id, type=type, subject=subject, data=data)
+    _ring([system_id])
+
+
+def _ring(systems: Iterable[int]) -> None:
+    """Once it is committed, have it put out to these partners' webhooks."""
+    for system in sorted(set(systems)):
+        transaction.on_commit(partial(bell.ring, TASK, system))
 
 
 _NUMBER = """UPDATE partners_event t SET position = v.position FROM (SELECT id,

@@ -40,10 +40,10 @@ def once(system_id: int, key: str, asked: tuple[str, bytes], do: Callable[[], An
     with transaction.atomic():
         if not key:
             return do()
-        mark = hashlib.sha256(asked[0].encode() + b"\n" + asked[1]).digest()
+        mark = _mark(asked)
         _take(system_id, key)
-        if (kept := _kept(system_id, key, mark)) is not None:
-            return kept
+        if (before := _kept(system_id, key, mark)) is not None:
+            return before
         answer = do()
         sql.insert(
             "partners_answered",
@@ -51,6 +51,15 @@ def once(system_id: int, key: str, asked: tuple[str, bytes], do: Callable[[], An
             [(system_id, key, mark, answer.status, msgspec.json.encode(answer.body).decode())],
         )
         return answer
+
+
+def kept(system_id: int, key: str, asked: tuple[str, bytes]) -> Answer | None:
+    """What this very call was answered before. Raises Problem where the key was used for another one."""
+    return _kept(system_id, key, _mark(asked))
+
+
+def _mark(asked: tuple[str, bytes]) -> bytes:
+    return hashlib.sha256(asked[0].encode() + b"\n" + asked[1]).digest()
 
 
 def _take(system_id: int, key: str) -> None:

@@ -12,6 +12,9 @@ from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
 from retailsync.partners import sandbox_models  # noqa: F401 – Django finds models from here
+from retailsync.partners.webhooks.rows import Delivery, Subscription
+
+__all__ = ["Answered", "Delivery", "Event", "PartnerKey", "PartnerTerms", "Subscription"]
 
 LIVE, SANDBOX = "live", "sandbox"
 LONGEST_ANSWER = 10_000  # working minutes: a month

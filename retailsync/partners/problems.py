@@ -76,6 +76,11 @@ CODES: Mapping[str, Code] = {
         "An earlier call with this Idempotency-Key has not been answered yet. Wait as long as `Retry-After` "
         "says, then repeat it.",
     ),
+    "webhook_off": Code(
+        409,
+        "The webhook is switched off.",
+        "Put its address right, try it with `test`, and enable it; then events can be sent there again.",
+    ),
     "length_required": Code(
         411,
         "Send the message with a Content-Length.",
@@ -101,6 +106,11 @@ CODES: Mapping[str, Code] = {
         422,
         "This is not on the request.",
         "Name lines by the `line` we gave, or SKUs that are on the request.",
+    ),
+    "limit_reached": Code(
+        422,
+        "There are as many as there may be.",
+        "Delete one you no longer need first.",
     ),
     "rate_limited": Code(
         429,

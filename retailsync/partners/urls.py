@@ -3,7 +3,7 @@
 from django.urls import path
 
 from retailsync.partners import desk, docs
-from retailsync.partners.views import sandbox
+from retailsync.partners.views import sandbox, webhooks
 from retailsync.partners.views.acknowledgements import Acknowledgements, Breaches
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
@@ -47,6 +47,11 @@ urlpatterns = [
     path("sandbox/certifications", sandbox.CertificationList.as_view()),
     path("sandbox/certifications/<int:number>", sandbox.CertificationOne.as_view()),
     path("sandbox/certifications/<int:number>/finish", sandbox.CertificationFinish.as_view()),
+    path("webhooks", webhooks.Webhooks.as_view()),
+    path("webhooks/<int:webhook>", webhooks.Webhook.as_view()),
+    *(path(f"webhooks/<int:webhook>/{verb}", view) for verb, view in webhooks.ACTS.items()),
+    path("webhooks/<int:webhook>/deliveries", webhooks.Deliveries.as_view()),
+    path("webhooks/<int:webhook>/deliveries/<int:delivery>/redeliver", webhooks.Redeliver.as_view()),
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),
     path("docs/problems", docs.problems),

@@ -40,6 +40,7 @@ def product(host: str, port: int, static: str | os.PathLike[str]) -> list[Progra
         worker("inbox", "inbox", 2),
         worker("send", "send,stock", 4),
         worker("polls", "polls,replay", 2),
+        worker("webhooks", "webhooks", 2),
         worker("sweep", "sweep", 1),
         beat(),
     ]

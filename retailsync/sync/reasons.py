@@ -299,6 +299,11 @@ REASONS: dict[str, Reason] = {
         "administrator",
         "Polls find what no webhook told. Check that the shop's tasks (cron) run and that it reaches our public address.",
     ),
+    "endpoint_off": Reason(
+        "A partner's webhook was switched off",
+        "partner",
+        "Ask the partner to put its address right; it enables it by the API, or release to do so here. What it missed is sent on request.",
+    ),
     "unreachable": Reason(
         "System unreachable",
         "administrator",

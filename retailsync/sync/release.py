@@ -10,6 +10,7 @@ from canonical.facts import HoldLifted, Posted
 from canonical.ledger import Cause
 from canonical.models import Hold
 from canonical.record import Stated
+from retailsync.partners.webhooks import subscribing
 from retailsync.sync import bell, cases, clock, corridor, gates, inbox, outbox, sending, transient
 from retailsync.sync.models import Action, Case, Command, Cursor
 
@@ -153,6 +154,15 @@ def _webhooks(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> N
     cases.close("webhooks", [c.target_id for c in chosen], who)
 
 
+def _subscriptions(chosen: Sequence[Case], who: str, actions: Mapping[int, int]) -> None:
+    """Events go there again, from now on."""
+    for case in chosen:
+        if row := subscribing.locked(case.system_id, case.target_id):
+            subscribing.enable(row, who)
+    cases.close("subscription", [c.target_id for c in chosen], who)
+
+
 _RELEASERS = {
     "message": _messages, "hold": _holds, "command": _commands, "system": _systems, "cursor": _cursors, "webhooks": _webhooks,
+    "subscription": _subscriptions,
 }  # fmt: skip

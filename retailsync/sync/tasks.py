@@ -7,6 +7,7 @@ from django.conf import settings
 from canonical import sql
 from retailsync.celery import app
 from retailsync.partners import asks
+from retailsync.partners.webhooks import delivering
 from retailsync.sync import (
     alarms,
     bell,
@@ -112,6 +113,7 @@ def sweep() -> None:
         bell.ring(sending.TASK, system)
     for (replay,) in sql.fetch("SELECT id FROM sync_replay WHERE state IN ('previewing', 'running')"):
         bell.ring(replaying.TASK, replay)
+    delivering.sweep(now)
 
 
 @app.task(name="sync.pulse", expires=60)

@@ -19,7 +19,8 @@ from canonical.models import FulfilmentRequest, Location, Mapping, Order, Produc
 from canonical.record import Stated
 from canonical.types import Address, Charge, Line, Parcel, PaymentStatement, Tax, Units
 from retailsync.partners import asks
-from retailsync.partners.models import Ask
+from retailsync.partners.models import Ask, Subscription
+from retailsync.partners.webhooks import subscribing
 from retailsync.sync import cases, clock, corridor, gates
 from retailsync.sync.models import Attempt, Case, Command, Cursor, Gate, Message
 
@@ -139,6 +140,13 @@ class Scene:
         Gate.objects.filter(system=self.warehouse).update(failures=4)
         rest = ("connection", "send", "unreachable", "", "Connection refused.")
         return self.case("system", self.warehouse.pk, self.warehouse, None, *rest)
+
+    def hung_up(self) -> Case:
+        """A webhook of the warehouse that says it is gone."""
+        subscribing.create(self.warehouse.pk, "https://northpick.example.com/events", [])
+        row = Subscription.objects.select_related("system").get()
+        subscribing.switch_off(row, Subscription.Why.GONE, clock.now())
+        return Case.objects.get(target_kind="subscription")
 
     def case(self, kind: str, id: int, system: System, order: int | None, *rest: str) -> Case:
         """Open one exception."""

@@ -17,8 +17,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from canonical.models import AvailabilityRule, Link, Offer, Oversell, Publication
 from retailsync.celery import app
 from retailsync.console import roles
-from retailsync.partners import certifying, sandbox
-from retailsync.partners.models import PartnerKey
+from retailsync.partners import certifying, feed, sandbox
+from retailsync.partners.models import Delivery, PartnerKey
+from retailsync.partners.webhooks import fanning, subscribing
 from retailsync.sync import bell, publishing, replaying
 from retailsync.sync.models import ApprovalLimit, Case, SavedView
 from retailsync.sync.models import Group as GroupOfCases
@@ -66,6 +67,7 @@ READ = {
     ),
     *(f"canonical/{name}" for name in ("order", "shipment", "entry", "customer", "product", "link")),
     "partners/certification",
+    "partners/subscription",
 }
 
 WORK, SETS_UP = press("sync.change_case"), press("canonical.change_system")
@@ -87,6 +89,8 @@ CUSTOM: dict[str, Need] = {
     **{f"canonical/order/<int:pk>/{verb}/": WORK for verb in ("hold", "reship", "abandon", "lift", "cancel")},
     **{f"canonical/order/<int:pk>/{verb}/": WORK for verb in ("resend", "readdress", "outside")},
     **{f"canonical/customer/<int:pk>/{verb}/": press("canonical.change_customer") for verb in ("terms", "merge")},
+    # ---- partners ----
+    **{f"partners/subscription/<int:pk>/{verb}/": WORK for verb in ("enable", "redeliver", "deliveries/<int:delivery>/redeliver")},
     # ---- stock ----
     "canonical/stocklevel/<int:pk>/accept/": WORK,
     "canonical/stocksnapshot/<int:pk>/apply/": WORK, "canonical/stocksnapshot/<int:pk>/discard/": WORK,
@@ -226,6 +230,7 @@ def address(route: str) -> str:
     parts: dict[str, Callable[[], Any]] = {
         **dict.fromkeys(("pk", "id", "object_id"), lambda: CHOSEN.get(route, lambda: first(route))()),
         "name": lambda: "booking" if "workflow" in route else "webhook",
+        "delivery": lambda: Delivery.objects.get().pk,
         "key": lambda: PartnerKey.objects.get().pk, "kind": lambda: "order" if "timeline" in route else "shop_status",
         "code": lambda: Offer.objects.all()[0].sku.code,
         "channel": lambda: Offer.objects.all()[0].channel.slug if "slug:channel" in route else Publication.objects.all()[0].channel_id,
@@ -270,6 +275,9 @@ def everything(db: None, told: list[Any]) -> None:
     AvailabilityRule.objects.create(threshold=2)
     PartnerKey.issue(scene.warehouse, "WMS")
     certifying.start(sandbox.ensure(scene.warehouse).twin.pk)
+    subscribing.create(scene.warehouse.pk, "https://northpick.example.com/events", [])
+    feed.write(scene.warehouse.pk, "webhook.enabled", "1", {})
+    fanning.fan_out(scene.warehouse.pk)
     own = Group.objects.create(name="Night shift")
     own.permissions.add(Permission.objects.get(codename="view_case"))
     somebody = User.objects.create_user("somebody", is_staff=True)

@@ -1,6 +1,7 @@
 """Two partners with keys, and requests for them."""
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from canonical.models import (
     Sku,
     System,
 )
+from connectors import guard
 from retailsync.partners import authentication
 from retailsync.partners.models import PartnerKey
 
@@ -31,6 +33,13 @@ ROOT = "/api/v1/fulfilment-requests"
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     authentication.forget()
+
+
+@pytest.fixture
+def no_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names in examples are nobody's."""
+    place = guard.Place(socket.AF_INET, ("93.184.215.14", 443))
+    monkeypatch.setattr(guard, "resolve", lambda host, port, seconds: [place])
 
 
 @dataclass

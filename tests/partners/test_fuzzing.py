@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from canonical.models import FulfilmentRequest, Order, OrderLine, Shipment
-from retailsync.partners import authentication
-from retailsync.partners.models import PartnerTerms
+from canonical.models import FulfilmentRequest, Order, OrderLine, Shipment, System
+from retailsync.partners import authentication, feed
+from retailsync.partners.models import Delivery, PartnerTerms, Subscription
+from retailsync.partners.webhooks import fanning, subscribing
 from retailsync.sync import inbox
 from retailsync.sync.models import Message
 
@@ -32,7 +33,12 @@ CHECKS = (
 
 
 def with_names(document: dict[str, Any], names: list[str], lines: list[str]) -> dict[str, Any]:
-    """The contract, with references, lines, SKUs and locations that are there, or not."""
+    """The contract, with references, lines, SKUs, locations and webhooks that are there, or not."""
+    whole = {
+        "change": range(4),
+        "webhook": [0, *Subscription.objects.values_list("pk", flat=True)],
+        "delivery": [0, *Delivery.objects.values_list("pk", flat=True)],
+    }
     schemas = document["components"]["schemas"]
     schemas["SomeUnits"]["properties"]["line"]["enum"] = [*lines, ""]
     schemas["SomeUnits"]["properties"]["sku"]["enum"] = ["A", "B", ""]
@@ -43,16 +49,14 @@ def with_names(document: dict[str, Any], names: list[str], lines: list[str]) -> 
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "reference":
                     parameter["schema"] = {"type": "string", "enum": names}
-                if parameter["name"] == "change":
-                    parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 3}
+                if parameter["name"] in whole:
+                    parameter["schema"] = {"type": "integer", "enum": list(whole[parameter["name"]])}
     return document
 
 
-def fuzz(
-    url: str, partner: Partner, names: list[str], lines: list[str], folder: Path, seed: int, done: dict[str, Any]
-) -> None:
+def fuzz(url: str, partner: Partner, document: dict[str, Any], folder: Path, seed: int, done: dict[str, Any]) -> None:
     file = folder / f"{partner.system.slug}.json"
-    file.write_text(json.dumps(with_names(json.loads(BASELINE.read_text()), names, lines)))
+    file.write_text(json.dumps(document))
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", str(file), "--url", url),
         *("-H", f"Authorization: Bearer {partner.text}", "--checks", ",".join(CHECKS), "--mode", "all"),
@@ -64,20 +68,24 @@ def fuzz(
 
 @pytest.mark.django_db(transaction=True)
 def test_two_partners_fuzz_the_running_api(
-    live_server: Any, partner: Partner, other: Partner, ask: Ask, tmp_path: Path
+    live_server: Any, partner: Partner, other: Partner, ask: Ask, tmp_path: Path, no_look_ups: None
 ) -> None:
     for each in (partner, other):
         PartnerTerms.objects.create(system=each.system, calls_per_minute=1_000_000)
         for n in range(1, 13):
             change(ask(each, n, answer="accepted" if n % 3 else "submitted"), kind=("cancel", "hold", "amend")[n % 3])
+        System.objects.filter(pk=each.system.pk).update(settings={"allow_loopback_http": True})
+        for _ in range(3):
+            subscribing.create(each.system.pk, "http://127.0.0.1:9/nobody", [])
+        feed.write(each.system.pk, "webhook.enabled", "1", {})
+        fanning.fan_out(each.system.pk)
     authentication.forget()
     references = list(FulfilmentRequest.objects.values_list("reference", flat=True))
     lines = [str(id) for id in OrderLine.objects.values_list("id", flat=True)]
+    document = with_names(json.loads(BASELINE.read_text()), [*references, "nothing"], lines)
     done: dict[str, Any] = {}
     threads = [
-        threading.Thread(
-            target=fuzz, args=(live_server.url, each, [*references, "nothing"], lines, tmp_path, seed, done)
-        )
+        threading.Thread(target=fuzz, args=(live_server.url, each, document, tmp_path, seed, done))
         for seed, each in enumerate((partner, other), 1)
     ]
     for thread in threads:

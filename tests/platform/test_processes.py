@@ -26,7 +26,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_every_queue_has_a_worker() -> None:
     commands = [program.command for program in processes.product("127.0.0.1", 8000, "static")]
     queues = [command[command.index("--queues") + 1] for command in commands if "--queues" in command]
-    assert sorted(",".join(queues).split(",")) == ["inbox", "polls", "replay", "send", "stock", "sweep"]
+    assert sorted(",".join(queues).split(",")) == ["inbox", "polls", "replay", "send", "stock", "sweep", "webhooks"]
 
 
 def test_when_one_ends_all_end(capfd: pytest.CaptureFixture[str]) -> None:

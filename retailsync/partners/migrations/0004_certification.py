@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("canonical", "0009_partner_api"),
-        ("partners", "0002_partner_api"),
+        ("partners", "0003_webhooks"),
     ]
 
     operations = [

@@ -26,6 +26,7 @@ class Case(models.Model):
         SOURCE = "stock_source", "source of stock figures"
         LISTING = "listing", "stock a shop shows"
         REQUEST = "request", "fulfilment request"
+        SUBSCRIPTION = "subscription", "partner's webhook"
 
     class Who(models.TextChoices):
         BACK_OFFICE = "back_office", "back office"
