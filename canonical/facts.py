@@ -30,6 +30,7 @@ from canonical.types import (
     RefundMention,
     ShopStatus,
     Tender,
+    Tracked,
     Units,
     Value,
 )
@@ -183,6 +184,18 @@ class ShipmentStated(Fact):
     carrier: str = ""
     service: str = ""
     parcels: tuple[Parcel, ...] = ()
+
+
+class TrackingStated(Fact):
+    """Tracking numbers of a shipment's packages, said later than the shipment (`ref`, of `request`) or anew. Of each package the latest
+    statement stands, over whatever the shipment said; so it does of the carrier with its service, where a statement names one."""
+
+    merge: ClassVar[Merge] = "latest"
+    ref: str
+    request: str
+    packages: tuple[Tracked, ...]
+    carrier: str = ""
+    service: str = ""
 
 
 class CountsStated(Fact):

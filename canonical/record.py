@@ -19,6 +19,7 @@ from canonical.recording import (
     refunds,
     shipto,
     stock,
+    tracking,
 )
 from canonical.recording.work import Recorded, Stated
 
@@ -61,6 +62,7 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.ChangeAnswered: changes.answered,
     facts.ExecutionReported: fulfilment.execution,
     facts.ShipmentStated: fulfilment.shipments,
+    facts.TrackingStated: tracking.stated,
     facts.CountsStated: stock.counted,
     facts.CountsCompleted: stock.completed,
     facts.StockMoved: stock.moved,
@@ -70,7 +72,9 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
 }
 
 #: Facts that name an order by a request to a warehouse.
-_BY_REQUEST = (facts.RequestAnswered, facts.ChangeAnswered, facts.ExecutionReported, facts.ShipmentStated)
+_BY_REQUEST = (
+    facts.RequestAnswered, facts.ChangeAnswered, facts.ExecutionReported, facts.ShipmentStated, facts.TrackingStated,
+)  # fmt: skip
 
 #: Facts after which units per line have to be counted again.
 _COUNTED = (

@@ -184,6 +184,14 @@ class Parcel(Value):
     lines: tuple[Units, ...] = ()
 
 
+class Tracked(Value):
+    """What one package of a shipment is followed by; `package` is its place in the shipment, from 1."""
+
+    package: int
+    tracking: str
+    tracking_url: str = ""
+
+
 class Counted(Value):
     """One thing's figures at one location, named by the source's own id (`ref`), its SKU code, or both. Whole units.
 

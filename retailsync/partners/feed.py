@@ -32,6 +32,7 @@ EVENTS = {
     ("request_change", "rejected"): "change_rejected",
     ("request_change", "overtaken"): "change_overtaken",
     ("shipment", "shipped"): "shipped",
+    ("shipment", "tracked"): "tracked",
 }
 #: Kinds of changes → what asking for one is called.
 ASKED = {

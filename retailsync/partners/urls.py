@@ -7,6 +7,7 @@ from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
 from retailsync.partners.views.many import SayMany
 from retailsync.partners.views.requests import Correct, RequestList, RequestOne, Say, SayOfChange
+from retailsync.partners.views.tracking import SayTracking
 
 #: What is said of one change → its topic.
 SAID_OF_CHANGE = {"accept": "change.accepted", "reject": "change.rejected"}
@@ -23,6 +24,7 @@ urlpatterns = [
     path("fulfilment-requests/bulk", SayMany.as_view()),
     path(REQUEST, RequestOne.as_view()),
     *(path(f"{REQUEST}/{verb}", Say.as_view(action=verb, topic=topic)) for verb, topic in desk.ACTIONS.items()),
+    path(f"{REQUEST}/shipments/<str:shipment>/tracking", SayTracking.as_view(topic="shipment.tracked")),
     path(f"{REQUEST}/corrections", Correct.as_view(topic="shipment.corrected")),
     *(
         path(f"{REQUEST}/changes/<int:change>/{answer}", SayOfChange.as_view(action=answer, topic=topic))
