@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("canonical", "0009_partner_api"),
+        ("canonical", "0010_found_by_their_numbers"),
     ]
 
     operations = [

@@ -40,6 +40,11 @@ EXAMPLES: Mapping[str, Any] = {
             {"reference": "F1043-1", "action": "start"},
         ]
     },
+    "Tracking": {
+        "carrier": "DHL",
+        "packages": [{"package": 1, "tracking_number": "00340434161094015926"}],
+        "occurred_at": "2026-05-04T17:05:00Z",
+    },
     "ChangeAccepted": {"occurred_at": "2026-05-04T10:00:00Z"},
     "ChangeRejected": {"reason": "It is packed already.", "occurred_at": "2026-05-04T10:00:00Z"},
     "Levels": {
