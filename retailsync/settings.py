@@ -184,6 +184,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "retailsync.partners.outlines.STATES",
+        "KindEnum": ["amend", "cancel", "hold", "resume"],
+    },
 }
 
 # Tasks carry no rows and no results: a lost or doubled one costs nothing, rows are the truth.

@@ -7,13 +7,14 @@ from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
 from retailsync.partners.views.many import SayMany
 from retailsync.partners.views.requests import Correct, RequestList, RequestOne, Say, SayOfChange
+from retailsync.partners.views.stock import DisagreementList, Levels, SkuList, SnapshotList, SnapshotOne
 from retailsync.partners.views.tracking import SayTracking
 
 #: What is said of one change → its topic.
 SAID_OF_CHANGE = {"accept": "change.accepted", "reject": "change.rejected"}
 
 #: What is said of stock, by the end of its address.
-SAID_OF_STOCK = {"levels": "counts.levels", "adjustments": "stock.moved"}
+SAID_OF_STOCK = {"adjustments": "stock.moved"}
 SAID_OF_SNAPSHOT = {"parts/<int:part>": "counts.part", "complete": "counts.done"}
 
 REQUEST = "fulfilment-requests/<str:reference>"
@@ -30,6 +31,11 @@ urlpatterns = [
         path(f"{REQUEST}/changes/<int:change>/{answer}", SayOfChange.as_view(action=answer, topic=topic))
         for answer, topic in SAID_OF_CHANGE.items()
     ),
+    path("inventory/levels", Levels.as_view(topic="counts.levels")),
+    path("inventory/disagreements", DisagreementList.as_view()),
+    path("inventory/snapshots", SnapshotList.as_view()),
+    path("inventory/snapshots/<str:run>", SnapshotOne.as_view()),
+    path("skus", SkuList.as_view()),
     *(path(f"inventory/{verb}", SayOfStock.as_view(topic=topic)) for verb, topic in SAID_OF_STOCK.items()),
     *(
         path(f"inventory/snapshots/<str:run>/{verb}", SayOfSnapshot.as_view(topic=topic))
