@@ -186,6 +186,8 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "retailsync.partners.outlines.STATES",
+        "InboundStateEnum": "retailsync.partners.arrival_outlines.INBOUND_STATES",
+        "ReturnStateEnum": "retailsync.partners.arrival_outlines.RETURN_STATES",
         "KindEnum": ["amend", "cancel", "hold", "resume"],
     },
 }

@@ -3,6 +3,15 @@
 from django.urls import path
 
 from retailsync.partners import desk, docs
+from retailsync.partners.views.arrivals import (
+    InboundList,
+    InboundOne,
+    Inspect,
+    Receive,
+    ReturnList,
+    ReturnOne,
+    SayOfInbound,
+)
 from retailsync.partners.views.events import EventList
 from retailsync.partners.views.inventory import SayOfSnapshot, SayOfStock
 from retailsync.partners.views.many import SayMany
@@ -41,6 +50,13 @@ urlpatterns = [
         path(f"inventory/snapshots/<str:run>/{verb}", SayOfSnapshot.as_view(topic=topic))
         for verb, topic in SAID_OF_SNAPSHOT.items()
     ),
+    path("inbound-shipments", InboundList.as_view()),
+    path("inbound-shipments/<str:reference>", InboundOne.as_view()),
+    path("inbound-shipments/<str:reference>/receipts", SayOfInbound.as_view(topic="inbound.received")),
+    path("returns", ReturnList.as_view(topic="return.arrived")),
+    path("returns/<str:reference>", ReturnOne.as_view()),
+    path("returns/<str:reference>/receive", Receive.as_view(topic="return.received")),
+    path("returns/<str:reference>/inspect", Inspect.as_view(topic="return.inspected")),
     path("events", EventList.as_view()),
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),

@@ -70,7 +70,9 @@ def missing(world: World, batch: Sequence[Fact]) -> list[Fact]:
 # ---- inbound ----------------------------------------------------------------------------------------------------------------
 INBOUND = """SELECT s.state, k.code, l.expected, l.received, l.damaged FROM canonical_inboundshipment s
   JOIN canonical_inboundline l ON l.shipment_id = s.id JOIN canonical_sku k ON k.id = l.sku_id ORDER BY k.code"""
-LEVELS = "SELECT k.code, v.on_hand, v.damaged FROM canonical_stocklevel v JOIN canonical_sku k ON k.id = v.sku_id ORDER BY 1"
+LEVELS = (
+    "SELECT k.code, v.on_hand, v.damaged FROM canonical_stocklevel v JOIN canonical_sku k ON k.id = v.sku_id ORDER BY 1"
+)
 MOVED = "SELECT kind, bucket, units, document FROM canonical_stockmovement ORDER BY 1, 2, 3"
 NOON = clock.now() - timedelta(hours=5)
 
@@ -207,7 +209,12 @@ def test_more_may_be_inspected_than_was_received_or_expected(world: World) -> No
 
 def test_a_parcel_nobody_announced_is_a_return_that_was_received(world: World) -> None:
     fact = ReturnArrived(
-        occurred_at=NOON, ref="P-1", location="W1", lines=(ReturnedItem(sku="MUG", units=2),), order_reference="X", tracking="T"
+        occurred_at=NOON,
+        ref="P-1",
+        location="W1",
+        lines=(ReturnedItem(sku="MUG", units=2),),
+        order_reference="X",
+        tracking="T",
     )
     slug = world.partners["W1"].slug
     report = ReturnReported(

@@ -10,7 +10,9 @@ from django.test import Client
 
 from canonical.models import (
     FulfilmentRequest,
+    InboundShipment,
     Package,
+    Return,
     Shipment,
     Sku,
     Sourcing,
@@ -54,9 +56,12 @@ def theirs(other: Partner, ask: Ask) -> Theirs:
     Package.objects.create(shipment=shipment, position=1, tracking="THEIR-TRACKING")
     Event.objects.create(system=other.system, type="fulfilment_request.created", subject=request.reference, data={})
     stock_of(other)
+    said: dict[str, Any] = {"reference": request.reference, "location": other.location, "stated_at": AT}
+    InboundShipment.objects.create(supplier="THEIR-SUPPLIER", **said)
+    Return.objects.create(tracking="THEIR-PARCEL", **said)
     names = {"reference": request.reference, "change": "1", "shipment": "THEIR-SHIPMENT", "run": "THEIR-RUN"}
-    marks = ["THEIR-OWN-REF", "THEIR-SHIPMENT", "THEIR-TRACKING", "THEIR-SKU", "THEIR-RUN"]
-    return Theirs(names, [request.reference, *marks, other.location.code])
+    marks = ["THEIR-OWN-REF", "THEIR-SHIPMENT", "THEIR-TRACKING", "THEIR-SKU", "THEIR-RUN", "THEIR-SUPPLIER"]
+    return Theirs(names, [request.reference, "THEIR-PARCEL", *marks, other.location.code])
 
 
 def stock_of(other: Partner) -> None:
@@ -121,7 +126,7 @@ def test_nothing_of_another_partner_is_there(partner: Partner, other: Partner, t
     before = [list(model.objects.order_by("pk").values()) for model in (FulfilmentRequest, Shipment, Message)]
     answer = ask_for(partner, call, {**FREE, **theirs.names}, other.location.code)
     named = set(re.findall(r"<\w+:(\w+)>", call.path)) - (set(FREE) if call.method == "POST" else set())
-    if named or (call.path.startswith("inventory/") and call.method == "POST"):
+    if named or (call.path.startswith(("inventory/", "returns")) and call.method == "POST"):
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     else:
         assert answer.status_code == 200

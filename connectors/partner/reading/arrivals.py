@@ -8,12 +8,23 @@ from msgspec import Meta
 
 from canonical.facts import Fact, GoodsReceived, ReturnArrived, ReturnReported
 from canonical.types import Arrived, Condition, Disposition, ReturnedItem
-from connectors.partner.reading.shapes import Code, Count, Instant, Name, Shape, Statement, Text40, Text100, Wrong
+from connectors.partner.reading.shapes import (
+    NO_NUL,
+    Code,
+    Count,
+    Instant,
+    Name,
+    Shape,
+    Statement,
+    Text40,
+    Text100,
+    Wrong,
+)
 
 #: field → the words it takes.
 WORDS: Mapping[str, Sequence[str]] = {"condition": get_args(Condition), "disposition": get_args(Disposition)}
 Amount = Annotated[int, Meta(ge=0, le=1_000_000)]
-Reference = Annotated[str, Meta(max_length=100, pattern="^[^\x00]*$")]
+Reference = Annotated[str, Meta(max_length=100, pattern=NO_NUL)]
 
 
 # ---- inbound ----------------------------------------------------------------------------------------------------------------
@@ -120,10 +131,10 @@ class ArrivedItem(Shape, kw_only=True):
 
 
 class Unannounced(Statement, kw_only=True):
-    """A parcel came back that nobody announced. `name` is your own name of it: saying it again is the same return."""
+    """A parcel came back that nobody announced. `parcel` is your own name of it: saying it again is the same return."""
 
     address: ClassVar[Sequence[str]] = ()
-    name: Annotated[str, Meta(min_length=1, max_length=49, pattern="^[^\x00]*$")]
+    parcel: Annotated[str, Meta(min_length=1, max_length=49, pattern=NO_NUL)]
     location: Code
     lines: Annotated[list[ArrivedItem], Meta(min_length=1, max_length=1000)]
     order_reference: Text100 = ""
@@ -131,12 +142,12 @@ class Unannounced(Statement, kw_only=True):
     occurred_at: Instant | None = None
 
     def __post_init__(self) -> None:
-        if "/" in self.name:
-            raise Wrong("name", "must not contain a slash: it becomes part of an address")
+        if "/" in self.parcel:
+            raise Wrong("parcel", "must not contain a slash: it becomes part of an address")
 
     def fact(self, at: datetime) -> Fact:
         return ReturnArrived(
-            occurred_at=at, ref=self.name, location=self.location, order_reference=self.order_reference,
+            occurred_at=at, ref=self.parcel, location=self.location, order_reference=self.order_reference,
             tracking=self.tracking_number, lines=tuple(line.fact() for line in self.lines),
         )  # fmt: skip
 

@@ -61,6 +61,7 @@ class Levels(SayOfStock):
     """GET, POST /inventory/levels: what lies at one of your locations."""
 
     scopes = {"GET": "inventory:read", "POST": "inventory:write"}
+    titles = {"GET": "See levels", "POST": "Report single figures"}
     outlines = {"GET": (200, LevelPage), "POST": (202, Taken)}
     queries = (OF_SKU, OF_LOCATION, AFTER, LIMIT)
 
@@ -102,6 +103,7 @@ class DisagreementList(PartnerView):
     """
 
     scopes = {"GET": "inventory:read"}
+    titles = {"GET": "See what differs"}
     outlines = {"GET": (200, DisagreementPage)}
     queries = (
         OF_SKU,
@@ -136,6 +138,7 @@ class SkuList(PartnerView):
     """
 
     scopes = {"GET": "inventory:read"}
+    titles = {"GET": "List SKUs"}
     outlines = {"GET": (200, SkuPage)}
     queries = (OF_SKU, AFTER, LIMIT)
 
@@ -172,6 +175,7 @@ class SnapshotView(PartnerView):
 class SnapshotList(SnapshotView):
     """GET /inventory/snapshots: whole counts you sent, the newest first."""
 
+    titles = {"GET": "List snapshots"}
     outlines = {"GET": (200, SnapshotPage)}
     queries = (Query("state", "How far it is.", choices=SNAPSHOT_STATES), OF_LOCATION, AFTER, LIMIT)
 
@@ -192,6 +196,7 @@ class SnapshotOne(SnapshotView):
     the newest.
     """
 
+    titles = {"GET": "See how far a snapshot is"}
     outlines = {"GET": (200, SnapshotOutline)}
     queries = (OF_LOCATION,)
 

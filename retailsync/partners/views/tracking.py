@@ -15,6 +15,8 @@ class SayTracking(Say):
     the customer is shown it in place of the one before. Allowed in every state of the request, as soon as the shipment was reported.
     """
 
+    titles = {"POST": "Send tracking numbers later"}
+
     def check(self, at: desk.Standing, said: Tracking, shipment: str = "") -> None:  # type: ignore[override]
         if shipment not in at.shipments:
             raise Http404
