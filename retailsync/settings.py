@@ -298,6 +298,8 @@ UNFOLD = {
                     _page("In the shops", "storefront", "canonical_offer"),
                     _page("Levels", "inventory_2", "canonical_stocklevel"),
                     _page("Movements", "swap_vert", "canonical_stockmovement"),
+                    _page("Inbound shipments", "input", "canonical_inboundshipment"),
+                    _page("Returns", "assignment_return", "canonical_return"),
                     _page("Availability rules", "tune", "canonical_availabilityrule"),
                     _page("Sources", "sensors", "canonical_stocksource"),
                     _page("Snapshots", "fact_check", "canonical_stocksnapshot"),
