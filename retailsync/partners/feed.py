@@ -41,8 +41,14 @@ ASKED = {
     "hold": "hold_requested",
     "resume": "resume_requested",
 }
-TYPES = tuple(
-    f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"
+#: Kinds of what arrives → its events in the ledger, which are told by the same words.
+ARRIVALS = {
+    "inbound_shipment": ("announced", "changed", "cancelled", "received"),
+    "return": ("announced", "changed", "cancelled", "arrived", "received", "inspected"),
+}
+TYPES = (
+    *(f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"),
+    *(f"{kind}.{word}" for kind, words in ARRIVALS.items() for word in words),
 )
 
 _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
@@ -58,8 +64,19 @@ _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
   JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' ORDER BY v.n"""
 
 
+_ARRIVED = """INSERT INTO partners_event (system_id, type, subject, data)
+  SELECT l.executor_id, v.kind || '.' || v.word, coalesce(i.reference, r.reference), jsonb_build_object(
+    'reference', coalesce(i.reference, r.reference), 'location', l.code, 'state', coalesce(i.state, r.state))
+  FROM unnest(%s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY v(kind, id, word, n)
+  LEFT JOIN canonical_inboundshipment i ON v.kind = 'inbound_shipment' AND i.id = v.id
+  LEFT JOIN canonical_return r ON v.kind = 'return' AND r.id = v.id
+  JOIN canonical_location l ON l.id = coalesce(i.location_id, r.location_id)
+  JOIN canonical_system s ON s.id = l.executor_id AND s.connector = 'partner' ORDER BY v.n"""
+
+
 def follow(entries: Iterable[Written]) -> None:
     """Write the events of what was just recorded. In the caller's transaction."""
+    entries = list(entries)
     news = [
         (e.subject_kind, e.subject_id, EVENTS[e.subject_kind, e.event])
         for e in entries
@@ -68,6 +85,9 @@ def follow(entries: Iterable[Written]) -> None:
     if news:
         kinds, ids, words = zip(*news, strict=True)
         sql.fetch(_FOLLOW, (json.dumps(ASKED), list(kinds), list(ids), list(words)))
+    arrived = [(e.subject_kind, e.subject_id, e.event) for e in entries if e.event in ARRIVALS.get(e.subject_kind, ())]
+    if arrived:
+        sql.fetch(_ARRIVED, tuple(map(list, zip(*arrived, strict=True))))
 
 
 _NUMBER = """UPDATE partners_event t SET position = v.position FROM (SELECT id,

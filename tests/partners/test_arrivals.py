@@ -5,14 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 
 from canonical.facts import InboundAnnounced, ReturnAnnounced
 from canonical.ledger import Cause
 from canonical.models import InboundShipment, Order, Return, Sku, StockLevel, StockSource
 from canonical.record import Stated, record
-from retailsync.sync import clock, inbox
+from retailsync.partners import feed
+from retailsync.sync import clock, corridor, inbox
 from retailsync.sync.models import Message
 
 from .conftest import Partner, make_partner
@@ -223,6 +224,31 @@ def test_a_wrong_word_is_a_problem(partner: Partner, path: str, body: Any, statu
     answer = say(partner, path, body)
     assert (answer.status_code, answer.json()["field"], answer.json()["detail"]) == (status, field, f"{field}: {words}")
     assert not Message.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_becomes_of_it_is_told_in_the_feed(partner: Partner, other: Partner) -> None:
+    expect(partner)
+    with transaction.atomic():
+        apple = Sku.objects.get(code="A")
+        more = InboundAnnounced(
+            occurred_at=clock.now(), reference="PO 2", location_id=partner.location.pk, lines=((apple.pk, 1),)
+        )
+        corridor.advance(0, [Stated(Cause("action", 2), more)], clock.now())
+    say(partner, f"{INBOUND}/receipts", receipt("W-1", ("A", 5)))
+    say(partner, "returns", {"parcel": "P-1", "location": "W1", "lines": [{"sku": "A", "units": 1}]})
+    say(partner, f"{RETURN}/inspect", inspection("Q", ("A", 2, "new", "restock")))
+    heard(partner)
+    events = see(partner, "events").json()["items"]
+    assert {(e["type"], e["subject"], e["data"]["state"]) for e in events} == {
+        ("inbound_shipment.announced", "PO 2", "expected"),
+        ("inbound_shipment.received", "PO 1", "received"),
+        ("return.arrived", "w1-P-1", "received"),
+        ("return.received", "w1-P-1", "received"),
+        ("return.inspected", "RMA-1", "inspected"),
+    }
+    assert {e["type"] for e in events} <= set(feed.TYPES)
+    assert see(other, "events").json()["items"] == []
 
 
 # ---- others -----------------------------------------------------------------------------------------------------------------
