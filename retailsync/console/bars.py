@@ -54,6 +54,16 @@ def times(series: Series, promised: float, span: Span) -> Plot:
     )
 
 
+def parts(whole: Sequence[int], beyond: Sequence[int], words: str) -> Plot:
+    """How many of something in each stretch, and in front of them those beyond what was promised."""
+    most = max(*whole, 1)
+
+    def share(value: float) -> float:
+        return value / most
+
+    return Plot(_bars(whole, share), _bars(beyond, share), None, f"{most:,}", words)
+
+
 def _slowest(values: Sequence[float], promised: float, span: Span) -> str:
     if not any(values):
         return f"Time taken: nothing was done in {span.title}."

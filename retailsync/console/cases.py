@@ -20,13 +20,16 @@ from retailsync.console import gather, linking, mapping, replays, stock_cases, w
 from retailsync.console.base import ReadOnly, Request, typed
 from retailsync.console.linking import LinkButton
 from retailsync.console.paging import Exact
+from retailsync.partners.models import Ask
 from retailsync.sync import approving, cases, correcting, release, replaying
 from retailsync.sync.models import Action, Attempt, Case, Command, Cursor, Gate, Group, Message
 from retailsync.sync.reasons import reason
 from retailsync.sync.replaying import Wish
 
 #: What may be closed without release: nothing behind these blocks an order. Holds are released, commands released or settled by hand.
-CLOSABLE = (Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM, Case.Target.LISTING, Case.Target.SOURCE)
+CLOSABLE = (
+    Case.Target.MESSAGE, Case.Target.CURSOR, Case.Target.SYSTEM, Case.Target.LISTING, Case.Target.SOURCE, Case.Target.REQUEST,
+)  # fmt: skip
 #: What a person may choose where goods went out that should not have: the hold is released with the choice as its reason.
 CHOICES = ("It comes back: expect a return", "The customer keeps and pays it", "Write it off")
 CHOSEN = frozenset({"shipped_after_cancel", "refunded_but_shipping"})
@@ -377,8 +380,15 @@ def _cursor(case: Case) -> dict[str, Any]:
     return {"cursor": Cursor.objects.select_related("system").filter(pk=case.target_id).first()}
 
 
+def _request(case: Case) -> dict[str, Any]:
+    """What the warehouse was asked and has not answered."""
+    rows = Ask.objects.filter(request_id=case.target_id).select_related("request", "change").order_by("pk")
+    return {"asks": list(rows)}
+
+
 _TARGETS = {
     "message": _message, "hold": _hold, "command": _command, "system": _system, "cursor": _cursor, "webhooks": _system,
+    "request": _request,
     **dict.fromkeys(stock_cases.KINDS, stock_cases.target),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from retailsync.sync.models import Action
 ALL = ("add", "change", "delete")
 KEEPER = "retailsync"  # who the record names where the program itself brought a role up to date
 #: Rows shown on pages of others, so the console has no page of their own to find them by.
-BESIDES = ("partners.view_partnerkey",)
+BESIDES = ("partners.view_partnerkey", "partners.view_partnerterms")
 
 
 class Role(NamedTuple):
@@ -46,7 +46,8 @@ ROLES = (
         "Administrator", "Sets everything up: systems and their secrets, rules, policies, schedules and people.", "Approver",
         (
             *("canonical.add_system", "canonical.change_system", "canonical.delete_mapping", "canonical.change_sku"),
-            *("partners.add_partnerkey", "partners.change_partnerkey", "auth.add_user", "auth.change_user"),
+            *("partners.add_partnerkey", "partners.change_partnerkey", "partners.change_partnerterms"),
+            *("auth.add_user", "auth.change_user"),
             *_all("canonical", "location", "sourcing", "shoppolicy", "availabilityrule", "stocksource", "kitcomponent"),
             *_all("auth", "group"), *("sync.add_approvallimit", "sync.change_approvallimit"),
             *_all("django_celery_beat", "periodictask", "intervalschedule", "crontabschedule"),

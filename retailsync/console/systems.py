@@ -1,4 +1,4 @@
-"""Set-up of systems: settings checked by the connector, secrets that go in and never come out, partner keys shown once."""
+"""Set-up of systems: settings checked by the connector, secrets that go in and never come out. A partner has a page of its own besides."""
 
 from typing import Any
 from zoneinfo import available_timezones
@@ -6,17 +6,13 @@ from zoneinfo import available_timezones
 import msgspec
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -32,9 +28,9 @@ from connectors.base import Connector
 from connectors.registry import CONNECTORS
 from retailsync.console import meanings, rotation, words
 from retailsync.console.base import Lists, Permissions, Request, Versioned
+from retailsync.console.partner import PartnerPages
 from retailsync.console.policies import policy_rows
 from retailsync.console.rotation import keep_secret
-from retailsync.partners.models import PartnerKey
 from retailsync.sync import bell, cases, gates, sending
 from retailsync.sync.models import Action, Case, Cursor, Gate
 
@@ -132,7 +128,7 @@ def _secret_fields(connector: Connector) -> dict[str, forms.Field]:
 
 # ---- the pages --------------------------------------------------------------------------------------------------------------
 @admin.register(System)
-class SystemAdmin(Versioned, Lists):
+class SystemAdmin(PartnerPages, Versioned, Lists):
     """Shops, ERPs and warehouses we speak with."""
 
     form = SystemForm
@@ -215,55 +211,6 @@ class SystemAdmin(Versioned, Lists):
         """A system is paused, never deleted: its orders and messages refer to it."""
         return False
 
-    # ---- partner keys ----
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        own = [
-            path(
-                "<int:pk>/issue-key/",
-                wrap(never_cache(require_POST(self.issue_key))),
-                name="canonical_system_issue_key",
-            ),
-            path(
-                "<int:pk>/revoke-key/<int:key>/",
-                wrap(require_POST(self.revoke_key)),
-                name="canonical_system_revoke_key",
-            ),
-        ]
-        return [*own, *super().get_urls()]
-
-    def issue_key(self, request: Request, pk: int) -> HttpResponse:
-        """Issue a key and show it this once: in this answer, never in a session or a message."""
-        if not request.user.has_perm("partners.add_partnerkey"):
-            raise PermissionDenied
-        system = get_object_or_404(System, pk=pk, connector="partner")
-        name = request.POST.get("name", "").strip()[:100]
-        if not name:
-            messages.error(request, "Say who will use the key; none was issued.")
-            return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[pk]))
-        with transaction.atomic():
-            key, text = PartnerKey.issue(system, name)
-            _note(request.user.get_username(), "issue key", system, str(key))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "New key",
-            "system": system,
-            "key": key,
-            "text": text,
-        }
-        return TemplateResponse(request, "console/key.html", {**context, "opts": self.opts})
-
-    def revoke_key(self, request: Request, pk: int, key: int) -> HttpResponse:
-        """End a key at once."""
-        if not request.user.has_perm("partners.change_partnerkey"):
-            raise PermissionDenied
-        row = get_object_or_404(PartnerKey.objects.select_related("system"), pk=key, system_id=pk)
-        with transaction.atomic():
-            PartnerKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now())
-            _note(request.user.get_username(), "revoke key", row.system, str(row))
-        messages.success(request, f"{row} was revoked.")
-        return HttpResponseRedirect(reverse("admin:canonical_system_change", args=[pk]))
-
 
 # ---- a corrected set-up -----------------------------------------------------------------------------------------------------
 def _corrects(form: Any) -> bool:
@@ -295,10 +242,6 @@ def _held(system: System) -> str:
     return "Stored: " + "; ".join(f"{name} (set {', '.join(times)})" for name, times in found.items()) + "."
 
 
-def _note(who: str, what: str, system: System, why: str) -> None:
-    Action.objects.create(who=who, what=what, target_kind="system", target_id=system.pk, why=why)
-
-
 # ---- what the page says about the connection --------------------------------------------------------------------------------
 def connection(gate: Gate | None) -> tuple[str, str]:
     """(words, tone) of a system's gate."""
@@ -317,16 +260,15 @@ def _state(request: Request, system: System | None) -> dict[str, Any]:
     if system is None:
         return {}
     gate = Gate.objects.filter(system=system).first()
-    partner = system.connector == "partner" and request.user.has_perm("partners.view_partnerkey")
+    partner = system.connector == "partner" and request.user.has_perm("partners.view_partnerterms")
     troubles = Case.objects.filter(system=system, closed_at=None, target_kind__in=("system", "cursor"))
     actions: QuerySet[Action] = Action.objects.filter(target_kind="system", target_id=system.pk)
     return {
         "gate": gate, "gate_words": words.badge(*connection(gate)), "cursors": list(Cursor.objects.filter(system=system).order_by("feed")),
-        "keys": list(PartnerKey.objects.filter(system=system)) if partner else None, "actions": list(actions[:20]), "system": system,
+        "partner": partner, "actions": list(actions[:20]), "system": system,
         "cases": list(troubles.order_by("-pk")[:50]), "may": Permissions(request), "policy": _policy(request, system),
         "rotation": rotation.rows(system), "paused": system.mode != System.Mode.LIVE,
         "may_operate": request.user.has_perm("canonical.change_system"),
-        "may_issue": request.user.has_perm("partners.add_partnerkey"), "may_revoke": request.user.has_perm("partners.change_partnerkey"),
     }  # fmt: skip
 
 

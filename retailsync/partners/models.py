@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
 LIVE, SANDBOX = "live", "sandbox"
+LONGEST_ANSWER = 10_000  # working minutes: a month
 
 #: What a key may be used for → what it says to a person who ticks it.
 SCOPES = {
@@ -22,6 +23,12 @@ SCOPES = {
     "events:read": "read the change feed",
     "webhooks:write": "set up webhooks",
 }
+
+
+#: A request, or kinds of changes of one → what is asked for, in words.
+ASKED_FOR = {
+    "request": "the request", "amend": "an amendment", "cancel": "a cancellation", "hold": "to hold it", "resume": "to go on",
+}  # fmt: skip
 
 
 def every_scope() -> list[str]:
@@ -91,7 +98,7 @@ class PartnerTerms(models.Model):
     )
     answer_within = models.PositiveIntegerField(
         default=120,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_ANSWER)],
         help_text="Working minutes in which a request is to be answered.",
     )
     opens_at = models.TimeField(default=time(8))
@@ -107,10 +114,60 @@ class PartnerTerms(models.Model):
 
     class Meta:
         verbose_name_plural = "partner terms"
-        constraints = [models.CheckConstraint(condition=Q(opens_at__lt=F("closes_at")), name="terms_open_before_close")]
+        constraints = [
+            models.CheckConstraint(condition=Q(opens_at__lt=F("closes_at")), name="terms_open_before_close"),
+            models.CheckConstraint(condition=Q(working_days__regex="^[1-7]+$"), name="terms_some_working_day"),
+            models.CheckConstraint(
+                condition=Q(answer_within__gte=1, answer_within__lte=LONGEST_ANSWER), name="terms_answer_within"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"terms of {self.system}"
+
+
+class Ask(models.Model):
+    """Something a partner was told and has to answer: a request, or a change of one. Written when it was told, with when its answer is due
+    by the terms of that moment: other terms move nothing that was asked before."""
+
+    system = models.ForeignKey("canonical.System", models.CASCADE, db_index=False)
+    request = models.ForeignKey("canonical.FulfilmentRequest", models.CASCADE, related_name="asks", db_index=False)
+    change = models.OneToOneField("canonical.RequestChange", models.CASCADE, null=True, help_text="None: the request.")
+    asked_at = models.DateTimeField(help_text="When the partner took it.")
+    due_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, help_text="When the first word that answers it reached us.")
+    minutes = models.PositiveIntegerField(null=True, help_text="Working minutes until then.")
+    late = models.PositiveIntegerField(null=True, help_text="Working minutes of these after it was due; 0 in time.")
+    raised = models.BooleanField(default=False, db_default=False, help_text="Somebody was told that it is overdue.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["request"], condition=Q(change=None), name="ask_once_per_request"),
+            models.CheckConstraint(
+                condition=Q(answered_at=None, minutes=None, late=None)
+                | Q(answered_at__isnull=False, minutes__isnull=False, late__isnull=False)
+                & (Q(answered_at__lte=F("due_at"), late=0) | Q(answered_at__gt=F("due_at"), late__gt=0)),
+                name="ask_answered_with_its_minutes",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["system", "asked_at"], include=["due_at", "answered_at", "minutes", "late"], name="ask_of_time"
+            ),
+            models.Index(
+                fields=["system", "id"], condition=Q(answered_at=None) | Q(late__gt=0), name="ask_not_in_time"
+            ),
+            models.Index(fields=["due_at"], condition=Q(answered_at=None, raised=False), name="ask_becoming_overdue"),
+            models.Index(fields=["request"], condition=Q(answered_at=None), name="ask_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request}: {self.asked_for}"
+
+    @property
+    def asked_for(self) -> str:
+        """In words."""
+        return ASKED_FOR[self.change.kind if self.change else "request"]
 
 
 class Answered(models.Model):

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from retailsync.partners import desk, docs
+from retailsync.partners.views.acknowledgements import Acknowledgements, Breaches
 from retailsync.partners.views.arrivals import (
     InboundList,
     InboundOne,
@@ -58,6 +59,8 @@ urlpatterns = [
     path("returns/<str:reference>/receive", Receive.as_view(topic="return.received")),
     path("returns/<str:reference>/inspect", Inspect.as_view(topic="return.inspected")),
     path("events", EventList.as_view()),
+    path("acknowledgements", Acknowledgements.as_view()),
+    path("acknowledgements/breaches", Breaches.as_view()),
     path("openapi.json", docs.openapi),
     path("docs", docs.reference),
     path("docs/problems", docs.problems),

@@ -13,7 +13,7 @@ from canonical.ledger import Cause, Written
 from canonical.record import Recorded, Stated, record
 from canonical.recording import levels, listings
 from retailsync import flows
-from retailsync.partners import feed
+from retailsync.partners import asks, feed
 from retailsync.sync import bell, cases, outbox
 
 RECKON, PUBLISH = "sync.reckon_stock", "sync.publish_stock"  # tasks
@@ -59,6 +59,7 @@ def _follow(entries: Sequence[Written], recorded: Recorded, now: datetime) -> No
     cases.follow_holds(entries)
     cases.follow_stock(recorded)
     feed.follow(entries)
+    asks.follow(entries)
     if listings.follow(entries, recorded.touched) or recorded.listed:
         transaction.on_commit(partial(bell.ring, RECKON, 0))
     _wake(recorded.appeared, now)

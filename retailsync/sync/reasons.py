@@ -216,6 +216,12 @@ REASONS: dict[str, Reason] = {
         "back_office",
         "Ask the warehouse; arrange a return or an extra invoice. Release to close.",
     ),
+    # warehouses
+    "not_answered": Reason(
+        "The warehouse does not answer in time",
+        "partner",
+        "Call the warehouse: it was asked and has said nothing within the time agreed. It closes by itself with the answer.",
+    ),
     # commands
     "refused": Reason(
         "Refused by the system",

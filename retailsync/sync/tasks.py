@@ -6,6 +6,7 @@ from django.conf import settings
 
 from canonical import sql
 from retailsync.celery import app
+from retailsync.partners import asks
 from retailsync.sync import (
     alarms,
     bell,
@@ -99,6 +100,7 @@ def sweep() -> None:
     notices.hold_back(now)
     transient.repeat(cases.settle_groups)
     stock.watch(now)
+    transient.repeat(lambda: asks.raise_overdue(now))
     sql.fetch("UPDATE sync_message SET state = 'received' WHERE state = 'waiting' AND not_before <= %s", (now,))
     for (system,) in sql.fetch("SELECT DISTINCT system_id FROM sync_message WHERE state = 'received'"):
         bell.ring(inbox.TASK, system)

@@ -18,6 +18,8 @@ from canonical.ledger import Cause
 from canonical.models import FulfilmentRequest, Location, Mapping, Order, Product, ShopPolicy, Sku, Sourcing, System
 from canonical.record import Stated
 from canonical.types import Address, Charge, Line, Parcel, PaymentStatement, Tax, Units
+from retailsync.partners import asks
+from retailsync.partners.models import Ask
 from retailsync.sync import cases, clock, corridor, gates
 from retailsync.sync.models import Attempt, Case, Command, Cursor, Gate, Message
 
@@ -123,6 +125,13 @@ class Scene:
     def unheard(self, words: str = "Polls found 3 new orders of the last hour that no webhook told of.") -> Case:
         """A shop whose webhooks do not arrive."""
         return self.case("webhooks", self.shop.pk, self.shop, None, "intake", "receive", "silent", "webhooks", words)
+
+    def unanswered(self, order: Order) -> Case:
+        """The warehouse was asked to ship this and says nothing."""
+        request, taken = FulfilmentRequest.objects.get(order=order), clock.now() - timedelta(days=28)
+        Ask.objects.create(system=self.warehouse, request=request, asked_at=taken, due_at=taken + timedelta(hours=2))
+        asks.raise_overdue(clock.now())
+        return Case.objects.get(target_kind="request", target_id=request.pk)
 
     def down(self) -> Case:
         """The warehouse's system does not answer."""

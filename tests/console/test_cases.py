@@ -240,6 +240,7 @@ def test_every_kind_of_exception_has_a_page(
 ) -> None:
     scene.order(1, sku="CAP-RED")
     scene.malformed(), scene.unread(), scene.down(), scene.unheard(), scene.confirming(scene.order(2))
+    scene.unanswered(scene.order(3))
     case = Case.objects.get(target_kind=kind)
     url = reverse("admin:sync_case_change", args=[case.pk])
     assert [c.get(url).status_code for c in (viewer, operator, boss)] == [200] * 3

@@ -36,7 +36,8 @@ FROM_CONNECTORS = {
 def codes() -> set[str]:
     """Every reason code written out in the corridor, the flows, and what is recorded."""
     recording = Path(canonical.__file__).parent / "recording"
-    files = [*(ROOT / "sync").glob("*.py"), *(ROOT / "flows").glob("*.py"), *recording.glob("*.py")]
+    floors = ("sync", "flows", "partners")
+    files = [*(file for floor in floors for file in (ROOT / floor).glob("*.py")), *recording.glob("*.py")]
     return {code for file in files for node in ast.walk(ast.parse(file.read_text())) for code in _in(node)}
 
 

@@ -9,7 +9,6 @@ from django.urls import reverse
 
 from canonical.ledger import history
 from canonical.models import Secret, Sku, Sourcing, System
-from retailsync.partners.models import PartnerKey
 from retailsync.platform.secrets import unseal
 from retailsync.sync import clock
 from retailsync.sync.models import Action, Case, Cursor, Gate
@@ -145,24 +144,6 @@ def test_adding_a_system(boss: Client) -> None:
     assert "settings" in boss.post(add, {**form, "settings": "{}"}).context["adminform"].form.errors
     answer = boss.post(add, {**form, "settings": '{"url": "https://new.example.com"}'})
     assert answer.url == page(System.objects.get(slug="new"))
-
-
-def test_a_partners_key_is_shown_once(scene: Scene, boss: Client) -> None:
-    url = reverse("admin:canonical_system_issue_key", args=[scene.warehouse.pk])
-    text = boss.post(url, {"name": "Northpick WMS"}).context["text"]
-    assert text.startswith("rsk_live_") and "no-store" in boss.post(url, {"name": "x"}).headers["Cache-Control"]
-    assert text not in boss.get(page(scene.warehouse)).content.decode()
-    key = PartnerKey.objects.get(name="Northpick WMS")
-    boss.post(reverse("admin:canonical_system_revoke_key", args=[scene.warehouse.pk, key.pk]))
-    assert PartnerKey.objects.get(pk=key.pk).revoked_at is not None
-    assert [a.what for a in Action.objects.order_by("pk")] == ["issue key", "issue key", "revoke key"]
-
-
-def test_keys_need_their_own_permission(scene: Scene) -> None:
-    editor = person("editor", "view_system", "change_system")
-    url = reverse("admin:canonical_system_issue_key", args=[scene.warehouse.pk])
-    assert editor.post(url, {"name": "x"}).status_code == 403 and not PartnerKey.objects.exists()
-    assert "API keys" not in editor.get(page(scene.warehouse)).content.decode()
 
 
 def test_sourcing_is_edited_with_history(scene: Scene, boss: Client) -> None:

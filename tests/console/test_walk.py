@@ -97,7 +97,10 @@ CUSTOM: dict[str, Need] = {
     **{f"operate/workflow/<slug:name>/{verb}/": SETS_UP for verb in ("pause", "resume")},
     # ---- set-up ----
     "canonical/mapping/coverage/<str:kind>/": look("canonical.view_mapping"),
+    "canonical/system/<int:pk>/partner/": Need("partners.view_partnerterms", ONLY_GET),
+    "canonical/system/<int:pk>/terms/": press("partners.change_partnerterms"),
     "canonical/system/<int:pk>/issue-key/": press("partners.add_partnerkey"),
+    "canonical/system/<int:pk>/rotate-key/<int:key>/": press("partners.add_partnerkey"),
     "canonical/system/<int:pk>/revoke-key/<int:key>/": press("partners.change_partnerkey"),
     "auth/user/<id>/password/": look("auth.change_user"), "auth/user/<int:pk>/unlock/": press("auth.change_user"),
 }  # fmt: skip
@@ -197,8 +200,10 @@ def first(route: str) -> int:
 CHOSEN: dict[str, Callable[[], int]] = {
     "sync/group/<int:pk>/fix/": lambda: GroupOfCases.objects.get(reason="unknown_status").pk,
     "sync/group/views/<int:pk>/drop/": lambda: SavedView.objects.get().pk,
-    "canonical/system/<int:pk>/revoke-key/<int:key>/": lambda: PartnerKey.objects.get().system_id,
-    "canonical/system/<int:pk>/issue-key/": lambda: PartnerKey.objects.get().system_id,
+    **{
+        f"canonical/system/<int:pk>/{page}/": lambda: PartnerKey.objects.get().system_id
+        for page in ("revoke-key/<int:key>", "rotate-key/<int:key>", "issue-key", "partner", "terms")
+    },
     **{
         f"auth/user/{page}/": lambda: User.objects.get(username="somebody").pk
         for page in ("<id>/password", "<int:pk>/unlock")

@@ -151,7 +151,16 @@ def test_a_state_selects(partner: Partner, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("state", "lost"), ("after", "nothing"), ("after", "\x00"), ("limit", "0"), ("stat", "x")]
+    ("field", "value"),
+    [
+        ("state", "lost"),
+        ("after", "nothing"),
+        ("after", "\x00"),
+        ("limit", "0"),
+        ("limit", ""),
+        ("since", ""),
+        ("stat", "x"),
+    ],
 )
 def test_a_senseless_question_is_a_problem(partner: Partner, field: str, value: str) -> None:
     answer = partner.get("", **{field: value})

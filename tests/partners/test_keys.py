@@ -9,8 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from retailsync.partners import authentication
-from retailsync.partners.models import PartnerKey
+from canonical.models import System
+from retailsync.partners import authentication, keys
+from retailsync.partners.models import SCOPES, PartnerKey
 
 from .conftest import ROOT, Partner
 
@@ -84,3 +85,53 @@ def test_a_key_is_issued_on_the_command_line(partner: Partner, capsys: pytest.Ca
     assert PartnerKey.objects.get(name="scanner").expires_at > timezone.now() + timedelta(days=29)  # type: ignore[operator]
     with pytest.raises(CommandError):
         call_command("issue_partner_key", "nobody", "scanner")
+
+
+def issued(capsys: pytest.CaptureFixture[str], *args: str) -> PartnerKey:
+    call_command("issue_partner_key", *args)
+    return PartnerKey.objects.get(prefix=capsys.readouterr().out.split("_")[2])
+
+
+def test_a_key_issued_on_the_command_line_may_do_what_was_said(
+    partner: Partner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = issued(capsys, partner.system.slug, "feed", "--scopes", "events:read", "requests:read")
+    assert (few.scopes, few.expires_at) == (["events:read", "requests:read"], None)
+    assert issued(capsys, partner.system.slug, "all of it").scopes == list(SCOPES)
+    for wrong in (["--scopes", "everything"], ["--scopes"], ["--days", "0"], ["--days", "999999999999"], ["--sandbox"]):
+        with pytest.raises(CommandError):
+            call_command("issue_partner_key", partner.system.slug, "wrong", *wrong)
+    assert not PartnerKey.objects.filter(name="wrong").exists()
+
+
+def test_a_key_of_the_sandbox_is_issued_by_either_name(partner: Partner, capsys: pytest.CaptureFixture[str]) -> None:
+    twin = System.objects.create(
+        slug="w1-played", name="w1", connector="partner", roles=["3pl"], sandbox_of=partner.system
+    )
+    shop = System.objects.create(
+        slug="w1-shop", name="shop", connector="sandbox", roles=["channel"], sandbox_of=partner.system
+    )
+    for args in (("w1", "--sandbox"), ("w1-played",), ("w1-played", "--sandbox")):
+        key = issued(capsys, args[0], "try out", *args[1:])
+        assert (key.system, key.environment) == (twin, "sandbox")
+    assert issued(capsys, "w1", "really").environment == "live"
+    with pytest.raises(CommandError, match="There is no partner called w1-shop"):
+        call_command("issue_partner_key", shop.slug, "wrong")
+
+
+# ---- changed over -----------------------------------------------------------------------------------------------------------
+def test_a_key_is_changed_over(partner: Partner) -> None:
+    now = timezone.now()
+    key, text = keys.rotate(partner.key, now, timedelta(hours=24), now + timedelta(days=90))
+    assert [status(f"Bearer {one}") for one in (partner.text, text)] == [200, 200]
+    partner.key.refresh_from_db()
+    assert (partner.key.expires_at, key.expires_at) == (now + timedelta(hours=24), now + timedelta(days=90))
+    with pytest.raises(keys.Ended):
+        keys.rotate(partner.key, now + timedelta(hours=24), timedelta(hours=24))
+
+
+def test_a_key_revoked_while_it_is_changed_over_stays_revoked(partner: Partner) -> None:
+    PartnerKey.objects.update(revoked_at=timezone.now())
+    with pytest.raises(keys.Ended):
+        keys.rotate(partner.key, timezone.now(), timedelta(hours=24))
+    assert PartnerKey.objects.count() == 1

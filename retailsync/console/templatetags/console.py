@@ -73,3 +73,25 @@ def filters(cl: Any) -> Iterator[dict[str, Any]]:
     for spec in cl.filter_specs:
         choices = list(spec.choices(cl))
         yield {"title": spec.title, "choices": choices, "active": any(c["selected"] for c in choices[1:])}
+
+
+@register.filter
+def of(rows: Any, name: str) -> Any:
+    """One of several, by its name."""
+    return rows[name]
+
+
+@register.filter
+def counted(count: int) -> str:
+    """A count as people read it."""
+    return f"{count:,}"
+
+
+@register.filter
+def worked(minutes: int | None) -> str:
+    """So much working time."""
+    if minutes is None:
+        return words.NOTHING
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60:,} h" + (f" {minutes % 60} min" if minutes % 60 else "")

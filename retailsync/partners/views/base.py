@@ -122,9 +122,9 @@ def stated(topic: str, raw: bytes) -> Any:
 
 def number(request: Request, name: str, usual: int, least: int = 0, most: int = 2**62) -> int:
     """A whole number of the query string. Raises Wrong."""
-    text = request.query_params.get(name, "")
-    if not text:
+    if name not in request.query_params:
         return usual
+    text = request.query_params[name]
     if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
         raise Wrong(name, f"must be a whole number from {least}" + (f" to {most}" if most < 2**62 else ""))
     return int(text)

@@ -25,6 +25,7 @@ class Case(models.Model):
         SNAPSHOT = "snapshot", "stock snapshot"
         SOURCE = "stock_source", "source of stock figures"
         LISTING = "listing", "stock a shop shows"
+        REQUEST = "request", "fulfilment request"
 
     class Who(models.TextChoices):
         BACK_OFFICE = "back_office", "back office"
