@@ -4,7 +4,7 @@
 target's external ids before sending.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal, NamedTuple
@@ -68,6 +68,11 @@ class Command(Value, tag=True):
     def posts(self) -> tuple[str, Ref] | None:
         """What the target holds once this is confirmed: (posting kind, subject). None for a read."""
         return (self.posting, self._ref(self.posting_of or self.subject_of)) if self.posting else None
+
+    @property
+    def replaces(self) -> Sequence[str]:
+        """The purposes of earlier ones it says everything of anew: what of them is unsent does not leave any more."""
+        return ()
 
     def _ref(self, named: tuple[Entity, str]) -> Ref:
         entity, field = named
@@ -291,13 +296,16 @@ class ChangeRequest(Command):
 
 
 class SendTracking(Command):
-    """Show the customer a shipment in the shop: carrier, tracking numbers, what is inside. Lines carry the *shop's* line ids."""
+    """Show the customer a shipment in the shop: carrier, tracking numbers, what is inside. Lines carry the *shop's* line ids.
+
+    A later `revision` says all of it anew, in place of what was shown before: the warehouse gave other numbers at `stated_at`.
+    """
 
     workflow: ClassVar[str] = "shipments"
     purpose_of: ClassVar[str] = "tracking:{0.shipment_id}"
     posting: ClassVar[str] = "tracking"
     posting_of: ClassVar[tuple[Entity, str]] = ("shipment", "shipment_id")
-    notice_of: ClassVar[str] = "shipped_at"
+    notice_of: ClassVar[str] = "told_at"
     shipment_id: int
     order_id: int
     reference: str  # our shipment reference; stored with the shop's record so that it is found again
@@ -305,6 +313,26 @@ class SendTracking(Command):
     parcels: tuple[Parcel, ...]
     lines: tuple[Units, ...]
     shipped_at: datetime
+    revision: int = 0
+    stated_at: datetime | None = None
+
+    @property
+    def purpose(self) -> str:
+        return self._purposes()[-1]
+
+    @property
+    def replaces(self) -> Sequence[str]:
+        return self._purposes()[:-1]
+
+    @property
+    def told_at(self) -> datetime:
+        """The moment of what the customer is told."""
+        return self.stated_at or self.shipped_at
+
+    def _purposes(self) -> list[str]:
+        """Of all revisions up to this one."""
+        first = self.purpose_of.format(self)
+        return [first, *(f"{first}:{revision}" for revision in range(1, self.revision + 1))]
 
 
 class CompleteOrder(Command):

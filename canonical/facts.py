@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 from canonical.types import (
     Address,
+    Arrived,
     Backorders,
     Bucket,
     ChangeKind,
@@ -28,8 +29,11 @@ from canonical.types import (
     PaymentStatement,
     RefundedLine,
     RefundMention,
+    ReturnedItem,
+    ReturnStage,
     ShopStatus,
     Tender,
+    Tracked,
     Units,
     Value,
 )
@@ -185,6 +189,18 @@ class ShipmentStated(Fact):
     parcels: tuple[Parcel, ...] = ()
 
 
+class TrackingStated(Fact):
+    """Tracking numbers of a shipment's packages, said later than the shipment (`ref`, of `request`) or anew. Of each package the latest
+    statement stands, over whatever the shipment said; so it does of the carrier with its service, where a statement names one."""
+
+    merge: ClassVar[Merge] = "latest"
+    ref: str
+    request: str
+    packages: tuple[Tracked, ...]
+    carrier: str = ""
+    service: str = ""
+
+
 class CountsStated(Fact):
     """Figures of many things at one location, as they were at `occurred_at`. `location` is the source's own reference of it.
 
@@ -222,6 +238,37 @@ class StockMoved(Fact):
     bucket: Bucket = "on_hand"
     reason: str = ""
     document: str = ""  # e.g. the number of the delivery that was received
+
+
+class GoodsReceived(Fact):
+    """Goods of an inbound shipment (`inbound`, our reference of it) arrived. `ref` is the warehouse's own name of the receipt."""
+
+    merge: ClassVar[Merge] = "set"
+    ref: str
+    inbound: str
+    lines: tuple[Arrived, ...]
+
+
+class ReturnArrived(Fact):
+    """A parcel that came back and nobody announced, by the warehouse's own name of it (`ref`); it was received with that. `location` is our
+    code of where it is."""
+
+    merge: ClassVar[Merge] = "set"
+    ref: str
+    location: str
+    lines: tuple[ReturnedItem, ...]
+    order_reference: str = ""
+    tracking: str = ""
+
+
+class ReturnReported(Fact):
+    """What a warehouse received or found of a return (`returned`, our reference of it), by its own name of the report."""
+
+    merge: ClassVar[Merge] = "set"
+    ref: str
+    returned: str
+    stage: ReturnStage
+    lines: tuple[ReturnedItem, ...]
 
 
 class ListingStated(Snapshot):
@@ -271,6 +318,31 @@ class CustomersMerged(Fact):
     kept_id: int
     merged_id: int
     by: str
+
+
+class InboundAnnounced(Fact):
+    """Goods are expected at a location: the whole of what is, as (our SKU id, units). The latest statement stands."""
+
+    merge: ClassVar[Merge] = "decision"
+    reference: str
+    location_id: int
+    lines: tuple[tuple[int, int], ...]
+    supplier: str = ""
+    expected_at: datetime | None = None
+    cancelled: bool = False
+
+
+class ReturnAnnounced(Fact):
+    """Goods are to come back to a location: the whole of what is, as (our SKU id, units). The latest statement stands."""
+
+    merge: ClassVar[Merge] = "decision"
+    reference: str
+    location_id: int
+    lines: tuple[tuple[int, int], ...]
+    order_reference: str = ""
+    tracking: str = ""
+    expected_at: datetime | None = None
+    cancelled: bool = False
 
 
 class HoldPlaced(Decision):

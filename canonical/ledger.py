@@ -102,6 +102,18 @@ SUBJECTS: Mapping[str, Subject] = {
                      " FROM canonical_packageline l WHERE l.package_id = p.id)) ORDER BY p.position)"
                      " FROM canonical_package p WHERE p.shipment_id = t.id"},
     ),
+    "inbound_shipment": Subject(
+        "canonical_inboundshipment", ("reference", "location_id", "supplier", "expected_at", "cancelled", "state"), "NULL::bigint",
+        {"lines": "SELECT jsonb_object_agg(l.sku_id, jsonb_build_object('expected', l.expected, 'received', l.received,"
+                  " 'damaged', l.damaged)) FROM canonical_inboundline l WHERE l.shipment_id = t.id"},
+    ),
+    "return": Subject(
+        "canonical_return",
+        ("reference", "location_id", "order_id", "order_reference", "announced", "expected_at", "cancelled", "state"),
+        "NULL::bigint",
+        {"lines": "SELECT jsonb_object_agg(l.sku_id, jsonb_build_object('expected', l.expected, 'received', l.received,"
+                  " 'inspected', l.inspected, 'restocked', l.restocked)) FROM canonical_returnline l WHERE l.returned_id = t.id"},
+    ),
     "posting": Subject(
         "canonical_posting",
         ("system_id", "kind", "subject_kind", "subject_id", "state", "external_id", "amount"),

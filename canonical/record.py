@@ -13,12 +13,15 @@ from canonical.recording import (
     decisions,
     derived,
     fulfilment,
+    inbound,
     listings,
     orders,
     parties,
     refunds,
+    returns,
     shipto,
     stock,
+    tracking,
 )
 from canonical.recording.work import Recorded, Stated
 
@@ -61,6 +64,12 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
     facts.ChangeAnswered: changes.answered,
     facts.ExecutionReported: fulfilment.execution,
     facts.ShipmentStated: fulfilment.shipments,
+    facts.TrackingStated: tracking.stated,
+    facts.InboundAnnounced: _ours(inbound.announced),
+    facts.ReturnAnnounced: _ours(returns.announced),
+    facts.GoodsReceived: inbound.received,
+    facts.ReturnArrived: returns.arrived,
+    facts.ReturnReported: returns.reported,
     facts.CountsStated: stock.counted,
     facts.CountsCompleted: stock.completed,
     facts.StockMoved: stock.moved,
@@ -70,7 +79,9 @@ _RECORDERS: dict[type[Fact], _Recorder] = {
 }
 
 #: Facts that name an order by a request to a warehouse.
-_BY_REQUEST = (facts.RequestAnswered, facts.ChangeAnswered, facts.ExecutionReported, facts.ShipmentStated)
+_BY_REQUEST = (
+    facts.RequestAnswered, facts.ChangeAnswered, facts.ExecutionReported, facts.ShipmentStated, facts.TrackingStated,
+)  # fmt: skip
 
 #: Facts after which units per line have to be counted again.
 _COUNTED = (

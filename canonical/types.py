@@ -26,6 +26,11 @@ Bucket = Literal["on_hand", "damaged", "quality_hold"]
 #: Why units came or went.
 MovementKind = Literal["receipt", "adjustment", "return", "transfer", "shipment"]
 
+#: What a warehouse reports of a return; how it found a unit; what becomes of that.
+ReturnStage = Literal["received", "inspected"]
+Condition = Literal["new", "opened", "damaged", "wrong_item"]
+Disposition = Literal["restock", "refurbish", "vendor", "scrap", "missing"]
+
 #: What a warehouse is asked to do with a request it was told of already.
 ChangeKind = Literal["amend", "cancel", "hold", "resume"]
 
@@ -182,6 +187,32 @@ class Parcel(Value):
     tracking: str = ""
     tracking_url: str = ""
     lines: tuple[Units, ...] = ()
+
+
+class Tracked(Value):
+    """What one package of a shipment is followed by; `package` is its place in the shipment, from 1."""
+
+    package: int
+    tracking: str
+    tracking_url: str = ""
+
+
+class Arrived(Value):
+    """Units of one SKU that arrived, `damaged` ones among them."""
+
+    sku: str
+    units: int
+    damaged: int = 0
+
+
+class ReturnedItem(Value):
+    """Units of one line of a return, or of a SKU; of an inspection with their condition and what becomes of them."""
+
+    units: int
+    line: str = ""
+    sku: str = ""
+    condition: Condition | Literal[""] = ""
+    disposition: Disposition | Literal[""] = ""
 
 
 class Counted(Value):

@@ -183,16 +183,16 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["retailsync.partners.contract.only_ours"],
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {  # a field called `state` is of another kind in each of these
+    "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
+    "ENUM_NAME_OVERRIDES": {  # fields of these names are of another kind in each of these
         "StateEnum": "retailsync.partners.outlines.STATES",
         "CertificationStateEnum": "retailsync.partners.sandbox_models.Certification.State",
         "SimulatedStatusEnum": "retailsync.partners.sandbox_models.SimulatedOrder.Status",
-    },
-    "SORT_OPERATIONS": False,  # in the order of work, as the addresses stand
-    "ENUM_NAME_OVERRIDES": {
-        "StateEnum": "retailsync.partners.outlines.STATES",
         "WebhookState": "retailsync.partners.webhooks.rows.Subscription.State",
         "DeliveryState": "retailsync.partners.webhooks.rows.Delivery.State",
+        "InboundStateEnum": "retailsync.partners.arrival_outlines.INBOUND_STATES",
+        "ReturnStateEnum": "retailsync.partners.arrival_outlines.RETURN_STATES",
+        "KindEnum": ["amend", "cancel", "hold", "resume"],
     },
 }
 
@@ -304,6 +304,8 @@ UNFOLD = {
                     _page("In the shops", "storefront", "canonical_offer"),
                     _page("Levels", "inventory_2", "canonical_stocklevel"),
                     _page("Movements", "swap_vert", "canonical_stockmovement"),
+                    _page("Inbound shipments", "input", "canonical_inboundshipment"),
+                    _page("Returns", "assignment_return", "canonical_return"),
                     _page("Availability rules", "tune", "canonical_availabilityrule"),
                     _page("Sources", "sensors", "canonical_stocksource"),
                     _page("Snapshots", "fact_check", "canonical_stocksnapshot"),

@@ -120,6 +120,9 @@ class Shipment(models.Model):
     request = models.ForeignKey(FulfilmentRequest, models.CASCADE, related_name="shipments")
     carrier = models.CharField(max_length=100, blank=True)
     service = models.CharField(max_length=100, blank=True)
+    carrier_at = models.DateTimeField(
+        null=True, help_text="When carrier and service were said anew; empty: with the shipment."
+    )
     shipped_at = models.DateTimeField()
     digest = models.BinaryField()
     ledger_version = models.IntegerField(default=0, db_default=0)
@@ -139,6 +142,7 @@ class Package(models.Model):
     position = models.PositiveSmallIntegerField()
     tracking = models.CharField(max_length=100, blank=True, db_index=True)
     tracking_url = models.CharField(max_length=500, blank=True)
+    tracked_at = models.DateTimeField(null=True, help_text="When they were said anew; empty: with the shipment.")
     unknown = models.JSONField(
         default=list, db_default=[], help_text="Units the warehouse put in that were not asked for."
     )

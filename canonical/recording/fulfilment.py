@@ -44,6 +44,11 @@ def waiting_key(reference: str) -> str:
     return f"fulfilment_request:{reference}"
 
 
+def shipment_key(reference: str, system_id: int) -> str:
+    """What a message waits for when it names a shipment we do not know."""
+    return f"shipment:{reference}@{system_id}"
+
+
 def requests(source: int, stated: Iterable[Stated], recorded: Recorded) -> dict[str, Request]:
     """Reference → request, of this partner only; orders are locked. Facts naming any other reference are noted as missing."""
     wanted = {s.fact.request: s.cause for s in stated}
@@ -332,4 +337,5 @@ def _insert(source: int, placed: Sequence[_Placed], known: Mapping[str, Request]
     )
     changes = [ours(source, p.stated, id, "shipped") for id, p in zip(ids, placed, strict=True)]
     recorded.entries += ledger.opened("shipment", changes)
+    recorded.appeared.update(shipment_key(p.stated.fact.ref, source) for p in placed)
     stock.shipped({c.subject_id: (c.cause, c.occurred_at) for c in changes}, recorded)

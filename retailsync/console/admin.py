@@ -1,6 +1,7 @@
 """Where Django looks for admin pages: importing a family registers it."""
 
 from retailsync.console import (
+    arrivals,
     cases,
     catalog,
     certifications,
@@ -21,6 +22,6 @@ from retailsync.console import (
 )
 
 __all__ = [
-    "cases", "catalog", "certifications", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
+    "arrivals", "cases", "catalog", "certifications", "groups", "mapping", "offers", "orders", "people", "policies", "replays", "rules",
     "schedules", "stock", "systems", "traffic", "users", "webhooks",
 ]  # fmt: skip

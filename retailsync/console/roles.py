@@ -36,7 +36,10 @@ ROLES = (
     Role("Viewer", "Sees everything, changes nothing.", "", ()),
     Role(
         "Operator", "Works on exceptions and orders, gives shops' words a meaning, looks after customers.", "Viewer",
-        ("sync.change_case", "canonical.add_mapping", "canonical.change_mapping", "canonical.change_customer"),
+        (
+            *("sync.change_case", "canonical.add_mapping", "canonical.change_mapping", "canonical.change_customer"),
+            *("canonical.add_inboundshipment", "canonical.change_inboundshipment", "canonical.add_return", "canonical.change_return"),
+        ),
     ),
     Role("Approver", "An operator who also says yes or no to what a colleague asks to do in bulk.", "Operator", ("sync.approve_replay",)),
     Role(

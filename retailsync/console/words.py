@@ -53,6 +53,7 @@ PAGES = {
     "snapshot": "canonical_stocksnapshot", "offer": "canonical_offer", "listing": "canonical_listing", "oversell": "canonical_oversell",
     "publication": "canonical_publication", "rule": "canonical_availabilityrule", "availability": "canonical_availabilityrule",
     "sourcing": "canonical_sourcing", "group": "sync_group", "replay": "sync_replay", "subscription": "partners_subscription",
+    "inbound_shipment": "canonical_inboundshipment", "return": "canonical_return",
 }  # fmt: skip
 #: Causes the database notes by the name of a table, cut to its column.
 CAUSES = {"availability": "rule", "kitcomponent": "kit"}

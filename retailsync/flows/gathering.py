@@ -87,7 +87,8 @@ _CHANGES = f"""SELECT c.request_id, c.id, c.number, c.kind, c.answer, c.reason, 
       WHERE e.order_id = c.order_id AND e.subject_kind = 'order' AND e.id > a.id AND e.state ->> 'gone_at' IS NULL
         AND e.state ->> 'shop_status' NOT IN ({", ".join(f"'{status}'" for status in sorted(STOPPED))})) ELSE false END
   FROM canonical_requestchange c WHERE c.order_id = ANY(%s) ORDER BY c.request_id, c.number"""
-_SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, r.id, s.carrier, s.shipped_at, p.tracking, p.tracking_url,
+_SHIPMENTS = """SELECT s.order_id, s.id, s.external_id, r.location_id, r.id, s.carrier, s.shipped_at, s.ledger_version - 1,
+    greatest(s.carrier_at, (SELECT max(tracked_at) FROM canonical_package WHERE shipment_id = s.id)), p.tracking, p.tracking_url,
     p.unknown::text, array(SELECT l.line_id FROM canonical_packageline l WHERE l.package_id = p.id ORDER BY l.line_id),
     array(SELECT l.units FROM canonical_packageline l WHERE l.package_id = p.id ORDER BY l.line_id)
   FROM canonical_shipment s JOIN canonical_fulfilmentrequest r ON r.id = s.request_id

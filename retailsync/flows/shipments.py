@@ -15,8 +15,8 @@ _FINAL = frozenset({"completed", "cancelled", "refunded", "failed", "trashed"})
 
 
 def plan(views: Iterable[OrderView], now: datetime) -> Iterator[Step]:
-    """Tracking and goods issue per shipment, completion once all is shipped and shown. Holds stop none of it: it has happened. A shop that
-    no longer has the order is shown nothing, until it has it again."""
+    """Tracking (as it was said last) and goods issue per shipment, completion once all is shipped and shown. Holds stop none of it: it has
+    happened. A shop that no longer has the order is shown nothing, until it has it again."""
     for order in views:
         for system, command in _commands(order):
             if order.planned.get((system, command.purpose), "superseded") == "superseded":
@@ -61,7 +61,7 @@ def _tracking(order: OrderView, shipment: ShipmentView) -> SendTracking:
     return SendTracking(
         shipment_id=shipment.id, order_id=order.id, reference=f"S{shipment.id}", carrier=shipment.carrier, parcels=shipment.parcels,
         lines=tuple(Units(line=shop_line[line], units=units) for line, units in sorted(shipment.units.items())),
-        shipped_at=shipment.shipped_at,
+        shipped_at=shipment.shipped_at, revision=shipment.revision, stated_at=shipment.tracked_at if shipment.revision else None,
     )  # fmt: skip
 
 

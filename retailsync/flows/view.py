@@ -153,6 +153,8 @@ class ShipmentView(NamedTuple):
     request_id: int
     carrier: str
     shipped_at: datetime
+    revision: int  # how often its tracking was said anew
+    tracked_at: datetime | None  # when it was last
     parcels: tuple[Parcel, ...]
     units: dict[int, int]
     unknown: tuple[Units, ...]

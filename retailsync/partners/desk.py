@@ -55,7 +55,7 @@ class Asked(msgspec.Struct):
 
 
 class Standing(msgspec.Struct):
-    """One request as its partner may act on it. `changes` by their number."""
+    """One request as its partner may act on it. `changes` by their number; `shipments` with the number of their packages."""
 
     reference: str
     state: str  # submitted, accepted, rejected, closed
@@ -63,7 +63,7 @@ class Standing(msgspec.Struct):
     held: bool
     lines: dict[str, Item]
     changes: dict[str, Asked]
-    shipments: set[str]
+    shipments: dict[str, int]
 
     @property
     def left(self) -> int:
@@ -151,7 +151,7 @@ def _short(at: Standing, units: Sequence[words.SomeUnits]) -> None:
 def _shipped(at: Standing, said: words.Shipped) -> None:
     if said.shipment in at.shipments:
         return
-    at.shipments.add(said.shipment)
+    at.shipments[said.shipment] = len(said.packages)
     for package in said.packages:
         for line, units in _placed(at, package.lines).items():
             at.lines[line].shipped += units
@@ -202,7 +202,7 @@ def check(at: Standing, action: str) -> None:
 
 _DONE = {
     "accept": "accepted", "reject": "rejected", "start": "started", "pick": "picked", "pack": "packed", "short": "reported short",
-    "ship": "shipped", "tracking": "given tracking numbers",
+    "ship": "shipped",
 }  # fmt: skip
 
 
@@ -232,6 +232,16 @@ def named(at: Standing, said: Statement) -> list[str]:
     if isinstance(said, words.Shipped):
         remarks += _beyond(at, said)
     return [f"{remark} Somebody at the retailer will look at it." for remark in remarks]
+
+
+def packed(at: Standing, shipment: str, said: words.Tracking) -> None:
+    """Check that the packages numbers are given for are in this shipment. Raises Problem."""
+    count = at.shipments[shipment]
+    for n, one in enumerate(said.packages):
+        if one.package > count:
+            field = f"packages[{n}].package"
+            detail = f"{field}: {shipment} has {count} package{'s' if count > 1 else ''}."
+            raise Problem("not_on_request", detail, field=field)
 
 
 def _beyond(at: Standing, said: words.Shipped) -> list[str]:
@@ -268,7 +278,8 @@ _STANDINGS = """SELECT f.reference, jsonb_build_object(
         LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{}'),
     'changes', coalesce((SELECT jsonb_object_agg(c.number, jsonb_build_object('kind', c.kind, 'answer', c.answer, 'lines', c.lines))
         FROM canonical_requestchange c WHERE c.request_id = f.id), '{}'),
-    'shipments', coalesce((SELECT jsonb_agg(s.external_id) FROM canonical_shipment s WHERE s.request_id = f.id), '[]')),
+    'shipments', coalesce((SELECT jsonb_object_agg(s.external_id, (SELECT count(*) FROM canonical_package p WHERE p.shipment_id = s.id))
+        FROM canonical_shipment s WHERE s.request_id = f.id), '{}')),
     (SELECT array_agg(m.topic ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked')),
     (SELECT array_agg(m.body ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference

@@ -53,6 +53,11 @@ EXAMPLES: Mapping[str, Any] = {
             "country": "NL",
         },
     },
+    "Tracking": {
+        "carrier": "DHL",
+        "packages": [{"package": 1, "tracking_number": "00340434161094015926"}],
+        "occurred_at": "2026-05-04T17:05:00Z",
+    },
     "ChangeAccepted": {"occurred_at": "2026-05-04T10:00:00Z"},
     "ChangeRejected": {"reason": "It is packed already.", "occurred_at": "2026-05-04T10:00:00Z"},
     "Levels": {
@@ -66,6 +71,32 @@ EXAMPLES: Mapping[str, Any] = {
         "items": [{"sku": "TEA-100", "on_hand": 118, "allocated": 2, "damaged": 1}],
     },
     "Complete": {"location": "W1", "observed_at": "2026-05-04T22:00:00Z", "parts": 1, "items": 1},
+    "Receipt": {
+        "receipt": "WE-2201",
+        "lines": [{"sku": "TEA-100", "units": 240, "damaged": 2}],
+        "occurred_at": "2026-05-04T07:45:00Z",
+    },
+    "Unannounced": {
+        "parcel": "RT-55",
+        "location": "W1",
+        "lines": [{"sku": "TEA-100", "units": 1}],
+        "order_reference": "WEB-1042",
+        "tracking_number": "00340434161094015933",
+        "occurred_at": "2026-05-04T11:20:00Z",
+    },
+    "ReturnReceived": {
+        "receipt": "RT-56",
+        "lines": [{"sku": "TEA-100", "units": 2}],
+        "occurred_at": "2026-05-04T11:20:00Z",
+    },
+    "ReturnInspected": {
+        "inspection": "QC-56",
+        "lines": [
+            {"sku": "TEA-100", "units": 1, "condition": "new", "disposition": "restock"},
+            {"sku": "TEA-100", "units": 1, "condition": "damaged", "disposition": "scrap"},
+        ],
+        "occurred_at": "2026-05-04T13:00:00Z",
+    },
     "Adjustment": {
         "adjustment": "ADJ-9",
         "location": "W1",

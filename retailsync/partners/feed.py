@@ -36,6 +36,7 @@ EVENTS = {
     ("request_change", "rejected"): "change_rejected",
     ("request_change", "overtaken"): "change_overtaken",
     ("shipment", "shipped"): "shipped",
+    ("shipment", "tracked"): "tracked",
 }
 #: Kinds of changes → what asking for one is called.
 ASKED = {
@@ -46,8 +47,14 @@ ASKED = {
 }
 #: What becomes of a partner's webhooks.
 OF_WEBHOOKS = ("webhook.disabled", "webhook.enabled")
+#: Kinds of what arrives → its events in the ledger, which are told by the same words.
+ARRIVALS = {
+    "inbound_shipment": ("announced", "changed", "cancelled", "received"),
+    "return": ("announced", "changed", "cancelled", "arrived", "received", "inspected"),
+}
 TYPES = (
     *(f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"),
+    *(f"{kind}.{word}" for kind, words in ARRIVALS.items() for word in words),
     *OF_WEBHOOKS,
 )
 
@@ -65,17 +72,32 @@ _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
   RETURNING system_id, (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
 
 
+_ARRIVED = """INSERT INTO partners_event (system_id, type, subject, data)
+  SELECT l.executor_id, v.kind || '.' || v.word, coalesce(i.reference, r.reference), jsonb_build_object(
+    'reference', coalesce(i.reference, r.reference), 'location', l.code, 'state', coalesce(i.state, r.state))
+  FROM unnest(%s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY v(kind, id, word, n)
+  LEFT JOIN canonical_inboundshipment i ON v.kind = 'inbound_shipment' AND i.id = v.id
+  LEFT JOIN canonical_return r ON v.kind = 'return' AND r.id = v.id
+  JOIN canonical_location l ON l.id = coalesce(i.location_id, r.location_id)
+  JOIN canonical_system s ON s.id = l.executor_id AND s.connector = 'partner' ORDER BY v.n
+  RETURNING system_id, (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
+
+
 def follow(entries: Iterable[Written]) -> None:
     """Write the events of what was just recorded. In the caller's transaction."""
+    entries = list(entries)
     news = [
         (e.subject_kind, e.subject_id, EVENTS[e.subject_kind, e.event])
         for e in entries
         if (e.subject_kind, e.event) in EVENTS
     ]
+    arrived = [(e.subject_kind, e.subject_id, e.event) for e in entries if e.event in ARRIVALS.get(e.subject_kind, ())]
+    written: list[tuple[int, bool]] = []
     if news:
-        kinds, ids, words = zip(*news, strict=True)
-        written = sql.fetch(_FOLLOW, (json.dumps(ASKED), list(kinds), list(ids), list(words)))
-        _ring(system for system, subscribed in written if subscribed)
+        written += sql.fetch(_FOLLOW, (json.dumps(ASKED), *map(list, zip(*news, strict=True))))
+    if arrived:
+        written += sql.fetch(_ARRIVED, tuple(map(list, zip(*arrived, strict=True))))
+    _ring(system for system, subscribed in written if subscribed)
 
 
 def write(system_id: int, type: str, subject: str, data: dict[str, Any]) -> None:

@@ -70,6 +70,12 @@ CODES: Mapping[str, Code] = {
         "`state`, `execution` and `actions` say where it stands and what may be done. Do not repeat the call. "
         "If goods have left all the same, say so as a correction.",
     ),
+    "said_otherwise": Code(
+        409,
+        "This was said before, with other contents.",
+        "A name of yours (`receipt`, `inspection`, `parcel`) stands for one thing for ever. Give what is new a name of its own; correct a "
+        "mistake in stock by an adjustment.",
+    ),
     "in_progress": Code(
         409,
         "The same key is being worked on.",

@@ -54,6 +54,7 @@ def put(orders: Sequence[Order], now: datetime) -> dict[int, list[Stated]]:
     Levels go last and sorted by key: their update locks the waiting row, so that a concurrent sender cannot miss the change.
     """
     undone = _undo([o for o in orders if o.command.undoes])
+    _replace([o for o in orders if o.command.replaces])
     queued = list(
         {(o.system_id, o.command.purpose): o for o in orders if not o.command.level and o not in undone}.values()
     )
@@ -99,6 +100,18 @@ def _undo(orders: Sequence[Order]) -> list[Order]:
     cases.close("command", ended)
     _end_unsent([o for o in orders if o.command.ends])
     return [orders[n] for n in sorted({n for _, n in rows} | {n for (n,) in sql.fetch(_NEVER_PUT, named)})]
+
+
+def _replace(orders: Sequence[Order]) -> None:
+    """What says everything anew is put out instead of what it replaces, where that never left."""
+    earlier = [(o.system_id, purpose) for o in orders for purpose in o.command.replaces]
+    rows = sql.fetch(_UNSENT, ([s for s, _ in earlier], [p for _, p in earlier], [0] * len(earlier))) if earlier else []
+    ids = [id for id, _ in rows]
+    sql.fetch(
+        "UPDATE sync_command SET state = 'superseded', settled_at = clock_timestamp(), waits_for = '' WHERE id = ANY(%s)",
+        (ids,),
+    )
+    cases.close("command", ids)
 
 
 def _end_unsent(orders: Sequence[Order]) -> None:

@@ -23,11 +23,12 @@ from canonical.facts import (
     RequestAnswered,
     RequestRaised,
     ShipmentStated,
+    TrackingStated,
     Vanished,
 )
 from canonical.ledger import SUBJECTS, Cause
 from canonical.record import Recorded, Stated, record
-from canonical.types import ChangeKind, Listed, PaymentStatement, RefundedLine, RefundMention, Tender, Units
+from canonical.types import ChangeKind, Listed, PaymentStatement, RefundedLine, RefundMention, Tender, Tracked, Units
 from canonical.types import Parcel as Box
 from tests.facts import NOON, line, order, sku
 from tests.world import World, make_world, rows
@@ -249,6 +250,25 @@ def shipments(draw: st.DrawFn, ref: str, mine: Sequence[int]) -> list[Told]:
                 ),
             )
         )
+        told += draw(trackings(ref, f"S{ref}-{n}"))
+    return told
+
+
+@st.composite
+def trackings(draw: st.DrawFn, ref: str, shipment: str) -> list[Told]:
+    """Numbers said later, also twice at one instant."""
+    told: list[Told] = []
+    for moment in draw(st.lists(st.integers(1, 9), max_size=2)):
+        number = Tracked(package=1, tracking=draw(st.sampled_from(["é1", "L2", "l3"])))
+        carrier = draw(st.sampled_from(["", "dhl", "Ups"]))
+        told.append(
+            (
+                "W1",
+                TrackingStated(
+                    occurred_at=at(moment), ref=shipment, request=f"R{ref}", packages=(number,), carrier=carrier
+                ),
+            )
+        )
     return told
 
 
@@ -336,7 +356,9 @@ STATE = {
         join="JOIN canonical_refund r ON r.id = t.refund_id JOIN canonical_orderline l ON l.id = t.line_id",
     ),
     # executed_at: when the stage was reported that is furthest; one that was overtaken may have been told or not
-    "request": Rows("fulfilmentrequest", ("ship_to_id", "reason", "short_reason", "short_at", "executed_at")),
+    # answered_at: of a request both sides ended, which of its answers were heard before that says nothing
+    "request": Rows("fulfilmentrequest", ("ship_to_id", "reason", "short_reason", "short_at", "executed_at", "answered_at")),
+    "answer": Rows("fulfilmentrequest", ("ship_to_id", "reason", "short_reason", "short_at", "executed_at"), where="t.answer <> 'closed'"),
     "reason": Rows("fulfilmentrequest", ("ship_to_id", "executed_at")),
     # a change nobody answered: overtaken once its request was over, and it stays so where a later answer revives the request
     "change": Rows("requestchange", ("ship_to_id",), "r.reference", "t.answer IN ('accepted', 'rejected')",
@@ -390,17 +412,27 @@ def explained() -> None:
 
 
 def after(start: Base, batches: Sequence[Sequence[Told]], *without: str) -> dict[str, list[tuple[Any, ...]]]:
-    """The state after these batches; each source's facts of a batch are recorded together, as the inbox does."""
+    """The state after these batches; each source's facts of a batch are recorded together, as the inbox does. Words about a shipment that
+    is not known yet wait for it."""
     with transaction.atomic():
-        for batch in batches:
-            for who in sorted({who for who, _ in batch}):
-                recorded = tell(start.source(who), [fact for w, fact in batch if w == who])
-                assert recorded.missing == {}
-                assert recorded.conflicts == {}
+        waiting = [told for batch in batches for told in told_together(start, batch)]
+        assert all(isinstance(fact, TrackingStated) for _, fact in waiting)
+        assert told_together(start, waiting) == []
         explained()
         found = state(*without)
         transaction.set_rollback(True)
     return found
+
+
+def told_together(start: Base, batch: Sequence[Told]) -> list[Told]:
+    """Tell one batch; returns what has to wait."""
+    waiting: list[Told] = []
+    for who in sorted({who for who, _ in batch}):
+        said = [fact for w, fact in batch if w == who]
+        recorded = tell(start.source(who), said)
+        assert recorded.conflicts == {}
+        waiting += [(who, said[cause.id - 1]) for cause in sorted(recorded.missing)]
+    return waiting
 
 
 @steady

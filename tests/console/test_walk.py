@@ -14,13 +14,13 @@ from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from canonical.models import AvailabilityRule, Link, Offer, Oversell, Publication
+from canonical.models import AvailabilityRule, InboundShipment, Link, Offer, Oversell, Publication, Return
 from retailsync.celery import app
 from retailsync.console import roles
 from retailsync.partners import certifying, feed, sandbox
 from retailsync.partners.models import Delivery, PartnerKey
 from retailsync.partners.webhooks import fanning, subscribing
-from retailsync.sync import bell, publishing, replaying
+from retailsync.sync import bell, clock, publishing, replaying
 from retailsync.sync.models import ApprovalLimit, Case, SavedView
 from retailsync.sync.models import Group as GroupOfCases
 from tests.canonical.stocked import count, move, offered, reckon, snapshot, source
@@ -56,7 +56,7 @@ EDITED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("canonical/location", "canonical/sourcing", "canonical/mapping", "canonical/shoppolicy"), VERBS),
     **dict.fromkeys(("canonical/availabilityrule", "canonical/stocksource", "auth/group"), VERBS),
     **dict.fromkeys((f"django_celery_beat/{m}" for m in ("periodictask", "intervalschedule", "crontabschedule")), VERBS),
-    "sync/approvallimit": ("add", "change"),
+    **dict.fromkeys(("sync/approvallimit", "canonical/inboundshipment", "canonical/return"), ("add", "change")),
     "canonical/system": ("add", "change"), "canonical/sku": ("change",), "auth/user": ("add", "change"),
 }  # fmt: skip
 READ = {
@@ -269,6 +269,9 @@ def everything(db: None, told: list[Any]) -> None:
     Oversell.objects.create(
         order=line.order, line=line, sku=line.sku, channel=scene.shop, units=1, verdict="later", words="Gone."
     )
+    arriving: dict[str, Any] = {"location": world.places["W1"], "stated_at": clock.now()}
+    InboundShipment.objects.create(reference="PO-1", **arriving)
+    Return.objects.create(reference="RMA-1", **arriving)
     Link.objects.create(system=scene.erp, entity="order", our_id=line.order_id, external_id="S00042")
     Publication.objects.create(channel=scene.shop)
     publishing.schedule(scene.shop.pk)

@@ -51,6 +51,18 @@ def test_two_parcels_of_one_shipment_are_shown_together(s: Stage) -> None:
     assert s.trouble() == CALM
 
 
+def test_a_tracking_number_that_comes_later_is_the_one_that_is_shown(s: Stage) -> None:
+    s.behave(W1="tracks_later")
+    order = s.order()
+    s.settle()
+    (told,) = s.whole()
+    ((id,),) = rows("SELECT id FROM canonical_order")
+    shown = (f"SIMF{id}-1-S1-LATER",)
+    assert told == Told(str(order), "completed", "completed", ("sale",), ("done",), ("W1 accepted 2",), shown)
+    assert len(s.shop.fulfillments_of(order)) == 1
+    assert {**s.trouble(), "commands": []} == CALM  # the first was overtaken, or sent and then said anew
+
+
 def test_two_shipments_leave_a_backorder_and_then_none(s: Stage) -> None:
     s.behave(W1="two_shipments")
     order = s.order()

@@ -10,13 +10,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from canonical.models import FulfilmentRequest
+from canonical.models import FulfilmentRequest, InboundShipment, Package, Return, Shipment
 from connectors.partner import reading
 from retailsync.partners import contract, problems
 from retailsync.partners.examples import EXAMPLES
 
 from .breaking import broken
-from .conftest import Partner, change
+from .conftest import AT, Partner, change
 from .test_isolation import CALLS, Call, _shapes_of
 
 BASELINE = Path(__file__).parent / "contract_v1.json"
@@ -42,12 +42,29 @@ def test_every_body_has_an_example_of_its_shape() -> None:
         reading.stated(topic, json.dumps(EXAMPLES[shape.__name__]).encode(), timezone.now())
 
 
+def announce(partner: Partner, reference: str) -> None:
+    """Goods on their way to it, and goods that come back."""
+    said: dict[str, Any] = {"reference": reference, "location": partner.location, "stated_at": AT}
+    InboundShipment.objects.create(**said)
+    Return.objects.create(**said)
+
+
+def shipped(request: FulfilmentRequest) -> Shipment:
+    return Shipment.objects.create(
+        system=request.system, external_id="SHP-1", order=request.order, request=request, shipped_at=AT, digest=b""
+    )
+
+
 @pytest.mark.parametrize("call", [c for c in CALLS if c.topic], ids=str)
 def test_examples_are_taken(partner: Partner, ask: Callable[..., FulfilmentRequest], call: Call) -> None:
     request = change(ask(partner), kind="hold").request
     request.order.lines.get().sku.__class__.objects.update(code="TEA-100")
     path = call.path.replace("<str:reference>", request.reference).replace("<int:change>", "1")
-    path = path.replace("<str:run>", "night").replace("<int:part>", "1")
+    if "inbound" in path or "returns/" in path:
+        announce(partner, request.reference)
+    if "<str:shipment>" in path:
+        Package.objects.create(shipment=shipped(request), position=1)
+    path = path.replace("<str:shipment>", "SHP-1").replace("<str:run>", "night").replace("<int:part>", "1")
     example = EXAMPLES[reading.SHAPES[call.topic].__name__]
     answer = Client().post(
         f"{contract.ROOT}/{path}", example, content_type="application/json", headers=partner.headers()

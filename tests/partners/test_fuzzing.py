@@ -12,14 +12,24 @@ from typing import Any
 
 import pytest
 
-from canonical.models import FulfilmentRequest, Order, OrderLine, Shipment, System
+from canonical.models import (
+    FulfilmentRequest,
+    InboundShipment,
+    Order,
+    OrderLine,
+    Package,
+    Return,
+    Shipment,
+    StockSource,
+    System,
+)
 from retailsync.partners import authentication, feed
 from retailsync.partners.models import Delivery, PartnerTerms, Subscription
 from retailsync.partners.webhooks import fanning, subscribing
 from retailsync.sync import inbox
 from retailsync.sync.models import Message
 
-from .conftest import Partner, change
+from .conftest import AT, Partner, change
 from .test_contract import BASELINE
 from .test_isolation import Ask
 
@@ -42,7 +52,7 @@ def with_names(document: dict[str, Any], names: list[str], lines: list[str]) -> 
     schemas = document["components"]["schemas"]
     schemas["SomeUnits"]["properties"]["line"]["enum"] = [*lines, ""]
     schemas["SomeUnits"]["properties"]["sku"]["enum"] = ["A", "B", ""]
-    for each in ("Levels", "Part", "Complete", "Adjustment"):
+    for each in ("Levels", "Part", "Complete", "Adjustment", "Unannounced"):
         schemas[each]["properties"]["location"]["enum"] = ["W1", "W2", "W3"]
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -66,6 +76,23 @@ def fuzz(url: str, partner: Partner, document: dict[str, Any], folder: Path, see
     done[partner.system.slug] = ran.returncode, ran.stdout + ran.stderr
 
 
+def arriving(partner: Partner) -> None:
+    """Under the reference of each of its requests goods come to the partner, and others come back; some of the requests were shipped."""
+    source = {"system": partner.system, "location": partner.location, "external_id": partner.location.code}
+    StockSource.objects.create(authority="movements", **source)
+    for n, request in enumerate(FulfilmentRequest.objects.filter(system=partner.system).order_by("id"), 1):
+        said: dict[str, Any] = {"reference": request.reference, "location": partner.location, "stated_at": AT}
+        sku = request.lines.get().line.sku
+        for row in (InboundShipment.objects.create(**said), Return.objects.create(**said)):
+            row.lines.create(sku=sku, expected=n)
+        if n <= 3:
+            shipment = Shipment.objects.create(
+                system=partner.system, external_id=f"S{n}", order=request.order, request=request, shipped_at=AT, digest=b"",
+                ledger_version=1,
+            )  # fmt: skip
+            Package.objects.create(shipment=shipment, position=1)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_partners_fuzz_the_running_api(
     live_server: Any, partner: Partner, other: Partner, ask: Ask, tmp_path: Path, no_look_ups: None
@@ -79,6 +106,7 @@ def test_two_partners_fuzz_the_running_api(
             subscribing.create(each.system.pk, "http://127.0.0.1:9/nobody", [])
         feed.write(each.system.pk, "webhook.enabled", "1", {})
         fanning.fan_out(each.system.pk)
+        arriving(each)
     authentication.forget()
     references = list(FulfilmentRequest.objects.values_list("reference", flat=True))
     lines = [str(id) for id in OrderLine.objects.values_list("id", flat=True)]

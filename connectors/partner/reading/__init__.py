@@ -11,7 +11,7 @@ import msgspec
 
 from canonical.facts import Fact
 from connectors.base import Envelope, Read
-from connectors.partner.reading import fulfilment, inventory
+from connectors.partner.reading import arrivals, fulfilment, inventory
 from connectors.partner.reading.inventory import OfLocation
 from connectors.partner.reading.shapes import Statement, Wrong
 from connectors.partner.reading.words import explained
@@ -19,7 +19,7 @@ from connectors.partner.reading.words import explained
 AHEAD = timedelta(days=1)  # a partner's clock may be wrong, but not by more
 
 #: topic → shape. The topics of the inbox are these words.
-SHAPES: Mapping[str, type[Statement]] = {**fulfilment.SHAPES, **inventory.SHAPES}
+SHAPES: Mapping[str, type[Statement]] = {**fulfilment.SHAPES, **inventory.SHAPES, **arrivals.SHAPES}
 _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {t: msgspec.json.Decoder(s) for t, s in SHAPES.items()}
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from canonical.facts import ChangeAnswered, ExecutionReported, Fact, RequestAnswered, ShipmentStated
-from canonical.types import Parcel, Units
+from canonical.facts import ChangeAnswered, ExecutionReported, Fact, RequestAnswered, ShipmentStated, TrackingStated
+from canonical.types import Parcel, Tracked, Units
 from connectors.partner.reading.shapes import (
+    Code,
     Count,
     Instant,
     Name,
@@ -21,6 +22,7 @@ from connectors.partner.reading.shapes import (
     Text100,
     Text140,
     Url,
+    Wrong,
 )
 
 
@@ -190,6 +192,42 @@ class Corrected(Shipped, kw_only=True):
     reason: Reason
 
 
+class PackageNumber(Shape, kw_only=True):
+    """What one parcel is followed by: `package` is its place in the shipment as it was reported, from 1."""
+
+    package: Number
+    tracking_number: Code
+    tracking_url: Url = ""
+
+    def fact(self) -> Tracked:
+        return Tracked(package=self.package, tracking=self.tracking_number, tracking_url=self.tracking_url)
+
+
+class Tracking(Said, kw_only=True):
+    """Tracking numbers of a shipment that was reported without them, or with others. Of each parcel the latest word stands."""
+
+    address: ClassVar[Sequence[str]] = ("request", "shipment")
+    shipment: Text140 = ""
+    packages: Annotated[list[PackageNumber], Meta(min_length=1, max_length=200)]
+    carrier: Text100 = ""
+    service: Text100 = ""
+
+    def __post_init__(self) -> None:
+        if self.service and not self.carrier:
+            raise Wrong("carrier", "is missing: a service is one of its carrier")
+        seen: set[int] = set()
+        for n, one in enumerate(self.packages):
+            if one.package in seen:
+                raise Wrong(f"packages[{n}].package", "is there twice")
+            seen.add(one.package)
+
+    def fact(self, at: datetime) -> Fact:
+        return TrackingStated(
+            occurred_at=at, ref=self.shipment, request=self.request, carrier=self.carrier, service=self.service,
+            packages=tuple(package.fact() for package in self.packages),
+        )  # fmt: skip
+
+
 def _units(lines: Sequence[SomeUnits]) -> tuple[Units, ...]:
     return tuple(line.fact() for line in lines)
 
@@ -206,4 +244,5 @@ SHAPES: Mapping[str, type[Statement]] = {
     "execution.short": Short,
     "shipment.shipped": Shipped,
     "shipment.corrected": Corrected,
+    "shipment.tracked": Tracking,
 }

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from connectors.partner.reading.inventory import WORDS
+from connectors.partner.reading import arrivals, inventory
 
+_WORDS = {**inventory.WORDS, **arrivals.WORDS}
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"^Object (?P<how>missing required|contains unknown) field `(?P<name>[^`]*)`$")
 _EXPECTED: Sequence[tuple[re.Pattern[str], str]] = (
@@ -43,8 +44,8 @@ def explained(text: str) -> tuple[str, str]:
     for pattern, words in _EXPECTED:
         if pattern.match(what):
             return where, pattern.sub(words, what)
-    if what.startswith("Invalid enum value") and where in WORDS:
-        return where, f"must be one of {', '.join(WORDS[where])}"
+    if what.startswith("Invalid enum value") and (field := where.rpartition(".")[2]) in _WORDS:
+        return where, f"must be one of {', '.join(_WORDS[field])}"
     if kinds := re.match(r"^Expected `([^`]*)`, got `([^`]*)`$", what):
         wanted, got = (" or ".join(_KINDS.get(k, k) for k in group.split(" | ")) for group in kinds.groups())
         return where, f"must be {wanted}, not {got}"

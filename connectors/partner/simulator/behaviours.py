@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from connectors.partner.simulator.work import Departure, Lines, Work, units_by
 
@@ -68,6 +69,23 @@ def ship_by_sku(work: Work) -> Step | None:
     return _leave(work, [work.rest], _by_sku)
 
 
+def ship_untracked(work: Work) -> Step | None:
+    """What is left, in one parcel whose tracking number is not known yet."""
+    step = ship(work)
+    for package in step.body["packages"] if step else ():
+        del package["tracking_number"]
+    return step
+
+
+def track(work: Work) -> Step | None:
+    """The tracking number of the parcel that left last."""
+    if not work.left:
+        return None
+    ref = work.left[-1].shipment
+    packages = [{"package": 1, "tracking_number": f"SIM{ref}-LATER".upper()}]
+    return Step(f"shipments/{quote(ref, safe='')}/tracking", {"packages": packages})
+
+
 def halves(lines: Lines) -> list[Lines]:
     """Two parts where there are two units at least; otherwise one."""
     first = [{**line, "units": (line["units"] + n % 2) // 2} for n, line in enumerate(lines, 1)]
@@ -114,6 +132,7 @@ BEHAVIOURS: Mapping[str, Sequence[Act]] = {
     "ship_first": (ship, accept, picking, picked, packed),  # the shipment is reported before anything else
     "repeat": tuple(each for act in NORMAL for each in (act, again)),
     "sku_only": (accept, picking, picked, packed, ship_by_sku),
+    "tracks_later": (accept, picking, picked, packed, ship_untracked, track),
     "slow": NORMAL,
     "silent": (),  # takes the order and says nothing
     # these stop somewhere, until Warehouse.go_on

@@ -13,6 +13,7 @@ class Fulfillments(Records):
         add = self.routes.add
         add("GET", API + "/orders/<id>/fulfillments", self.list_fulfillments)
         add("POST", API + "/orders/<id>/fulfillments", self.post_fulfillment)
+        add("PUT", API + "/orders/<id>/fulfillments/<fulfillment>", self.put_fulfillment)
         add("DELETE", API + "/orders/<id>/fulfillments/<fulfillment>", self.delete_fulfillment)
 
     def list_fulfillments(self, request: Request, id: str) -> list[Record]:
@@ -50,6 +51,21 @@ class Fulfillments(Records):
         self._touch("orders", order)
         self.webhooks.emit("order.updated", order["id"])
         return Answer(201, record)
+
+    def put_fulfillment(self, request: Request, id: str, fulfillment: str) -> Record:
+        """PUT /orders/<id>/fulfillments/<id>: the meta keys it is given are updated, the others taken off."""
+        order = self._fulfilled_order(id)
+        record = found(self.fulfillments, fulfillment, "0", "Fulfillment not found.")
+        said = {meta["key"]: meta["value"] for meta in request.json().get("meta_data", [])}
+        kept = [m for m in record["meta_data"] if m["key"] in said or m["key"] == "_date_fulfilled"]
+        holder = {"meta_data": kept}
+        self._merge_meta(holder, [{"key": key, "value": value} for key, value in said.items()])
+        record["meta_data"] = holder["meta_data"]
+        record["date_updated"] = stamp(self.now().astimezone(SITE)).replace("T", " ")
+        self.store.put("fulfillments", record["id"], record)
+        self._touch("orders", order)
+        self.webhooks.emit("order.updated", order["id"])
+        return record
 
     def delete_fulfillment(self, request: Request, id: str, fulfillment: str) -> Record:
         """DELETE /orders/<id>/fulfillments/<id>: soft."""

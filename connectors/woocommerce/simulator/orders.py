@@ -36,6 +36,7 @@ class Orders(Stock):
         add("DELETE", API + "/orders/<id>", self.delete_order)
         add("GET", API + "/orders/<id>/notes", self.list_notes)
         add("POST", API + "/orders/<id>/notes", self.post_note)
+        add("DELETE", API + "/orders/<id>/notes/<note>", self.delete_note)
 
     def order(self, given: str) -> Record:
         """One order; 404 when there is none."""
@@ -255,6 +256,17 @@ class Orders(Stock):
             self.store.put("orders", order["id"], order)
         self.store.put("notes", order["id"], [*self.notes.get(order["id"], []), note])
         return Answer(201, note)
+
+    def delete_note(self, request: Request, id: str, note: str) -> Record:
+        """DELETE /orders/<id>/notes/<id>: notes cannot be trashed."""
+        order = self.order(id)
+        gone = next((n for n in self.notes.get(order["id"], []) if str(n["id"]) == note), None)
+        if gone is None:
+            raise failure(404, "woocommerce_rest_invalid_id", "Invalid resource ID.")
+        if request.query.get("force") != "true":
+            raise failure(501, "woocommerce_rest_trash_not_supported", "Order notes do not support trashing.")
+        self.store.put("notes", order["id"], [n for n in self.notes[order["id"]] if n is not gone])
+        return gone
 
 
 def _takes_money(order: Record, status: str) -> bool:

@@ -139,10 +139,10 @@ class Say(RequestView):
     action = ""
     topic = ""
 
-    def post(self, request: Request, reference: str, **more: int) -> Response:
+    def post(self, request: Request, reference: str, **more: int | str) -> Response:
         return self.once(request, lambda raw: self.said(request, reference, raw, **more))
 
-    def said(self, request: Request, reference: str, raw: bytes, **more: int) -> Answer:
+    def said(self, request: Request, reference: str, raw: bytes, **more: int | str) -> Answer:
         """Check the words against where the request stands, and store them."""
         text("reference", reference, LONGEST_REFERENCE)
         said = stated(self.topic, raw)

@@ -35,6 +35,14 @@ class TestContract(ConnectorContract):
         "shipment.shipped": b'{%b,"shipment":"S1","carrier":"DHL","service":"x","packages":[{"reference":"P","tracking_number":"T",'
         b'"tracking_url":"https://t.example/T",%b}]}' % (SAID, LINES),
         "shipment.corrected": b'{%b,"shipment":"S1","reason":"found later","packages":[{%b}]}' % (SAID, LINES),
+        "shipment.tracked": b'{%b,"shipment":"S1","carrier":"DHL","service":"x","packages":[{"package":2,"tracking_number":"T",'
+        b'"tracking_url":"https://t.example/T"}]}' % SAID,
+        "inbound.received": b'{"inbound":"PO-1","receipt":"W-1","lines":[{"sku":"A","units":3,"damaged":1}]}',
+        "return.arrived": b'{"parcel":"P-1","location":"W1","lines":[{"sku":"A","units":3}],"order_reference":"WEB-1",'
+        b'"tracking_number":"T"}',
+        "return.received": b'{"returned":"R-1","receipt":"W-1","lines":[{"sku":"A","units":3},{"line":"7","units":1}]}',
+        "return.inspected": b'{"returned":"R-1","inspection":"Q-1","lines":[{"sku":"A","units":3,'
+        b'"condition":"new","disposition":"restock"}]}',
         "counts.part": b'{"run":"2026-01-31","part":1,%b,%b}' % (COUNT, ITEMS),
         "counts.done": b'{"run":"2026-01-31","parts":3,"items":2500,"full":false,%b}' % COUNT,
         "counts.levels": b"{%b,%b}" % (COUNT, ITEMS),

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from canonical.commands import CancelShopOrder, Command, CompleteOrder, Ref, Refresh, RemindPayment, SendTracking
@@ -36,7 +37,7 @@ def old_shop() -> Iterator[Shop]:
         yield shop
 
 
-def tracking(shop: Shop, order: int, reference: str = "S-1") -> SendTracking:
+def tracking(shop: Shop, order: int, reference: str = "S-1", **more: Any) -> SendTracking:
     return SendTracking(
         shipment_id=1,
         order_id=1,
@@ -45,6 +46,7 @@ def tracking(shop: Shop, order: int, reference: str = "S-1") -> SendTracking:
         parcels=(Parcel(tracking="3SABC1", tracking_url="https://track.example/1"), Parcel(tracking="3SABC2")),
         lines=tuple(Units(units=line["quantity"], line=str(line["id"])) for line in shop.orders[order]["line_items"]),
         shipped_at=AT,
+        **more,
     )
 
 
@@ -125,6 +127,35 @@ def test_a_shop_without_fulfillments_gets_a_note_and_a_record(old_shop: Shop) ->
     ]
     stated = {"carrier": "PostNL", "tracking": ["3SABC1", "3SABC2"], "shipped_at": "2026-01-31T12:00:00Z"}
     assert metas(old_shop.orders[order]) == {"_retailsync_shipments": {"S-1": stated, "S-2": stated}}
+
+
+def test_a_later_revision_takes_the_place_of_the_one_before(shop: Shop, session: Session) -> None:
+    (order,) = shop.place()
+    first = tracking(shop, order)
+    later = msgspec.structs.replace(first, carrier="DHL", parcels=(Parcel(tracking="LATE"),), revision=2)
+    send(session, first, order)
+    assert look(session, later, order) is None
+    assert [send(session, command, order).external_id for command in (later, later, first)] == ["fulfillment:1"] * 3
+    (made,) = shop.fulfillments_of(order)
+    found = metas(made)
+    assert (found["_tracking_number"], found["_provider_name"], found["_retailsync_revision"]) == ("LATE", "DHL", "2")
+    assert "_tracking_url" not in found
+    assert [r.query.get("notify_customer") for r in shop.seen if r.method == "PUT"] == ["true"]
+
+
+def test_a_later_note_takes_the_place_of_the_one_before(old_shop: Shop) -> None:
+    (order,) = old_shop.place()
+    session = visit(old_shop)
+    first, other = tracking(old_shop, order), tracking(old_shop, order, "S-11")
+    later = msgspec.structs.replace(first, carrier="DHL", parcels=(Parcel(tracking="LATE"),), revision=1)
+    for command in (first, other, later, later, first):
+        assert send(session, command, order).error is None
+    assert [note["note"].split("way ")[1] for note in old_shop.notes[order]] == [
+        "with PostNL. Track it: 3SABC1 https://track.example/1, 3SABC2. (shipment S-11)",
+        "with DHL. Track it: LATE. (shipment S-1, update 1)",
+    ]
+    kept = metas(old_shop.orders[order])["_retailsync_shipments"]
+    assert (kept["S-1"]["tracking"], kept["S-11"]["tracking"]) == (["LATE"], ["3SABC1", "3SABC2"])
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
