@@ -5,7 +5,8 @@ lock, folds what is still on its way onto what is recorded, and lets through wha
 nothing, so it does not matter how far the recording is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -64,6 +65,7 @@ class Standing(msgspec.Struct):
     lines: dict[str, Item]
     changes: dict[str, Asked]
     shipments: set[str]
+    answered_at: datetime | None = None  # by the partner's clock
 
     @property
     def left(self) -> int:
@@ -104,14 +106,14 @@ _ALLOWS: Mapping[str, Callable[[Standing], bool]] = {
 
 
 # ---- what is said changes where it stands -----------------------------------------------------------------------------------
-def fold(at: Standing, topic: str, said: Statement) -> None:
+def fold(at: Standing, topic: str, said: Statement, heard: datetime) -> None:
     """Let one word count that is not recorded yet, as recording it will. Saying it twice is saying it once."""
     match said:
         case words.Accepted():
-            at.state = "accepted" if at.state in ("submitted", "rejected") else at.state
+            _answer(at, "accepted", said.occurred_at or heard)
             _short(at, said.declined)
         case words.Rejected():
-            at.state = "rejected" if at.state in ("submitted", "accepted") else at.state
+            _answer(at, "rejected", said.occurred_at or heard)
         case words.ChangeAccepted() | words.ChangeRejected():
             _answered(at, str(said.change), said)
         case words.Short():
@@ -122,6 +124,18 @@ def fold(at: Standing, topic: str, said: Statement) -> None:
             stage = topic.partition(".")[2]
             if at.execution in STAGES and STAGES.index(stage) > STAGES.index(at.execution):
                 at.execution = stage
+    _progress(at)
+    _overtake(at)
+
+
+def _answer(at: Standing, word: str, when: datetime) -> None:
+    if _counts(at, word, when):
+        at.state, at.answered_at = word, when
+
+
+def _counts(at: Standing, word: str, when: datetime) -> bool:
+    """Whether an answer counts: the latest by the partner's clock does, and none after both sides ended it."""
+    return at.state != "closed" and (at.answered_at is None or (when, word) > (at.answered_at, at.state))
 
 
 def _answered(at: Standing, number: str, said: words.ChangeSaid) -> None:
@@ -135,17 +149,18 @@ def _answered(at: Standing, number: str, said: words.ChangeSaid) -> None:
         at.held = change.kind == "hold"
         return
     for line, item in at.lines.items():
-        item.units = change.lines.get(line, 0)
+        item.units = max(0, change.lines.get(line, 0))
     if all(item.units <= item.shipped for item in at.lines.values()):
         at.state = "closed"
-        at.execution = at.execution if at.shipments else "cancelled"
+    if not any(item.units or item.shipped for item in at.lines.values()):
+        at.execution = "cancelled"
 
 
 def _short(at: Standing, units: Sequence[words.SomeUnits]) -> None:
-    """The largest figure reported of a line stands."""
-    for line, count in _placed(at, units).items():
+    """The largest figure reported of a line stands. A SKU's is of all that did not leave, so that it may be said again."""
+    room = {line: item.units - item.shipped for line, item in at.lines.items()}
+    for line, count in _placed(at, units, room).items():
         at.lines[line].short = max(at.lines[line].short, count)
-    _progress(at)
 
 
 def _shipped(at: Standing, said: words.Shipped) -> None:
@@ -155,21 +170,34 @@ def _shipped(at: Standing, said: words.Shipped) -> None:
     for package in said.packages:
         for line, units in _placed(at, package.lines).items():
             at.lines[line].shipped += units
-    _progress(at)
-    at.state = "accepted" if at.state == "submitted" else at.state
 
 
 def _progress(at: Standing) -> None:
+    """How far it is by its units (as canonical.recording.derived)."""
     shipped = any(item.shipped for item in at.lines.values())
-    if at.left == 0:
-        at.execution = "shipped" if shipped else "short"
-    elif shipped:
-        at.execution = "part_shipped"
+    if not shipped and (at.left or not any(item.short for item in at.lines.values())):
+        return
+    if shipped:
+        at.execution = "part_shipped" if at.left else "shipped"
+    elif at.execution != "cancelled":
+        at.execution = "short"
+    agreed = any(each.kind in ("amend", "cancel") and each.answer == "accepted" for each in at.changes.values())
+    if agreed and all(item.units <= item.shipped for item in at.lines.values()):
+        at.state = "closed"
+    elif at.state == "submitted":
+        at.state = "accepted"
 
 
-def _placed(at: Standing, units: Sequence[words.SomeUnits]) -> dict[str, int]:
-    """Units per line of ours; a SKU's are spread over its lines in order, the rest on the last. What is not on the request is left out:
-    `unknown` names it."""
+def _overtake(at: Standing) -> None:
+    """Nobody waits for an answer any more where the request was rejected, or everything left."""
+    for change in at.changes.values():
+        if change.answer == "asked" and (at.state in ("rejected", "closed") or at.execution == "shipped"):
+            change.answer = "moot"
+
+
+def _placed(at: Standing, units: Sequence[words.SomeUnits], room: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Units per line of ours; a SKU's are spread over its lines in order, the rest on the last. `room`: how many a line takes, unless told
+    what is left of it. What is not on the request is left out: `named` names it."""
     placed: dict[str, int] = {}
     for one in units:
         lines = (
@@ -179,7 +207,8 @@ def _placed(at: Standing, units: Sequence[words.SomeUnits]) -> dict[str, int]:
         )
         rest = one.units
         for line in lines:
-            count = rest if line == lines[-1] else min(rest, max(0, at.lines[line].left - placed.get(line, 0)))
+            takes = at.lines[line].left if room is None else room[line]
+            count = rest if line == lines[-1] else min(rest, max(0, takes - placed.get(line, 0)))
             placed[line] = placed.get(line, 0) + count
             rest -= count
     return {line: count for line, count in placed.items() if count}
@@ -262,7 +291,7 @@ def take(system_id: int, reference: str) -> Standing | None:
 #: One statement, so that a word is seen where it was stored or where it was recorded, and never in neither.
 _STANDINGS = """SELECT f.reference, jsonb_build_object(
     'reference', f.reference, 'state', CASE WHEN f.answer = 'unsubmitted' THEN 'submitted' ELSE f.answer END,
-    'execution', f.execution, 'held', f.held,
+    'execution', f.execution, 'held', f.held, 'answered_at', f.answered_at,
     'lines', coalesce((SELECT jsonb_object_agg(r.line_id, jsonb_build_object('sku', coalesce(s.code, l.sku_text), 'units', r.units,
         'short', r.short, 'shipped', r.shipped)) FROM canonical_requestline r JOIN canonical_orderline l ON l.id = r.line_id
         LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{}'),
@@ -272,6 +301,8 @@ _STANDINGS = """SELECT f.reference, jsonb_build_object(
     (SELECT array_agg(m.topic ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked')),
     (SELECT array_agg(m.body ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
+       AND m.state IN ('received', 'waiting', 'parked')),
+    (SELECT array_agg(m.received_at ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked'))
   FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s) AND (f.answer <> 'unsubmitted' OR EXISTS
     (SELECT 1 FROM sync_command c WHERE c.system_id = f.system_id AND c.purpose = 'fulfilment_request:' || f.id AND NOT c.level
@@ -281,15 +312,18 @@ _STANDINGS = """SELECT f.reference, jsonb_build_object(
 def standings(system_id: int, references: Sequence[str]) -> dict[str, Standing]:
     """Where these requests of one partner stand, by reference."""
     rows = sql.fetch(_STANDINGS, (system_id, list(references)))
-    return {reference: _standing(recorded, topics or (), bodies or ()) for reference, recorded, topics, bodies in rows}
+    return {
+        reference: _standing(recorded, zip(topics or (), bodies or (), heard or (), strict=True))
+        for reference, recorded, topics, bodies, heard in rows
+    }
 
 
-def _standing(recorded: str, topics: Sequence[str], bodies: Sequence[bytes]) -> Standing:
+def _standing(recorded: str, said: Iterable[tuple[str, bytes, datetime]]) -> Standing:
     at = msgspec.json.decode(recorded, type=Standing)
     at.lines = dict(sorted(at.lines.items(), key=lambda item: int(item[0])))
-    for topic, body in zip(topics, bodies, strict=True):
+    for topic, body, heard in said:
         if (word := _word(topic, bytes(body))) is not None:
-            fold(at, topic, word)
+            fold(at, topic, word, heard)
     return at
 
 

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Value
 from django.db.models.fields import CharField
 from django.db.models.functions import Cast, Concat
 from django.http import Http404
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -145,7 +146,7 @@ class Say(RequestView):
     def said(self, request: Request, reference: str, raw: bytes, **more: int) -> Answer:
         """Check the words against where the request stands, and store them."""
         text("reference", reference, LONGEST_REFERENCE)
-        said = stated(self.topic, raw)
+        said, now = stated(self.topic, raw), timezone.now()
         address: dict[str, str | int] = {"request": reference, **more}
         at = self._standing(request, reference)
         if "HTTP_IDEMPOTENCY_KEY" not in request.META and heard_before(
@@ -155,7 +156,7 @@ class Say(RequestView):
         self.check(at, said, **more)
         remarks = desk.named(at, said)
         fresh = self.store(request, self.topic, said, address, about=reference)
-        desk.fold(at, self.topic, said)
+        desk.fold(at, self.topic, said, now)
         return Answer(202, _answer(at, remarks, fresh=fresh))
 
     def check(self, at: desk.Standing, said: reading.Statement) -> None:
