@@ -229,6 +229,16 @@ def check(at: Standing, action: str) -> None:
     raise Problem("wrong_state", detail, state=at.state, execution=at.execution, held=at.held, actions=at.actions)
 
 
+def dated(at: Standing, said: Statement, heard: datetime) -> None:
+    """Raises Problem where an answer is dated before the one that stands: it would not count, and nobody would hear of it."""
+    if not isinstance(said, words.Accepted | words.Rejected):
+        return
+    word = "accepted" if isinstance(said, words.Accepted) else "rejected"
+    if not _counts(at, word, said.occurred_at or heard):
+        detail = f"occurred_at: lies before {at.answered_at}, when you answered {at.reference} last."
+        raise Problem("invalid", detail, field="occurred_at")
+
+
 _DONE = {
     "accept": "accepted", "reject": "rejected", "start": "started", "pick": "picked", "pack": "packed", "short": "reported short",
     "ship": "shipped", "tracking": "given tracking numbers",
@@ -278,6 +288,27 @@ def _named(said: Statement) -> list[tuple[str, words.SomeUnits]]:
         ]
     field = "declined" if isinstance(said, words.Accepted) else "lines"
     return [(f"{field}[{n}]", one) for n, one in enumerate(getattr(said, field, []))]
+
+
+#: Where a partner used this id of a shipment already, recorded or on its way there.
+_SHIPMENT = """SELECT f.reference FROM canonical_shipment s JOIN canonical_fulfilmentrequest f ON f.id = s.request_id
+    WHERE s.system_id = %(system)s AND s.external_id = %(shipment)s
+  UNION ALL SELECT m.about FROM sync_message m WHERE m.system_id = %(system)s AND m.about <> ''
+    AND m.state IN ('received', 'waiting', 'parked') AND m.topic = 'shipment.shipped' AND position(%(words)s::bytea IN m.body) > 0
+  LIMIT 1"""
+
+
+def unused(system_id: int, at: Standing, said: Statement) -> None:
+    """Raises Problem where a shipment has the id of an earlier one: it would count for nothing here, and stop at a person later."""
+    if not isinstance(said, words.Shipped) or isinstance(said, words.Corrected):
+        return
+    named = b'"shipment":' + msgspec.json.encode(
+        said.shipment
+    )  # as it is stored; inside a text the quotes would be escaped
+    used = sql.fetch(_SHIPMENT, {"system": system_id, "shipment": said.shipment, "words": named})
+    if used:
+        detail = f"shipment: {said.shipment} was reported before, of {used[0][0]}. Each shipment has an id of its own."
+        raise Problem("shipment_known", detail, field="shipment")
 
 
 # ---- reading it -------------------------------------------------------------------------------------------------------------

@@ -70,6 +70,12 @@ CODES: Mapping[str, Code] = {
         "`state`, `execution` and `actions` say where it stands and what may be done. Do not repeat the call. "
         "If goods have left all the same, say so as a correction.",
     ),
+    "shipment_known": Code(
+        409,
+        "There is a shipment of this id.",
+        "Shipments are known by your id of them, over all requests. If it is another shipment, send it with an id of its own; if the "
+        "one you reported held something else, say so as a correction.",
+    ),
     "in_progress": Code(
         409,
         "The same key is being worked on.",

@@ -1,6 +1,7 @@
 """What a partner might send by mistake or on purpose, and what it must not get by it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -56,3 +57,43 @@ def test_words_of_one_batch_count_in_their_order(partner: Partner, two_lines: li
     inbox.drain(partner.system.pk)
     seen = partner.get(reference).json()
     assert ([line["short"] for line in seen["lines"]], seen["execution"]) == ([0, 2], "shipped")
+
+
+# ---- what would not count is refused ----------------------------------------------------------------------------------------
+def minutes_ago(count: int) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=count)).isoformat()
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_an_answer_that_would_not_count_is_refused(partner: Partner, ask: Ask, recorded: bool) -> None:
+    """The later answer by the partner's clock stands: a rejection dated before the acceptance would be lost in silence."""
+    request = ask(partner)
+    partner.post(f"{request.reference}/accept", {"occurred_at": minutes_ago(5)})
+    if recorded:
+        inbox.drain(partner.system.pk)
+    late = partner.post(f"{request.reference}/reject", {"reason": "full", "occurred_at": minutes_ago(9)})
+    assert (late.status_code, late.json()["field"]) == (400, "occurred_at")
+    assert partner.post(f"{request.reference}/reject", {"reason": "full"}).status_code == 202
+    inbox.drain(partner.system.pk)
+    request.refresh_from_db()
+    assert request.answer == "rejected"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_shipment_has_an_id_of_its_own(partner: Partner, ask: Ask, recorded: bool) -> None:
+    first, second = ask(partner).reference, ask(partner, 2).reference
+    part = {"shipment": 'No "1"', "packages": [{"lines": [{"sku": "A", "units": 1}]}]}
+    assert partner.post(f"{first}/ship", part, "k1").status_code == 202
+    if recorded:
+        inbox.drain(partner.system.pk)
+    again = partner.post(f"{first}/ship", {**part, "carrier": "DHL"}, "k2")
+    elsewhere = partner.post(f"{second}/ship", part, "k3")
+    assert [(a.status_code, a.json()["code"]) for a in (again, elsewhere)] == [(409, "shipment_known")] * 2
+    assert first in elsewhere.json()["detail"]
+    assert partner.post(f"{second}/ship", {**part, "shipment": 'No "'}).status_code == 202
+    assert partner.post(f"{first}/corrections", {**part, "reason": "two"}).status_code == 202
+
+
+def test_another_partners_shipments_are_none_of_its_business(partner: Partner, other: Partner, ask: Ask) -> None:
+    partner.post(f"{ask(partner).reference}/ship", SHIP)
+    assert other.post(f"{ask(other).reference}/ship", SHIP).status_code == 202

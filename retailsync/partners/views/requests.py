@@ -154,6 +154,8 @@ class Say(RequestView):
         ):
             return Answer(202, _answer(at, [], fresh=False))
         self.check(at, said, **more)
+        desk.dated(at, said, now)
+        desk.unused(self.partner(request).system_id, at, said)
         remarks = desk.named(at, said)
         fresh = self.store(request, self.topic, said, address, about=reference)
         desk.fold(at, self.topic, said, now)
