@@ -13,6 +13,7 @@ import msgspec
 from canonical import sql
 from connectors.partner.reading import SHAPES, Statement, Wrong
 from connectors.partner.reading import fulfilment as words
+from retailsync.partners.feed import told
 from retailsync.partners.problems import Problem
 
 #: How far work is, in order; what is said out of order says nothing new.
@@ -320,14 +321,14 @@ def take(system_id: int, reference: str) -> Standing | None:
 
 
 #: One statement, so that a word is seen where it was stored or where it was recorded, and never in neither.
-_STANDINGS = """SELECT f.reference, jsonb_build_object(
+_STANDINGS = f"""SELECT f.reference, jsonb_build_object(
     'reference', f.reference, 'state', CASE WHEN f.answer = 'unsubmitted' THEN 'submitted' ELSE f.answer END,
     'execution', f.execution, 'held', f.held, 'answered_at', f.answered_at,
     'lines', coalesce((SELECT jsonb_object_agg(r.line_id, jsonb_build_object('sku', coalesce(s.code, l.sku_text), 'units', r.units,
         'short', r.short, 'shipped', r.shipped)) FROM canonical_requestline r JOIN canonical_orderline l ON l.id = r.line_id
-        LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{}'),
+        LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{{}}'),
     'changes', coalesce((SELECT jsonb_object_agg(c.number, jsonb_build_object('kind', c.kind, 'answer', c.answer, 'lines', c.lines))
-        FROM canonical_requestchange c WHERE c.request_id = f.id), '{}'),
+        FROM canonical_requestchange c WHERE c.request_id = f.id), '{{}}'),
     'shipments', coalesce((SELECT jsonb_agg(s.external_id) FROM canonical_shipment s WHERE s.request_id = f.id), '[]')),
     (SELECT array_agg(m.topic ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked')),
@@ -335,9 +336,7 @@ _STANDINGS = """SELECT f.reference, jsonb_build_object(
        AND m.state IN ('received', 'waiting', 'parked')),
     (SELECT array_agg(m.received_at ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked'))
-  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s) AND (f.answer <> 'unsubmitted' OR EXISTS
-    (SELECT 1 FROM sync_command c WHERE c.system_id = f.system_id AND c.purpose = 'fulfilment_request:' || f.id AND NOT c.level
-       AND c.sent_at IS NOT NULL))"""
+  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s) AND {told("f")}"""
 
 
 def standings(system_id: int, references: Sequence[str]) -> dict[str, Standing]:

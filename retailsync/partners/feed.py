@@ -44,7 +44,19 @@ TYPES = tuple(
     f"fulfilment_request.{word}" for word in (*EVENTS.values(), *ASKED.values()) if word != "change_requested"
 )
 
-_FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
+
+def told(f: str) -> str:
+    """What left for the partner, in SQL (`f`: the request's row). What was ended before it left is closed, and nothing it may see.
+
+    OFFSET 0: looked up request by request. PostgreSQL would rather read all commands there ever were, to show a page of fifty.
+    """
+    command = f"""SELECT 1 FROM sync_command c WHERE c.system_id = {f}.system_id AND NOT c.level
+      AND c.purpose = 'fulfilment_request:' || {f}.id"""
+    return f"""(CASE {f}.answer WHEN 'unsubmitted' THEN EXISTS ({command} AND c.sent_at IS NOT NULL OFFSET 0)
+      WHEN 'closed' THEN NOT EXISTS ({command} AND c.sent_at IS NULL AND c.state = 'superseded' OFFSET 0) ELSE true END)"""
+
+
+_FOLLOW = f"""INSERT INTO partners_event (system_id, type, subject, data)
   SELECT f.system_id, 'fulfilment_request.' || CASE WHEN v.word = 'change_requested' THEN v.asked::jsonb ->> c.kind ELSE v.word END,
     f.reference, jsonb_strip_nulls(jsonb_build_object('reference', f.reference, 'order_reference', o.reference,
       'state', CASE f.answer WHEN 'unsubmitted' THEN 'submitted' ELSE f.answer END, 'execution', f.execution, 'held', f.held,
@@ -54,7 +66,7 @@ _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
   LEFT JOIN canonical_shipment h ON v.kind = 'shipment' AND h.id = v.id
   JOIN canonical_fulfilmentrequest f ON f.id = coalesce(c.request_id, h.request_id, v.id)
   JOIN canonical_order o ON o.id = f.order_id
-  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' ORDER BY v.n"""
+  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' WHERE {told("f")} ORDER BY v.n"""
 
 
 def follow(entries: Iterable[Written]) -> None:

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from canonical.ledger import Cause, Written
 from canonical.models import FulfilmentRequest, Order, OrderLine
+from retailsync.partners import desk, feed
 from retailsync.sync import inbox
+from retailsync.sync.models import Command
 
-from .conftest import Partner
+from .conftest import Partner, change
 from .test_desk import SHIP
 
 Ask = Callable[..., FulfilmentRequest]
@@ -97,3 +100,20 @@ def test_a_shipment_has_an_id_of_its_own(partner: Partner, ask: Ask, recorded: b
 def test_another_partners_shipments_are_none_of_its_business(partner: Partner, other: Partner, ask: Ask) -> None:
     partner.post(f"{ask(partner).reference}/ship", SHIP)
     assert other.post(f"{ask(other).reference}/ship", SHIP).status_code == 202
+
+
+# ---- what never left is nothing a partner may see ---------------------------------------------------------------------------
+def test_a_request_that_was_ended_before_it_left_is_not_seen(partner: Partner, ask: Ask) -> None:
+    request = change(ask(partner, answer="closed", execution="cancelled"), answer="accepted").request
+    command = Command.objects.create(
+        system=partner.system, kind="RequestFulfilment", subject_kind="fulfilment_request", subject_key=str(request.pk),
+        purpose=f"fulfilment_request:{request.pk}", state="superseded", payload={}, cause_kind="x", cause_id=1,
+    )  # fmt: skip
+    said = [Written("request_change", request.changes.get().pk, "accepted", request.order_id, Cause("action", 1))]
+    feed.follow(said)
+    assert (partner.get(request.reference).status_code, partner.get("").json()["items"]) == (404, [])
+    assert desk.standings(partner.system.pk, [request.reference]) == {}
+    assert feed.after(partner.system.pk, 0, 10) == []
+    Command.objects.filter(pk=command.pk).update(sent_at=datetime.now(UTC))
+    feed.follow(said)
+    assert (partner.get(request.reference).status_code, len(feed.after(partner.system.pk, 0, 10))) == (200, 1)
