@@ -28,7 +28,7 @@ ACTIONS: Mapping[str, str] = {
     "short": "execution.short",
     "ship": "shipment.shipped",
 }
-_LOCK = 0x5244  # the first number of advisory locks on requests
+_LOCK = 0x5244  # the seed of advisory locks on requests: 64 bits, so that two never share one
 _OVER = frozenset({"shipped", "short", "cancelled"})
 #: Changes that may still be answered: one that was overtaken needs no answer, and a late one is no mistake.
 ANSWERABLE = frozenset({"asked", "moot"})
@@ -316,7 +316,7 @@ def unused(system_id: int, at: Standing, said: Statement) -> None:
 def take(system_id: int, reference: str) -> Standing | None:
     """One request, locked against other calls about it until the transaction ends; None where this partner was told of none of that name:
     before it left for the partner it may still change, or never come about."""
-    sql.fetch("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, reference))
+    sql.fetch("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", (f"{system_id}:{reference}", _LOCK))
     return standings(system_id, [reference]).get(reference)
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import transaction
 
+from canonical import sql
 from canonical.ledger import Cause, Written
 from canonical.models import FulfilmentRequest, Order, OrderLine
 from retailsync.partners import desk, feed
@@ -12,7 +15,7 @@ from retailsync.sync import inbox
 from retailsync.sync.models import Command
 
 from .conftest import Partner, change
-from .test_desk import SHIP
+from .test_desk import SHIP, at_once
 
 Ask = Callable[..., FulfilmentRequest]
 
@@ -117,3 +120,18 @@ def test_a_request_that_was_ended_before_it_left_is_not_seen(partner: Partner, a
     Command.objects.filter(pk=command.pk).update(sent_at=datetime.now(UTC))
     feed.follow(said)
     assert (partner.get(request.reference).status_code, len(feed.after(partner.system.pk, 0, 10))) == (200, 1)
+
+
+# ---- nobody harms another ---------------------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_another_partners_call(partner: Partner, other: Partner, ask: Ask) -> None:
+    reference = ask(partner).reference
+    with transaction.atomic():
+        desk.take(partner.system.pk, reference)
+
+        def ask_of_it(_: int) -> Any:
+            sql.fetch("SET statement_timeout = '2s'")
+            return other.post(f"{reference}/accept", {})
+
+        (answer,) = at_once(1, ask_of_it)
+    assert answer.status_code == 404
