@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import Client
 
 from canonical import sql
 from canonical.ledger import Cause, Written
 from canonical.models import FulfilmentRequest, Order, OrderLine
 from retailsync.partners import desk, feed
+from retailsync.partners.models import PartnerKey
 from retailsync.sync import inbox
 from retailsync.sync.models import Command
 
-from .conftest import Partner, change
+from .conftest import ROOT, Partner, change
 from .test_desk import SHIP, at_once
 
 Ask = Callable[..., FulfilmentRequest]
@@ -135,3 +137,12 @@ def test_nobody_waits_for_another_partners_call(partner: Partner, other: Partner
 
         (answer,) = at_once(1, ask_of_it)
     assert answer.status_code == 404
+
+
+def test_what_a_key_may_not_do_counts_as_a_call(partner: Partner) -> None:
+    _, narrow = PartnerKey.issue(partner.system, "narrow", scopes=["events:read"])
+    first, second = (Client().get(ROOT, headers={"Authorization": f"Bearer {narrow}"}) for _ in range(2))
+    assert (first.status_code, second.status_code) == (403, 403)
+    assert int(first["RateLimit-Remaining"]) - int(second["RateLimit-Remaining"]) in (1, -1199)
+    one, two = partner.get(""), partner.get("")
+    assert int(one["RateLimit-Remaining"]) - int(two["RateLimit-Remaining"]) in (1, -1199)

@@ -64,6 +64,11 @@ class PartnerView(APIView):
     def get_exception_handler(self) -> Any:
         return problems.handler
 
+    def check_permissions(self, request: Request) -> None:
+        """What a key may not do counts as a call like any other."""
+        self.check_throttles(request)
+        super().check_permissions(request)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method not in self.allowed_methods:
