@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db.utils import Error as DatabaseError
 from django.http import Http404
 from rest_framework import exceptions
@@ -154,6 +154,8 @@ def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
             return problem(code, str(error), **({"field": error.field} if error.field else {}))
         case RequestDataTooBig():
             return problem("too_large", CODES["too_large"].title)
+        case TooManyFieldsSent():
+            return problem("invalid", "There are too many parameters.")
         case Http404() | exceptions.NotFound():
             return problem("not_found", _detail(error) or CODES["not_found"].title)
         case DatabaseError() if transient.passes(error):

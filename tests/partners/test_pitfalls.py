@@ -146,3 +146,48 @@ def test_what_a_key_may_not_do_counts_as_a_call(partner: Partner) -> None:
     assert int(first["RateLimit-Remaining"]) - int(second["RateLimit-Remaining"]) in (1, -1199)
     one, two = partner.get(""), partner.get("")
     assert int(one["RateLimit-Remaining"]) - int(two["RateLimit-Remaining"]) in (1, -1199)
+
+
+# ---- odd messages -----------------------------------------------------------------------------------------------------------
+def send(partner: Partner, path: str, raw: bytes, kind: str = "application/json", **extra: str) -> Any:
+    client = Client(raise_request_exception=False)
+    return client.post(f"{ROOT}/{path}", raw, content_type=kind, headers=partner.headers() | extra)
+
+
+DEEP = b'{"items":[{"reference":"F","action":"accept","body":{"a":%b%b}}]}' % (b"[" * 100_000, b"]" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "raw", [DEEP, b'{"items":[{"reference":"\xff","action":"accept"}]}', b'{"items":' + b"[" * 9_999]
+)
+def test_odd_messages_are_refused_and_break_nothing(partner: Partner, raw: bytes) -> None:
+    answer = send(partner, "bulk", raw)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
+def test_only_json_is_taken(partner: Partner, ask: Ask, kind: str) -> None:
+    path = f"{ask(partner).reference}/accept"
+    assert send(partner, path, b"{}", kind).json()["code"] == "unsupported_media_type"
+    assert send(partner, path, b"", kind).status_code == 202
+    assert send(partner, path, b"{}", "application/json; charset=utf-8").status_code == 202
+
+
+def test_a_length_that_is_no_number_is_refused(partner: Partner, ask: Ask) -> None:
+    answer = Client(raise_request_exception=False).post(
+        f"{ROOT}/{ask(partner).reference}/accept", b"{}", content_type="application/json", headers=partner.headers(),
+        CONTENT_LENGTH="abc",
+    )  # fmt: skip
+    assert answer.status_code == 411
+
+
+def test_too_many_parameters_are_a_problem(partner: Partner) -> None:
+    query = "&".join(f"a{n}=1" for n in range(2_000))
+    answer = Client().get(f"{ROOT}?{query}", headers=partner.headers())
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+
+
+def test_an_empty_key_is_none(partner: Partner, ask: Ask) -> None:
+    path = f"{ask(partner).reference}/accept"
+    answers = [send(partner, path, b"{}", **{"Idempotency-Key": ""}) for _ in range(2)]
+    assert [(a.status_code, a.json()["duplicate"]) for a in answers] == [(202, False), (202, True)]

@@ -139,9 +139,15 @@ def body(request: Request) -> bytes:
     """The raw message, bounded. An empty one says: nothing to add."""
     if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
         raise problems.Problem("length_required", "The message has no Content-Length.")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal():
+        raise problems.Problem("length_required", "The Content-Length is not a number.")
+    if int(length) > LARGEST:
         raise problems.Problem("too_large", f"The message is larger than {LARGEST:,} bytes.")
-    return request._request.body or b"{}"
+    raw: bytes = request._request.body
+    if raw and request._request.content_type != "application/json":
+        raise problems.Problem("unsupported_media_type", "The message is not said to be application/json.")
+    return raw or b"{}"
 
 
 def text(name: str, value: str, longest: int) -> str:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from canonical.models import FulfilmentRequest, Package, PackageLine, RequestChange, RequestLine, Shipment
 from connectors.partner import reading
-from retailsync.partners import desk, feed
+from retailsync.partners import desk, feed, idempotency
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.outlines import STATES, RequestDetail, RequestOutline, RequestPage, TakenOfRequest
 from retailsync.partners.views.base import (
@@ -146,7 +146,7 @@ class Say(RequestView):
         said, now = stated(self.topic, raw), timezone.now()
         address: dict[str, str | int] = {"request": reference, **more}
         at = self._standing(request, reference)
-        if "HTTP_IDEMPOTENCY_KEY" not in request.META and heard_before(
+        if not idempotency.key_of(request.META) and heard_before(
             self.partner(request).system_id, self.topic, said, address
         ):
             return Answer(202, _answer(at, [], fresh=False))
