@@ -101,12 +101,24 @@ def after(system_id: int, position: int, limit: int) -> list[Event]:
     return list(Event.objects.filter(system_id=system_id, position__gt=position).order_by("position")[:limit])
 
 
-_SUBJECTS = """SELECT subject, max(position) AS latest FROM partners_event WHERE system_id = %s AND position > %s
-    AND type LIKE %s || '%%' GROUP BY subject ORDER BY latest LIMIT %s"""
+WALK = 2_000  # events looked through for one page at most, so that no page takes long
+
+#: A subject's latest event is the one that no other follows. The last row says how far the walk came where it did not fill the page.
+_SUBJECTS = """WITH walked AS (SELECT subject, position, type FROM partners_event
+      WHERE system_id = %(system)s AND position > %(after)s ORDER BY position LIMIT %(walk)s),
+    found AS (SELECT w.subject, w.position FROM walked w WHERE w.type LIKE %(types)s AND NOT EXISTS (SELECT 1 FROM partners_event l
+        WHERE l.system_id = %(system)s AND l.subject = w.subject AND l.position > w.position AND l.type LIKE %(types)s)
+      ORDER BY w.position LIMIT %(limit)s)
+  SELECT subject, position FROM found
+  UNION ALL SELECT NULL, max(position) FROM walked WHERE (SELECT count(*) FROM found) < %(limit)s HAVING max(position) IS NOT NULL
+  ORDER BY position"""
 
 
 def subjects_since(system_id: int, types: str, position: int, limit: int) -> tuple[list[str], int]:
     """Subjects of events of these types after a position, each once, by its latest; and the position to go on from."""
     number(system_id)
-    rows = sql.fetch(_SUBJECTS, (system_id, position, types, limit))
-    return [subject for subject, _ in rows], rows[-1][1] if rows else position
+    rows = sql.fetch(
+        _SUBJECTS,
+        {"system": system_id, "after": position, "types": f"{types}%", "limit": limit, "walk": max(WALK, limit)},
+    )
+    return [subject for subject, _ in rows if subject is not None], rows[-1][1] if rows else position
