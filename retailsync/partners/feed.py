@@ -53,7 +53,7 @@ def told(f: str) -> str:
     command = f"""SELECT 1 FROM sync_command c WHERE c.system_id = {f}.system_id AND NOT c.level
       AND c.purpose = 'fulfilment_request:' || {f}.id"""
     return f"""(CASE {f}.answer WHEN 'unsubmitted' THEN EXISTS ({command} AND c.sent_at IS NOT NULL OFFSET 0)
-      WHEN 'closed' THEN NOT EXISTS ({command} AND c.sent_at IS NULL AND c.state = 'superseded' OFFSET 0) ELSE true END)"""
+      WHEN 'closed' THEN EXISTS ({command} AND (c.sent_at IS NOT NULL OR c.state = 'confirmed') OFFSET 0) ELSE true END)"""
 
 
 _FOLLOW = f"""INSERT INTO partners_event (system_id, type, subject, data)

@@ -13,7 +13,7 @@ from canonical.models import FulfilmentRequest, Order, OrderLine, RequestChange,
 from retailsync.partners import desk
 from retailsync.sync import inbox
 
-from .conftest import Partner, change
+from .conftest import Partner, change, left_for
 
 Ask = Callable[..., FulfilmentRequest]
 Word = tuple[str, Any]
@@ -81,6 +81,7 @@ def test_words_count_alike_before_and_after_they_are_recorded(partner: Partner, 
             order=order, external_id=number, sku=sku, sku_text="x", name="More", ordered=2, subtotal=1, total=1
         )
     request, lines = ask(partner), list(OrderLine.objects.order_by("pk"))
+    left_for(partner, request, state="confirmed")
 
     @settings(max_examples=LIVES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(some.lists(_words, min_size=1, max_size=7))

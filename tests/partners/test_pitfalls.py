@@ -16,7 +16,7 @@ from retailsync.partners.models import PartnerKey
 from retailsync.sync import inbox
 from retailsync.sync.models import Command
 
-from .conftest import ROOT, Partner, change
+from .conftest import ROOT, Partner, change, left_for
 from .test_desk import SHIP, at_once
 
 Ask = Callable[..., FulfilmentRequest]
@@ -108,18 +108,18 @@ def test_another_partners_shipments_are_none_of_its_business(partner: Partner, o
 
 
 # ---- what never left is nothing a partner may see ---------------------------------------------------------------------------
-def test_a_request_that_was_ended_before_it_left_is_not_seen(partner: Partner, ask: Ask) -> None:
+@pytest.mark.parametrize("put_out", [False, True])
+def test_a_request_that_was_ended_before_it_left_is_not_seen(partner: Partner, ask: Ask, put_out: bool) -> None:
     request = change(ask(partner, answer="closed", execution="cancelled"), answer="accepted").request
-    command = Command.objects.create(
-        system=partner.system, kind="RequestFulfilment", subject_kind="fulfilment_request", subject_key=str(request.pk),
-        purpose=f"fulfilment_request:{request.pk}", state="superseded", payload={}, cause_kind="x", cause_id=1,
-    )  # fmt: skip
+    if put_out:
+        left_for(partner, request, state="superseded")
     said = [Written("request_change", request.changes.get().pk, "accepted", request.order_id, Cause("action", 1))]
     feed.follow(said)
     assert (partner.get(request.reference).status_code, partner.get("").json()["items"]) == (404, [])
     assert desk.standings(partner.system.pk, [request.reference]) == {}
     assert feed.after(partner.system.pk, 0, 10) == []
-    Command.objects.filter(pk=command.pk).update(sent_at=datetime.now(UTC))
+    Command.objects.all().delete()
+    left_for(partner, request, state="superseded", sent_at=datetime.now(UTC))
     feed.follow(said)
     assert (partner.get(request.reference).status_code, len(feed.after(partner.system.pk, 0, 10))) == (200, 1)
 
