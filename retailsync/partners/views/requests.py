@@ -57,9 +57,11 @@ class RequestView(PartnerView):
         )
 
     def outlined(self, request: Request, found: list[FulfilmentRequest]) -> list[dict[str, Any]]:
-        """As a partner sees them, with what it said since."""
+        """As a partner sees them, with what it said since; what that moved out of the state that was asked for is left out."""
         standings = desk.standings(self.partner(request).system_id, [each.reference for each in found])
-        return RequestOutline(found, many=True, context={"standings": standings}).data
+        outlined = RequestOutline(found, many=True, context={"standings": standings}).data
+        asked = {name: request.query_params.get(name) for name in ("state", "execution")}
+        return [each for each in outlined if all(not value or each[name] == value for name, value in asked.items())]
 
 
 class RequestList(RequestView):
