@@ -199,19 +199,22 @@ def _overtake(at: Standing) -> None:
 def _placed(at: Standing, units: Sequence[words.SomeUnits], room: Mapping[str, int] | None = None) -> dict[str, int]:
     """Units per line of ours; a SKU's are spread over its lines in order, the rest on the last. `room`: how many a line takes, unless told
     what is left of it. What is not on the request is left out: `named` names it."""
+    takes = dict(room or {line: item.left for line, item in at.lines.items()})
+    of_sku: dict[str, list[str]] = {}
+    for line, item in at.lines.items():
+        of_sku.setdefault(item.sku, []).append(line)
     placed: dict[str, int] = {}
     for one in units:
-        lines = (
-            [one.line]
-            if one.line in at.lines
-            else [n for n, i in at.lines.items() if not one.line and i.sku == one.sku]
-        )
+        lines = of_sku.get(one.sku, []) if not one.line else [one.line] if one.line in at.lines else []
         rest = one.units
-        for line in lines:
-            takes = at.lines[line].left if room is None else room[line]
-            count = rest if line == lines[-1] else min(rest, max(0, takes - placed.get(line, 0)))
+        while rest and lines:
+            line = lines[0]
+            count = rest if len(lines) == 1 else min(rest, max(0, takes[line]))
             placed[line] = placed.get(line, 0) + count
+            takes[line] -= count
             rest -= count
+            if rest:
+                lines.pop(0)  # full: a message of thousands of entries walks over each line once
     return {line: count for line, count in placed.items() if count}
 
 
@@ -264,7 +267,8 @@ def named(at: Standing, said: Statement) -> list[str]:
             raise Problem(
                 "not_on_request", f"{path}.line: {one.line} is not a line of {at.reference}.", field=f"{path}.line"
             )
-    strangers = [(path, one) for path, one in groups if not one.line and not _placed(at, [one])]
+    skus = {item.sku for item in at.lines.values()}
+    strangers = [(path, one) for path, one in groups if not one.line and one.sku not in skus]
     if groups and len(strangers) == len(groups):
         path, one = strangers[0]
         raise Problem("not_on_request", f"{path}.sku: {one.sku} is not on {at.reference}.", field=f"{path}.sku")

@@ -1,5 +1,6 @@
 """What a partner might send by mistake or on purpose, and what it must not get by it."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -191,3 +192,19 @@ def test_an_empty_key_is_none(partner: Partner, ask: Ask) -> None:
     path = f"{ask(partner).reference}/accept"
     answers = [send(partner, path, b"{}", **{"Idempotency-Key": ""}) for _ in range(2)]
     assert [(a.status_code, a.json()["duplicate"]) for a in answers] == [(202, False), (202, True)]
+
+
+def test_a_message_of_thousands_of_entries_takes_no_time(partner: Partner, order: Order, ask: Ask) -> None:
+    """It took 13 seconds on a request of a hundred lines, and each look at the request five, until it was recorded."""
+    sku = order.lines.get().sku
+    more = [
+        OrderLine(order=order, external_id=str(n), sku=sku, sku_text="a", name="Apple", ordered=2, subtotal=1, total=1)
+        for n in range(2, 101)
+    ]
+    OrderLine.objects.bulk_create(more)
+    path = ask(partner).reference
+    packages = [{"lines": [{"units": 1, "sku": "A"}] * 150}] * 199
+    begun = time.thread_time()
+    assert partner.post(f"{path}/ship", {"shipment": "S1", "packages": packages}).status_code == 202
+    assert sum(line["shipped"] for line in partner.get(path).json()["lines"]) == 199 * 150
+    assert time.thread_time() - begun < 3
