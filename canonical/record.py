@@ -97,16 +97,41 @@ def record(source: int, stated: Iterable[Stated], now: datetime) -> Recorded:
     in `conflicts`; both by cause, and neither disturbs the others. `source` is the system's id (for our own decisions: any).
     """
     recorded = Recorded(now=now)
+    stated = list(stated)
+    _lock(source, _by_kind(stated))
+    for turn in _turns(stated):
+        groups = _by_kind(turn)
+        touched: list[int] = []
+        for kind, recorder in _RECORDERS.items():
+            if kind in groups:
+                touched += recorder(source, groups[kind], recorded) or ()
+        _derive(touched, groups, now, recorded)
+    return recorded
+
+
+def _by_kind(stated: Iterable[Stated]) -> dict[type[Fact], list[Stated]]:
     groups: dict[type[Fact], list[Stated]] = {}
     for item in stated:
         groups.setdefault(type(item.fact), []).append(item)
-    _lock(source, groups)
-    touched: list[int] = []
-    for kind, recorder in _RECORDERS.items():
-        if kind in groups:
-            touched += recorder(source, groups[kind], recorded) or ()
-    _derive(touched, groups, now, recorded)
-    return recorded
+    return groups
+
+
+def _turns(stated: Sequence[Stated]) -> list[list[Stated]]:
+    """Nearly always all at once. What is said of one request against the order of the recorders, as units missing after a shipment, takes
+    another turn: which line a SKU's units are of follows from what was said before, and must not depend on what shares a batch."""
+    ranks = {kind: rank for rank, kind in enumerate(_RECORDERS)}
+    last: dict[str, tuple[int, int]] = {}  # request → the turn it is at, and the rank of what was said last
+    turns: list[list[Stated]] = [[]]
+    for item in stated:
+        turn = 0
+        if isinstance(item.fact, _BY_REQUEST):
+            (at, before), rank = last.get(item.fact.request, (0, 0)), ranks[type(item.fact)]
+            turn = at + (rank < before)
+            last[item.fact.request] = turn, rank
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(item)
+    return turns
 
 
 def _lock(source: int, groups: dict[type[Fact], list[Stated]]) -> None:

@@ -96,10 +96,10 @@ _AGREED_LINES = """UPDATE canonical_requestline t SET units = greatest(coalesce(
 _AGREED = """UPDATE canonical_fulfilmentrequest t SET
       held = CASE c.kind WHEN 'hold' THEN true WHEN 'resume' THEN false ELSE t.held END,
       ship_to_id = CASE WHEN c.kind = 'amend' THEN coalesce(c.ship_to_id, t.ship_to_id) ELSE t.ship_to_id END,
-      answer = CASE WHEN n.units <= n.shipped AND c.kind IN ('amend', 'cancel') THEN 'closed' ELSE t.answer END,
+      answer = CASE WHEN n.over AND c.kind IN ('amend', 'cancel') THEN 'closed' ELSE t.answer END,
       execution = CASE WHEN n.units = 0 AND n.shipped = 0 AND c.kind IN ('amend', 'cancel') THEN 'cancelled' ELSE t.execution END
-    FROM canonical_requestchange c, LATERAL (SELECT sum(l.units) AS units, sum(l.shipped) AS shipped
-      FROM canonical_requestline l WHERE l.request_id = c.request_id) n
+    FROM canonical_requestchange c, LATERAL (SELECT sum(l.units) AS units, sum(l.shipped) AS shipped,
+      bool_and(l.units <= l.shipped) AS over FROM canonical_requestline l WHERE l.request_id = c.request_id) n
     WHERE c.id = ANY(%s) AND c.request_id = t.id RETURNING t.id"""
 
 _MOOT = """UPDATE canonical_requestchange t SET answer = 'moot', answered_at = %s FROM canonical_fulfilmentrequest r

@@ -14,15 +14,16 @@ _SHIPPED = """UPDATE canonical_requestline t SET shipped = s.units FROM (
     WHERE s.request_id = t.request_id AND s.line_id = t.line_id AND t.shipped <> s.units
     RETURNING t.request_id, (SELECT order_id FROM canonical_fulfilmentrequest f WHERE f.id = t.request_id)"""
 
+# Line by line: more than was asked for of one does not make up for another.
 _PROGRESS = """UPDATE canonical_fulfilmentrequest t SET execution = s.execution, answer = s.answer FROM (
     SELECT r.id, CASE WHEN sum(l.shipped) = 0 THEN CASE WHEN r.execution = 'cancelled' THEN r.execution ELSE 'short' END
-                     WHEN sum(l.shipped) >= sum(l.units) - sum(l.short) THEN 'shipped' ELSE 'part_shipped' END AS execution,
-           CASE WHEN sum(l.shipped) >= sum(l.units) AND EXISTS (SELECT 1 FROM canonical_requestchange c WHERE c.request_id = r.id
+                     WHEN bool_and(l.shipped >= l.units - l.short) THEN 'shipped' ELSE 'part_shipped' END AS execution,
+           CASE WHEN bool_and(l.shipped >= l.units) AND EXISTS (SELECT 1 FROM canonical_requestchange c WHERE c.request_id = r.id
                   AND c.answer = 'accepted' AND c.kind IN ('amend', 'cancel')) THEN 'closed'
                 WHEN r.answer IN ('unsubmitted', 'submitted') THEN 'accepted' ELSE r.answer END AS answer
     FROM canonical_fulfilmentrequest r JOIN canonical_requestline l ON l.request_id = r.id
     WHERE r.order_id = ANY(%s) GROUP BY r.id
-    HAVING sum(l.shipped) > 0 OR (sum(l.short) > 0 AND sum(l.short) >= sum(l.units))) s
+    HAVING sum(l.shipped) > 0 OR (sum(l.short) > 0 AND bool_and(l.short >= l.units))) s
     WHERE s.id = t.id AND (t.execution, t.answer) IS DISTINCT FROM (s.execution, s.answer) RETURNING t.id, t.order_id"""
 
 #: The shop does not want the order any more (canonical.rules.orders.STOPPED); o = its row.

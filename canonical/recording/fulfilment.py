@@ -132,14 +132,15 @@ def execution(source: int, stated: Sequence[Stated], recorded: Recorded) -> list
 
 
 def _short(known: Mapping[str, Request], stated: Sequence[Stated], recorded: Recorded) -> dict[int, Stated]:
-    """Units the warehouse will not ship, per line; the largest figure reported stands (a shortage is not taken back here).
-    Returns the requests where this changed something."""
+    """Units the warehouse will not ship, per line; the largest figure reported stands (a shortage is not taken back here). A SKU's is of
+    all that did not leave: said again it lands on the same lines. Returns the requests where this changed something."""
     contents = _contents([known[s.fact.request].id for s in stated])
     rows: dict[tuple[int, int], tuple[int, Stated]] = {}
     for s in stated:
         request = known[s.fact.request].id
         try:
-            spread = _spread(s.fact.lines, contents.get(request, {}))
+            room = {line: c._replace(left=c.unshipped) for line, c in contents.get(request, {}).items()}
+            spread = _spread(s.fact.lines, room)
         except Unknown as error:
             recorded.conflicts[s.cause] = (
                 f"The warehouse is short of {error}, which is not on request {s.fact.request}."
@@ -167,22 +168,24 @@ def _reasons(last: Mapping[int, Stated]) -> None:
 
 
 class _Content(NamedTuple):
-    """One line of a request: its SKU code and the units asked for and not yet shipped."""
+    """One line of a request: its SKU code, the units that may still be shipped, and those that did not leave yet."""
 
     sku: str
     left: int
+    unshipped: int
 
 
 def _contents(request_ids: Iterable[int]) -> dict[int, dict[int, _Content]]:
     rows = sql.fetch(
-        """SELECT r.request_id, r.line_id, coalesce(s.code, l.sku_text), r.units - r.short - r.shipped FROM canonical_requestline r
+        """SELECT r.request_id, r.line_id, coalesce(s.code, l.sku_text), r.units - r.short - r.shipped, r.units - r.shipped
+           FROM canonical_requestline r
            JOIN canonical_orderline l ON l.id = r.line_id LEFT JOIN canonical_sku s ON s.id = l.sku_id
            WHERE r.request_id = ANY(%s) ORDER BY r.line_id""",
         (sorted(set(request_ids)),),
     )
     contents: dict[int, dict[int, _Content]] = {}
-    for request, line, code, left in rows:
-        contents.setdefault(request, {})[line] = _Content(code, left)
+    for request, line, *content in rows:
+        contents.setdefault(request, {})[line] = _Content(*content)
     return contents
 
 
@@ -232,7 +235,7 @@ def shipments(source: int, stated: Sequence[Stated], recorded: Recorded) -> list
         elif s.fact.ref not in marks:
             fresh[s.fact.ref] = s
         marks.setdefault(s.fact.ref, mark)
-    placed = [p for p in _parcels(fresh.values(), known) if _asked_for(p, recorded)]
+    placed = [p for p in _parcels(sorted(fresh.values(), key=lambda s: s.cause.id), known) if _asked_for(p, recorded)]
     _insert(source, placed, known, recorded)
     return [known[p.stated.fact.request].order_id for p in placed]
 

@@ -5,13 +5,15 @@ lock, folds what is still on its way onto what is recorded, and lets through wha
 nothing, so it does not matter how far the recording is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from canonical import sql
 from connectors.partner.reading import SHAPES, Statement, Wrong
 from connectors.partner.reading import fulfilment as words
+from retailsync.partners.feed import told
 from retailsync.partners.problems import Problem
 
 #: How far work is, in order; what is said out of order says nothing new.
@@ -26,7 +28,7 @@ ACTIONS: Mapping[str, str] = {
     "short": "execution.short",
     "ship": "shipment.shipped",
 }
-_LOCK = 0x5244  # the first number of advisory locks on requests
+_LOCK = 0x5244  # the seed of advisory locks on requests: 64 bits, so that two never share one
 _OVER = frozenset({"shipped", "short", "cancelled"})
 #: Changes that may still be answered: one that was overtaken needs no answer, and a late one is no mistake.
 ANSWERABLE = frozenset({"asked", "moot"})
@@ -64,6 +66,7 @@ class Standing(msgspec.Struct):
     lines: dict[str, Item]
     changes: dict[str, Asked]
     shipments: dict[str, int]
+    answered_at: datetime | None = None  # by the partner's clock
 
     @property
     def left(self) -> int:
@@ -104,14 +107,14 @@ _ALLOWS: Mapping[str, Callable[[Standing], bool]] = {
 
 
 # ---- what is said changes where it stands -----------------------------------------------------------------------------------
-def fold(at: Standing, topic: str, said: Statement) -> None:
+def fold(at: Standing, topic: str, said: Statement, heard: datetime) -> None:
     """Let one word count that is not recorded yet, as recording it will. Saying it twice is saying it once."""
     match said:
         case words.Accepted():
-            at.state = "accepted" if at.state in ("submitted", "rejected") else at.state
+            _answer(at, "accepted", said.occurred_at or heard)
             _short(at, said.declined)
         case words.Rejected():
-            at.state = "rejected" if at.state in ("submitted", "accepted") else at.state
+            _answer(at, "rejected", said.occurred_at or heard)
         case words.ChangeAccepted() | words.ChangeRejected():
             _answered(at, str(said.change), said)
         case words.Short():
@@ -122,6 +125,18 @@ def fold(at: Standing, topic: str, said: Statement) -> None:
             stage = topic.partition(".")[2]
             if at.execution in STAGES and STAGES.index(stage) > STAGES.index(at.execution):
                 at.execution = stage
+    _progress(at)
+    _overtake(at)
+
+
+def _answer(at: Standing, word: str, when: datetime) -> None:
+    if _counts(at, word, when):
+        at.state, at.answered_at = word, when
+
+
+def _counts(at: Standing, word: str, when: datetime) -> bool:
+    """Whether an answer counts: the latest by the partner's clock does, and none after both sides ended it."""
+    return at.state != "closed" and (at.answered_at is None or (when, word) > (at.answered_at, at.state))
 
 
 def _answered(at: Standing, number: str, said: words.ChangeSaid) -> None:
@@ -135,17 +150,18 @@ def _answered(at: Standing, number: str, said: words.ChangeSaid) -> None:
         at.held = change.kind == "hold"
         return
     for line, item in at.lines.items():
-        item.units = change.lines.get(line, 0)
+        item.units = max(0, change.lines.get(line, 0))
     if all(item.units <= item.shipped for item in at.lines.values()):
         at.state = "closed"
-        at.execution = at.execution if at.shipments else "cancelled"
+    if not any(item.units or item.shipped for item in at.lines.values()):
+        at.execution = "cancelled"
 
 
 def _short(at: Standing, units: Sequence[words.SomeUnits]) -> None:
-    """The largest figure reported of a line stands."""
-    for line, count in _placed(at, units).items():
+    """The largest figure reported of a line stands. A SKU's is of all that did not leave, so that it may be said again."""
+    room = {line: item.units - item.shipped for line, item in at.lines.items()}
+    for line, count in _placed(at, units, room).items():
         at.lines[line].short = max(at.lines[line].short, count)
-    _progress(at)
 
 
 def _shipped(at: Standing, said: words.Shipped) -> None:
@@ -155,33 +171,50 @@ def _shipped(at: Standing, said: words.Shipped) -> None:
     for package in said.packages:
         for line, units in _placed(at, package.lines).items():
             at.lines[line].shipped += units
-    _progress(at)
-    at.state = "accepted" if at.state == "submitted" else at.state
 
 
 def _progress(at: Standing) -> None:
+    """How far it is by its units (as canonical.recording.derived)."""
     shipped = any(item.shipped for item in at.lines.values())
-    if at.left == 0:
-        at.execution = "shipped" if shipped else "short"
-    elif shipped:
-        at.execution = "part_shipped"
+    if not shipped and (at.left or not any(item.short for item in at.lines.values())):
+        return
+    if shipped:
+        at.execution = "part_shipped" if at.left else "shipped"
+    elif at.execution != "cancelled":
+        at.execution = "short"
+    agreed = any(each.kind in ("amend", "cancel") and each.answer == "accepted" for each in at.changes.values())
+    if agreed and all(item.units <= item.shipped for item in at.lines.values()):
+        at.state = "closed"
+    elif at.state == "submitted":
+        at.state = "accepted"
 
 
-def _placed(at: Standing, units: Sequence[words.SomeUnits]) -> dict[str, int]:
-    """Units per line of ours; a SKU's are spread over its lines in order, the rest on the last. What is not on the request is left out:
-    `unknown` names it."""
+def _overtake(at: Standing) -> None:
+    """Nobody waits for an answer any more where the request was rejected, or everything left."""
+    for change in at.changes.values():
+        if change.answer == "asked" and (at.state in ("rejected", "closed") or at.execution == "shipped"):
+            change.answer = "moot"
+
+
+def _placed(at: Standing, units: Sequence[words.SomeUnits], room: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Units per line of ours; a SKU's are spread over its lines in order, the rest on the last. `room`: how many a line takes, unless told
+    what is left of it. What is not on the request is left out: `named` names it."""
+    takes = dict(room or {line: item.left for line, item in at.lines.items()})
+    of_sku: dict[str, list[str]] = {}
+    for line, item in at.lines.items():
+        of_sku.setdefault(item.sku, []).append(line)
     placed: dict[str, int] = {}
     for one in units:
-        lines = (
-            [one.line]
-            if one.line in at.lines
-            else [n for n, i in at.lines.items() if not one.line and i.sku == one.sku]
-        )
+        lines = of_sku.get(one.sku, []) if not one.line else [one.line] if one.line in at.lines else []
         rest = one.units
-        for line in lines:
-            count = rest if line == lines[-1] else min(rest, max(0, at.lines[line].left - placed.get(line, 0)))
+        while rest and lines:
+            line = lines[0]
+            count = rest if len(lines) == 1 else min(rest, max(0, takes[line]))
             placed[line] = placed.get(line, 0) + count
+            takes[line] -= count
             rest -= count
+            if rest:
+                lines.pop(0)  # full: a message of thousands of entries walks over each line once
     return {line: count for line, count in placed.items() if count}
 
 
@@ -191,13 +224,33 @@ def check(at: Standing, action: str) -> None:
     if action in at.actions:
         return
     if action.startswith("changes/"):
-        number = action.split("/")[1]
-        if at.changes[number].answer in ANSWERABLE:
+        _, number, answer = action.split("/")
+        if at.changes[number].answer in ANSWERABLE and not (answer == "accept" and _too_late(at, number)):
             return
-        detail = f"Change {number} of {at.reference} is {at.changes[number].answer} already."
+        late = at.changes[number].answer in ANSWERABLE
+        detail = (
+            f"All of {at.reference} has left: change {number} can only be rejected."
+            if late
+            else f"Change {number} of {at.reference} is {at.changes[number].answer} already."
+        )
     else:
         detail = f"{at.reference} is {_spoken(at)}: it cannot be {_DONE[action]} now."
     raise Problem("wrong_state", detail, state=at.state, execution=at.execution, held=at.held, actions=at.actions)
+
+
+def _too_late(at: Standing, number: str) -> bool:
+    """Who has shipped everything cannot agree to ship less, or otherwise."""
+    return at.execution == "shipped" and at.changes[number].kind in ("amend", "cancel")
+
+
+def dated(at: Standing, said: Statement, heard: datetime) -> None:
+    """Raises Problem where an answer is dated before the one that stands: it would not count, and nobody would hear of it."""
+    if not isinstance(said, words.Accepted | words.Rejected):
+        return
+    word = "accepted" if isinstance(said, words.Accepted) else "rejected"
+    if not _counts(at, word, said.occurred_at or heard):
+        detail = f"occurred_at: lies before {at.answered_at}, when you answered {at.reference} last."
+        raise Problem("invalid", detail, field="occurred_at")
 
 
 _DONE = {
@@ -224,7 +277,8 @@ def named(at: Standing, said: Statement) -> list[str]:
             raise Problem(
                 "not_on_request", f"{path}.line: {one.line} is not a line of {at.reference}.", field=f"{path}.line"
             )
-    strangers = [(path, one) for path, one in groups if not one.line and not _placed(at, [one])]
+    skus = {item.sku for item in at.lines.values()}
+    strangers = [(path, one) for path, one in groups if not one.line and one.sku not in skus]
     if groups and len(strangers) == len(groups):
         path, one = strangers[0]
         raise Problem("not_on_request", f"{path}.sku: {one.sku} is not on {at.reference}.", field=f"{path}.sku")
@@ -261,46 +315,70 @@ def _named(said: Statement) -> list[tuple[str, words.SomeUnits]]:
     return [(f"{field}[{n}]", one) for n, one in enumerate(getattr(said, field, []))]
 
 
+#: Where a partner used this id of a shipment already, recorded or on its way there.
+_SHIPMENT = """SELECT f.reference FROM canonical_shipment s JOIN canonical_fulfilmentrequest f ON f.id = s.request_id
+    WHERE s.system_id = %(system)s AND s.external_id = %(shipment)s
+  UNION ALL SELECT m.about FROM sync_message m WHERE m.system_id = %(system)s AND m.about <> ''
+    AND m.state IN ('received', 'waiting', 'parked') AND m.topic = 'shipment.shipped' AND position(%(words)s::bytea IN m.body) > 0
+  LIMIT 1"""
+
+
+def unused(system_id: int, at: Standing, said: Statement) -> None:
+    """Raises Problem where a shipment has the id of an earlier one: it would count for nothing here, and stop at a person later."""
+    if not isinstance(said, words.Shipped) or isinstance(said, words.Corrected):
+        return
+    named = b'"shipment":' + msgspec.json.encode(
+        said.shipment
+    )  # as it is stored; inside a text the quotes would be escaped
+    used = sql.fetch(_SHIPMENT, {"system": system_id, "shipment": said.shipment, "words": named})
+    if used:
+        detail = f"shipment: {said.shipment} was reported before, of {used[0][0]}. Each shipment has an id of its own."
+        raise Problem("shipment_known", detail, field="shipment")
+
+
 # ---- reading it -------------------------------------------------------------------------------------------------------------
 def take(system_id: int, reference: str) -> Standing | None:
     """One request, locked against other calls about it until the transaction ends; None where this partner was told of none of that name:
     before it left for the partner it may still change, or never come about."""
-    sql.fetch("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, reference))
+    sql.fetch("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", (f"{system_id}:{reference}", _LOCK))
     return standings(system_id, [reference]).get(reference)
 
 
 #: One statement, so that a word is seen where it was stored or where it was recorded, and never in neither.
-_STANDINGS = """SELECT f.reference, jsonb_build_object(
+_STANDINGS = f"""SELECT f.reference, jsonb_build_object(
     'reference', f.reference, 'state', CASE WHEN f.answer = 'unsubmitted' THEN 'submitted' ELSE f.answer END,
-    'execution', f.execution, 'held', f.held,
+    'execution', f.execution, 'held', f.held, 'answered_at', f.answered_at,
     'lines', coalesce((SELECT jsonb_object_agg(r.line_id, jsonb_build_object('sku', coalesce(s.code, l.sku_text), 'units', r.units,
         'short', r.short, 'shipped', r.shipped)) FROM canonical_requestline r JOIN canonical_orderline l ON l.id = r.line_id
-        LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{}'),
+        LEFT JOIN canonical_sku s ON s.id = l.sku_id WHERE r.request_id = f.id), '{{}}'),
     'changes', coalesce((SELECT jsonb_object_agg(c.number, jsonb_build_object('kind', c.kind, 'answer', c.answer, 'lines', c.lines))
-        FROM canonical_requestchange c WHERE c.request_id = f.id), '{}'),
+        FROM canonical_requestchange c WHERE c.request_id = f.id), '{{}}'),
     'shipments', coalesce((SELECT jsonb_object_agg(s.external_id, (SELECT count(*) FROM canonical_package p WHERE p.shipment_id = s.id))
-        FROM canonical_shipment s WHERE s.request_id = f.id), '{}')),
+        FROM canonical_shipment s WHERE s.request_id = f.id), '{{}}')),
     (SELECT array_agg(m.topic ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked')),
     (SELECT array_agg(m.body ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
+       AND m.state IN ('received', 'waiting', 'parked')),
+    (SELECT array_agg(m.received_at ORDER BY m.id) FROM sync_message m WHERE m.system_id = f.system_id AND m.about = f.reference
        AND m.state IN ('received', 'waiting', 'parked'))
-  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s) AND (f.answer <> 'unsubmitted' OR EXISTS
-    (SELECT 1 FROM sync_command c WHERE c.system_id = f.system_id AND c.purpose = 'fulfilment_request:' || f.id AND NOT c.level
-       AND c.sent_at IS NOT NULL))"""
+  FROM canonical_fulfilmentrequest f WHERE f.system_id = %s AND f.reference = ANY(%s) AND {told("f")}"""
 
 
 def standings(system_id: int, references: Sequence[str]) -> dict[str, Standing]:
     """Where these requests of one partner stand, by reference."""
     rows = sql.fetch(_STANDINGS, (system_id, list(references)))
-    return {reference: _standing(recorded, topics or (), bodies or ()) for reference, recorded, topics, bodies in rows}
+    return {
+        reference: _standing(recorded, zip(topics or (), bodies or (), heard or (), strict=True))
+        for reference, recorded, topics, bodies, heard in rows
+    }
 
 
-def _standing(recorded: str, topics: Sequence[str], bodies: Sequence[bytes]) -> Standing:
+def _standing(recorded: str, said: Iterable[tuple[str, bytes, datetime]]) -> Standing:
     at = msgspec.json.decode(recorded, type=Standing)
     at.lines = dict(sorted(at.lines.items(), key=lambda item: int(item[0])))
-    for topic, body in zip(topics, bodies, strict=True):
+    for topic, body, heard in said:
         if (word := _word(topic, bytes(body))) is not None:
-            fold(at, topic, word)
+            fold(at, topic, word, heard)
     return at
 
 

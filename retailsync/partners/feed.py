@@ -58,7 +58,19 @@ TYPES = (
     *OF_WEBHOOKS,
 )
 
-_FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
+
+def told(f: str) -> str:
+    """What left for the partner, in SQL (`f`: the request's row). What was ended before it left is closed, and nothing it may see.
+
+    OFFSET 0: looked up request by request. PostgreSQL would rather read all commands there ever were, to show a page of fifty.
+    """
+    command = f"""SELECT 1 FROM sync_command c WHERE c.system_id = {f}.system_id AND NOT c.level
+      AND c.purpose = 'fulfilment_request:' || {f}.id"""
+    return f"""(CASE {f}.answer WHEN 'unsubmitted' THEN EXISTS ({command} AND c.sent_at IS NOT NULL OFFSET 0)
+      WHEN 'closed' THEN EXISTS ({command} AND (c.sent_at IS NOT NULL OR c.state = 'confirmed') OFFSET 0) ELSE true END)"""
+
+
+_FOLLOW = f"""INSERT INTO partners_event (system_id, type, subject, data)
   SELECT f.system_id, 'fulfilment_request.' || CASE WHEN v.word = 'change_requested' THEN v.asked::jsonb ->> c.kind ELSE v.word END,
     f.reference, jsonb_strip_nulls(jsonb_build_object('reference', f.reference, 'order_reference', o.reference,
       'state', CASE f.answer WHEN 'unsubmitted' THEN 'submitted' ELSE f.answer END, 'execution', f.execution, 'held', f.held,
@@ -68,7 +80,7 @@ _FOLLOW = """INSERT INTO partners_event (system_id, type, subject, data)
   LEFT JOIN canonical_shipment h ON v.kind = 'shipment' AND h.id = v.id
   JOIN canonical_fulfilmentrequest f ON f.id = coalesce(c.request_id, h.request_id, v.id)
   JOIN canonical_order o ON o.id = f.order_id
-  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' ORDER BY v.n
+  JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' WHERE {told("f")} ORDER BY v.n
   RETURNING system_id, (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
 
 
@@ -132,12 +144,24 @@ def after(system_id: int, position: int, limit: int) -> list[Event]:
     return list(Event.objects.filter(system_id=system_id, position__gt=position).order_by("position")[:limit])
 
 
-_SUBJECTS = """SELECT subject, max(position) AS latest FROM partners_event WHERE system_id = %s AND position > %s
-    AND type LIKE %s || '%%' GROUP BY subject ORDER BY latest LIMIT %s"""
+WALK = 2_000  # events looked through for one page at most, so that no page takes long
+
+#: A subject's latest event is the one that no other follows. The last row says how far the walk came where it did not fill the page.
+_SUBJECTS = """WITH walked AS (SELECT subject, position, type FROM partners_event
+      WHERE system_id = %(system)s AND position > %(after)s ORDER BY position LIMIT %(walk)s),
+    found AS (SELECT w.subject, w.position FROM walked w WHERE w.type LIKE %(types)s AND NOT EXISTS (SELECT 1 FROM partners_event l
+        WHERE l.system_id = %(system)s AND l.subject = w.subject AND l.position > w.position AND l.type LIKE %(types)s)
+      ORDER BY w.position LIMIT %(limit)s)
+  SELECT subject, position FROM found
+  UNION ALL SELECT NULL, max(position) FROM walked WHERE (SELECT count(*) FROM found) < %(limit)s HAVING max(position) IS NOT NULL
+  ORDER BY position"""
 
 
 def subjects_since(system_id: int, types: str, position: int, limit: int) -> tuple[list[str], int]:
     """Subjects of events of these types after a position, each once, by its latest; and the position to go on from."""
     number(system_id)
-    rows = sql.fetch(_SUBJECTS, (system_id, position, types, limit))
-    return [subject for subject, _ in rows], rows[-1][1] if rows else position
+    rows = sql.fetch(
+        _SUBJECTS,
+        {"system": system_id, "after": position, "types": f"{types}%", "limit": limit, "walk": max(WALK, limit)},
+    )
+    return [subject for subject, _ in rows if subject is not None], rows[-1][1] if rows else position

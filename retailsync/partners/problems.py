@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db.utils import Error as DatabaseError
 from django.http import Http404
 from rest_framework import exceptions
@@ -75,6 +75,12 @@ CODES: Mapping[str, Code] = {
         "This was said before, with other contents.",
         "A name of yours (`receipt`, `inspection`, `parcel`) stands for one thing for ever. Give what is new a name of its own; correct a "
         "mistake in stock by an adjustment.",
+    ),
+    "shipment_known": Code(
+        409,
+        "There is a shipment of this id.",
+        "Shipments are known by your id of them, over all requests. If it is another shipment, send it with an id of its own; if the "
+        "one you reported held something else, say so as a correction.",
     ),
     "in_progress": Code(
         409,
@@ -164,6 +170,8 @@ def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
             return problem(code, str(error), **({"field": error.field} if error.field else {}))
         case RequestDataTooBig():
             return problem("too_large", CODES["too_large"].title)
+        case TooManyFieldsSent():
+            return problem("invalid", "There are too many parameters.")
         case Http404() | exceptions.NotFound():
             return problem("not_found", _detail(error) or CODES["not_found"].title)
         case DatabaseError() if transient.passes(error):

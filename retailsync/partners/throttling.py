@@ -45,7 +45,7 @@ class PartnerThrottle(BaseThrottle):
         partner = request.user
         if not isinstance(partner, Partner):
             return True
-        allowance = count(partner)
+        allowance = getattr(request._request, "allowance", None) or count(partner)
         request._request.allowance = allowance  # type: ignore[attr-defined]
         self._wait = float(allowance.resets)
         return allowance.used <= allowance.limit

@@ -205,7 +205,8 @@ def parcel(line: str, units: int, tracking: str = "T1") -> dict[str, object]:
 
 def test_one_shipment_told_twice_with_other_contents_is_a_question(s: Stage) -> None:
     reference, line = awaited(s)
-    assert [s.say("W1", reference, "ship", parcel(line, n, f"T{n}")) for n in (1, 2)] == [202, 202]
+    assert [s.say("W1", reference, "ship", parcel(line, n, f"T{n}")) for n in (1, 2)] == [202, 409]
+    assert s.say("W1", reference, "corrections", parcel(line, 2, "T2") | {"reason": "It was two."}) == 202
     s.settle()
     words = "Shipment S-1 was already reported with other contents. Ask the warehouse which report is right."
     assert s.cases() == [("conflict", words)]

@@ -25,6 +25,7 @@ from canonical.models import (
 from connectors import guard
 from retailsync.partners import authentication
 from retailsync.partners.models import PartnerKey
+from retailsync.sync.models import Command
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROOT = "/api/v1/fulfilment-requests"
@@ -116,3 +117,11 @@ def change(request: FulfilmentRequest, number: int = 1, kind: str = "cancel", **
     return RequestChange.objects.create(
         request=request, order=request.order, number=number, kind=kind, asked_at=AT, **state
     )
+
+
+def left_for(partner: Partner, request: FulfilmentRequest, **state: Any) -> Command:
+    """The command that tells the partner of a request."""
+    return Command.objects.create(
+        system=partner.system, kind="RequestFulfilment", subject_kind="fulfilment_request", subject_key=str(request.pk),
+        purpose=f"fulfilment_request:{request.pk}", payload={}, cause_kind="x", cause_id=1, **state,
+    )  # fmt: skip

@@ -195,3 +195,10 @@ def test_only_what_is_offered_is_answered(partner: Partner) -> None:
         "application/problem+json",
         "GET, HEAD, OPTIONS",
     )
+
+
+def test_what_was_answered_just_now_is_not_listed_as_unanswered(partner: Partner, ask: Ask) -> None:
+    """A partner reads what it wrote, though it is not recorded yet."""
+    first, second = ask(partner).reference, ask(partner, 2).reference
+    partner.post(f"{first}/accept", {})
+    assert [item["reference"] for item in partner.get("", state="submitted").json()["items"]] == [second]

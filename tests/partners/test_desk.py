@@ -135,6 +135,16 @@ def test_a_change_that_was_overtaken_may_still_be_answered(partner: Partner, ask
     assert said(partner, request.reference, ("changes/1/reject", {"reason": "late"})) == [202]
 
 
+def test_who_shipped_everything_cannot_agree_to_a_cancellation(partner: Partner, ask: Ask) -> None:
+    request = change(ask(partner, answer="accepted"), kind="cancel").request
+    path = request.reference
+    assert said(partner, path, ("ship", SHIP), ("changes/1/accept", {}), ("changes/1/reject", {"reason": "left"})) == [
+        202,
+        409,
+        202,
+    ]
+
+
 def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
     """The answers of so many calls that begin together, each on a connection of its own."""
     answers: list[Any] = []

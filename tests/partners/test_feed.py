@@ -9,7 +9,9 @@ from django.db import connection, transaction
 from django.test import Client
 
 from canonical import sql
+from canonical.ledger import Cause, Written
 from canonical.models import FulfilmentRequest
+from retailsync.partners import feed
 from retailsync.partners.models import Event
 from retailsync.sync import inbox
 
@@ -46,9 +48,6 @@ def test_a_life_is_told_in_order(partner: Partner, other: Partner, ask: Ask) -> 
 
 
 def test_a_change_is_called_by_its_kind(partner: Partner, ask: Ask) -> None:
-    from canonical.ledger import Cause, Written
-    from retailsync.partners import feed
-
     request = change(ask(partner), kind="cancel").request
     feed.follow([Written("request_change", request.changes.get().pk, "asked", request.order_id, Cause("action", 1))])
     (event,) = read(partner)["items"]
@@ -144,3 +143,17 @@ def test_requests_that_changed_are_listed_once_by_their_latest_change(partner: P
     assert ([i["reference"] for i in page["items"]], page["next"]) == ([two.reference, one.reference], "3")
     assert [i["reference"] for i in partner.get("", since="2").json()["items"]] == [one.reference]
     assert partner.get("", since="3").json() == {"items": [], "next": "3"}
+
+
+def test_a_page_of_what_changed_looks_through_so_many_events_and_no_more(
+    partner: Partner, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "WALK", 2)
+    one, two = ask(partner).reference, ask(partner, 2).reference
+    for subject in (one, one, one, two, one):
+        tell(partner, subject)
+    pages, since = [], "0"
+    while (page := partner.get("", since=since, limit="1").json())["next"] != since:
+        since = page["next"]
+        pages.append(([item["reference"] for item in page["items"]], since))
+    assert pages == [([], "2"), ([two], "4"), ([one], "5")]

@@ -64,6 +64,11 @@ class PartnerView(APIView):
     def get_exception_handler(self) -> Any:
         return problems.handler
 
+    def check_permissions(self, request: Request) -> None:
+        """What a key may not do counts as a call like any other."""
+        self.check_throttles(request)
+        super().check_permissions(request)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method not in self.allowed_methods:
@@ -137,9 +142,15 @@ def body(request: Request) -> bytes:
     """The raw message, bounded. An empty one says: nothing to add."""
     if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
         raise problems.Problem("length_required", "The message has no Content-Length.")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal():
+        raise problems.Problem("length_required", "The Content-Length is not a number.")
+    if int(length) > LARGEST:
         raise problems.Problem("too_large", f"The message is larger than {LARGEST:,} bytes.")
-    return request._request.body or b"{}"
+    raw: bytes = request._request.body
+    if raw and request._request.content_type != "application/json":
+        raise problems.Problem("unsupported_media_type", "The message is not said to be application/json.")
+    return raw or b"{}"
 
 
 def text(name: str, value: str, longest: int) -> str:

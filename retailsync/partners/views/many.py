@@ -57,6 +57,10 @@ class SayMany(RequestView):
             items = _decoder.decode(raw).items
         except msgspec.MsgspecError as error:
             raise Wrong(*explained(str(error))) from error
+        except RecursionError as error:
+            raise Wrong("", "The message is nested too deeply.") from error
+        except UnicodeDecodeError as error:
+            raise Wrong("", "The text is not valid UTF-8.") from error
         answers: dict[int, dict[str, Any]] = {}
         for n in sorted(range(len(items)), key=lambda n: (items[n].reference, n)):
             answers[n] = self._one(request, items[n])

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Value
-from django.db.models.fields import CharField
-from django.db.models.functions import Cast, Concat
+from django.db.models import BooleanField, Prefetch, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import Http404
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from canonical.models import FulfilmentRequest, Package, PackageLine, RequestChange, RequestLine, Shipment
 from connectors.partner import reading
-from retailsync.partners import desk, feed
+from retailsync.partners import desk, feed, idempotency
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.outlines import STATES, RequestDetail, RequestOutline, RequestPage, TakenOfRequest
 from retailsync.partners.views.base import (
@@ -31,11 +31,9 @@ from retailsync.sync.models import Command
 EXECUTIONS = tuple(FulfilmentRequest.Execution.values)
 
 
-def told() -> Q:
-    """What left for the partner (as desk.take)."""
-    purpose = Concat(Value("fulfilment_request:"), Cast(OuterRef("pk"), CharField()))
-    left = Command.objects.filter(system_id=OuterRef("system_id"), purpose=purpose, level=False, sent_at__isnull=False)
-    return ~Q(answer="unsubmitted") | Exists(left)
+def told() -> RawSQL:
+    """What left for the partner."""
+    return RawSQL(feed.told("canonical_fulfilmentrequest"), (), BooleanField())  # noqa: S611  no value of anybody's is in it
 
 
 class RequestView(PartnerView):
@@ -59,9 +57,11 @@ class RequestView(PartnerView):
         )
 
     def outlined(self, request: Request, found: list[FulfilmentRequest]) -> list[dict[str, Any]]:
-        """As a partner sees them, with what it said since."""
+        """As a partner sees them, with what it said since; what that moved out of the state that was asked for is left out."""
         standings = desk.standings(self.partner(request).system_id, [each.reference for each in found])
-        return RequestOutline(found, many=True, context={"standings": standings}).data
+        outlined = RequestOutline(found, many=True, context={"standings": standings}).data
+        asked = {name: request.query_params.get(name) for name in ("state", "execution")}
+        return [each for each in outlined if all(not value or each[name] == value for name, value in asked.items())]
 
 
 class RequestList(RequestView):
@@ -145,17 +145,19 @@ class Say(RequestView):
     def said(self, request: Request, reference: str, raw: bytes, **more: int | str) -> Answer:
         """Check the words against where the request stands, and store them."""
         text("reference", reference, LONGEST_REFERENCE)
-        said = stated(self.topic, raw)
+        said, now = stated(self.topic, raw), timezone.now()
         address: dict[str, str | int] = {"request": reference, **more}
         at = self._standing(request, reference)
-        if "HTTP_IDEMPOTENCY_KEY" not in request.META and heard_before(
+        if not idempotency.key_of(request.META) and heard_before(
             self.partner(request).system_id, self.topic, said, address
         ):
             return Answer(202, _answer(at, [], fresh=False))
         self.check(at, said, **more)
+        desk.dated(at, said, now)
+        desk.unused(self.partner(request).system_id, at, said)
         remarks = desk.named(at, said)
         fresh = self.store(request, self.topic, said, address, about=reference)
-        desk.fold(at, self.topic, said)
+        desk.fold(at, self.topic, said, now)
         return Answer(202, _answer(at, remarks, fresh=fresh))
 
     def check(self, at: desk.Standing, said: reading.Statement) -> None:
