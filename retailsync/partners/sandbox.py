@@ -45,9 +45,9 @@ class Sandbox(NamedTuple):
 
 # ---- setting it up ----------------------------------------------------------------------------------------------------------
 def ensure(partner: System) -> Sandbox:
-    """The sandbox of a partner; made where there is none."""
+    """The sandbox of a partner; made where there is none. That of a sandbox is itself."""
     with transaction.atomic():
-        partner = System.objects.select_for_update().get(pk=partner.pk)
+        partner = System.objects.select_for_update().get(pk=partner.sandbox_of_id or partner.pk)
         return find(partner) or _made(partner)
 
 

@@ -56,12 +56,13 @@ def test_a_certification_is_read_clause_by_clause(scene: Scene, boss: Client) ->
 
 def test_a_sandbox_key_is_issued_beside_the_live_ones(scene: Scene, boss: Client) -> None:
     url = reverse("admin:canonical_system_issue_key", args=[scene.warehouse.pk])
-    answer = boss.post(url, {"name": "testers", "sandbox": "on"})
+    answer = boss.post(url, {"name": "testers", "sandbox": "on", "scopes": ["sandbox:write"]})
     assert answer.context["text"].startswith("rsk_sandbox_")
     twin = System.objects.get(sandbox_of=scene.warehouse, connector="partner")
     assert PartnerKey.objects.get().system == twin
-    page = boss.get(reverse("admin:canonical_system_change", args=[twin.pk])).content.decode()
-    assert "rsk_sandbox_" in page and "for its sandbox" not in page
+    for system, offered in ((scene.warehouse, True), (twin, False)):
+        page = boss.get(reverse("admin:canonical_system_partner", args=[system.pk])).content.decode()
+        assert "rsk_sandbox_" in page and ("For its sandbox" in page) == offered
 
 
 def test_nobody_adds_a_sandbox_by_hand(boss: Client) -> None:

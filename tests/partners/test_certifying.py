@@ -52,6 +52,22 @@ def test_who_breaks_a_rule_is_told_which(live_server: Any, wrong: str) -> None:
     assert (failed(run), run["state"]) == (named, "failed"), client.report(run)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_left_is_finished_before_the_next(live_server: Any) -> None:
+    at_play = player(make_partner("w1"))
+    at_play.post("sandbox/certifications")
+    run = certify(at_play, live_server, patience=0.0)
+    states = list(Certification.objects.order_by("pk").values_list("pk", "state"))
+    assert states == [(run["certification"] - 1, "failed"), (run["certification"], "failed")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_a_live_key_the_client_says_what_is_wrong(live_server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    partner = make_partner("w1")
+    assert client.main(["--url", f"{live_server.url}/api/v1", "--key", partner.text, "--certify"]) == 1
+    assert capsys.readouterr().err.startswith("not_found: ")
+
+
 # ---- a run ------------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def at_play(partner: Partner) -> Player:

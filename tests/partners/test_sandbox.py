@@ -29,7 +29,7 @@ def at_play(partner: Partner) -> Player:
 
 def test_a_sandbox_is_made_once(partner: Partner) -> None:
     first, second = sandbox.ensure(partner.system), sandbox.ensure(partner.system)
-    assert first == second
+    assert first == second == sandbox.ensure(first.twin)
     assert (first.twin.slug, first.twin.name, first.location.code, first.shop.slug) == (
         "w1-sbx", "w1 (sandbox)", "W1-SBX", "w1-sbx-shop",
     )  # fmt: skip
