@@ -41,6 +41,7 @@ EXAMPLES: Mapping[str, Any] = {
         ]
     },
     "NewOrder": {"lines": [{"sku": "SBX-APPLE", "units": 2}], "note": "Please ring twice."},
+    "NewReturn": {"lines": [{"sku": "SBX-APPLE", "units": 1}]},
     "OfOrder": {"order": "SBX-0A1B2C3D4E"},
     "NewLines": {"order": "SBX-0A1B2C3D4E", "lines": [{"sku": "SBX-APPLE", "units": 1}]},
     "NewAddress": {

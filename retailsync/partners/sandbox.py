@@ -13,14 +13,14 @@ from typing import NamedTuple
 import msgspec
 from django.db import transaction
 
-from canonical.facts import SkuStated
+from canonical.facts import ReturnAnnounced, SkuStated
 from canonical.ledger import Cause
 from canonical.models import Location, ShopPolicy, Sku, Sourcing, StockSource, System
 from canonical.record import Stated
 from canonical.types import Units
 from connectors.base import Heard
 from retailsync.partners.sandbox_models import Certification, SimulatedOrder
-from retailsync.sync import clock, corridor, inbox
+from retailsync.sync import announcing, clock, corridor, inbox
 
 #: What is sold in every sandbox.
 GOODS: Mapping[str, str] = {
@@ -139,6 +139,25 @@ def amend(order: SimulatedOrder, lines: Sequence[Units]) -> None:
 def readdress(order: SimulatedOrder, ship_to: Mapping[str, str]) -> None:
     """It shall go elsewhere. In the caller's transaction, the order locked."""
     _restate(order, ship_to=dict(ship_to))
+
+
+def send_back(twin_id: int, lines: Sequence[Units], order: str = "") -> str:
+    """Goods are on their way back to the sandbox's location. Returns the reference. In the caller's transaction."""
+    reference = f"{PREFIX}R{secrets.token_hex(5).upper()}"
+    place = Location.objects.filter(executor_id=twin_id).order_by("pk")[0]
+    ids = dict(Sku.objects.filter(code__in={line.sku for line in lines}).values_list("code", "pk"))
+    units: dict[int, int] = {}
+    for line in lines:
+        units[ids[line.sku]] = units.get(ids[line.sku], 0) + line.units
+    fact = ReturnAnnounced(
+        occurred_at=clock.now(),
+        reference=reference,
+        location_id=place.pk,
+        lines=tuple(sorted(units.items())),
+        order_reference=order,
+    )
+    announcing.announce(fact, "sandbox")
+    return reference
 
 
 def _numbered(

@@ -15,6 +15,14 @@ class Simulated(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=SimulatedOrder.Status.choices)
 
 
+class SimulatedReturn(serializers.Serializer[Any]):
+    """A return that is played: ask for it among the returns."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """`return` is no name of an attribute."""
+        return {"return": serializers.CharField(help_text="Its reference.")}
+
+
 class ClauseOutline(serializers.Serializer[Any]):
     """One clause and what it came to."""
 

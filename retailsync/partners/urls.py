@@ -68,6 +68,7 @@ urlpatterns = [
     path("sandbox/simulate/resumes", sandbox.SimulateResume.as_view()),
     path("sandbox/simulate/amendments", sandbox.SimulateAmendment.as_view()),
     path("sandbox/simulate/addresses", sandbox.SimulateAddress.as_view()),
+    path("sandbox/simulate/returns", sandbox.SimulateReturn.as_view()),
     path("sandbox/certifications", sandbox.CertificationList.as_view()),
     path("sandbox/certifications/<int:number>", sandbox.CertificationOne.as_view()),
     path("sandbox/certifications/<int:number>/finish", sandbox.CertificationFinish.as_view()),

@@ -231,3 +231,30 @@ def test_of_runs_begun_at_the_same_moment_one_begins() -> None:
 
     assert at_once(4, begun) == [201, 409, 409, 409]
     assert Certification.objects.count() == 1
+
+
+# ---- what comes back --------------------------------------------------------------------------------------------------------
+def test_a_return_is_played_from_being_announced_to_being_restocked(at_play: Player) -> None:
+    order = at_play.post("sandbox/simulate/orders", LINE).json()["order"]
+    lines = [{"sku": "SBX-APPLE", "units": 2}, {"sku": "SBX-APPLE", "units": 1}]
+    reference = at_play.post("sandbox/simulate/returns", {"lines": lines, "order": order}).json()["return"]
+    seen = at_play.get(f"returns/{reference}").json()
+    assert (seen["state"], seen["order_reference"], seen["lines"][0]["expected"]) == ("expected", order, 3)
+    received = {"receipt": "R1", "lines": [{"sku": "SBX-APPLE", "units": 3}]}
+    inspected = {
+        "inspection": "I1", "lines": [{"sku": "SBX-APPLE", "units": 3, "condition": "new", "disposition": "restock"}],
+    }  # fmt: skip
+    assert at_play.post(f"returns/{reference}/receive", received).status_code == 202
+    assert at_play.post(f"returns/{reference}/inspect", inspected).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"lines": [{"sku": "REAL", "units": 1}]}, 400),
+        ({"lines": []}, 400),
+        ({"lines": [{"sku": "SBX-APPLE", "units": 1}], "order": "WEB-1"}, 404),
+    ],
+)
+def test_only_what_is_played_comes_back(at_play: Player, body: Any, status: int) -> None:
+    assert at_play.post("sandbox/simulate/returns", body).status_code == status

@@ -16,7 +16,13 @@ from retailsync.partners import certifying, sandbox
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.problems import Problem
 from retailsync.partners.sandbox_models import Certification, SimulatedOrder
-from retailsync.partners.sandbox_outlines import CertificationDetail, CertificationOutline, CertificationPage, Simulated
+from retailsync.partners.sandbox_outlines import (
+    CertificationDetail,
+    CertificationOutline,
+    CertificationPage,
+    Simulated,
+    SimulatedReturn,
+)
 from retailsync.partners.views.base import AFTER, LIMIT, PartnerView
 
 
@@ -65,6 +71,13 @@ class NewLines(OfOrder, kw_only=True):
     """What it shall be instead, whole."""
 
     lines: Lines
+
+
+class NewReturn(Shape, kw_only=True):
+    """Somebody sends something back; `order`, where it is known of which order."""
+
+    lines: Lines
+    order: Text100 = ""
 
 
 class NewAddress(OfOrder, kw_only=True):
@@ -198,6 +211,23 @@ class SimulateAddress(SimulateChange):
 
     def let(self, order: SimulatedOrder, said: NewAddress) -> None:
         sandbox.readdress(order, msgspec.structs.asdict(said.ship_to))
+
+
+class SimulateReturn(SandboxView):
+    """POST /sandbox/simulate/returns: somebody sends something back, and you are told to expect it: it is among the returns at once."""
+
+    shapes = {"POST": NewReturn}
+    titles = {"POST": "Play a return"}
+    outlines = {"POST": (202, SimulatedReturn)}
+
+    def post(self, request: Request) -> Response:
+        return self.once(request, lambda raw: self.announced(request, _stated(NewReturn, raw)))
+
+    def announced(self, request: Request, said: NewReturn) -> Answer:
+        twin = self.partner(request).system_id
+        if said.order and not SimulatedOrder.objects.filter(system_id=twin, reference=said.order).exists():
+            raise Http404
+        return Answer(202, {"return": sandbox.send_back(twin, _units(said.lines), said.order)})
 
 
 class CertificationList(SandboxView):
