@@ -35,6 +35,8 @@ CHANGES = (
     "certification",
     "contract",
     "warnings",
+    "secret",
+    "return",
 )
 
 
@@ -50,7 +52,7 @@ class Call(NamedTuple):
 
 
 def calls(text: str, known: dict[str, str]) -> Iterator[Call]:
-    """Every call, read as it is reached: what was answered before stands for $REQUEST and $ORDER."""
+    """Every call, read as it is reached: what was answered before stands for $REQUEST, $ORDER and $RETURN."""
     for found in CALL.finditer(text):
         words = shlex.split(found[1].replace("\\\n", " "))
         words = [re.sub(r"\$(\w+)", lambda name: known.get(name[1], name[0]), word) for word in words]
@@ -81,6 +83,8 @@ def alike(value: Any, name: str = "") -> Any:
 
 
 def remember(known: dict[str, str], answer: Any) -> None:
+    if "return" in answer:
+        known["RETURN"] = answer["return"]
     if "order" in answer:
         known["ORDER"] = answer["order"]
     if answer.get("items") and "reference" in answer["items"][0]:
@@ -97,6 +101,7 @@ def table() -> str:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("no_look_ups")
 def test_every_call_of_the_guide_is_answered_as_it_says() -> None:
     at_play, text, written, end = player(make_partner("w1")), GUIDE.read_text(encoding="utf-8"), [], 0
     known = {"URL": "/api/v1"}
