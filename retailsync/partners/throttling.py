@@ -4,8 +4,8 @@ Redis away means nobody counts: a partner is not kept out because we lost a coun
 """
 
 import logging
+import threading
 import time
-from functools import cache
 from typing import Any, NamedTuple
 
 import redis
@@ -70,12 +70,26 @@ def _counted(name: str) -> int:
             pipe.incr(name)
             pipe.expire(name, 2 * WINDOW)
             return int(pipe.execute()[0])
-    except redis.RedisError:
+    except (
+        redis.RedisError,
+        OSError,
+        ValueError,
+    ):  # its parser answers a time-out in the middle of a line with a ValueError
         _away_until = time.monotonic() + AWAY
         _log.warning("calls of partners are not counted: Redis is away")
         return 0
 
 
-@cache
+_clients: list["redis.Redis"] = []
+_making = threading.Lock()
+
+
 def _redis() -> "redis.Redis":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+    """The process's client. Made once: a second one that is thrown away closes its connection under whoever uses it."""
+    if not _clients:
+        with _making:
+            if not _clients:
+                _clients.append(
+                    redis.Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=0.5, socket_connect_timeout=0.5)
+                )
+    return _clients[0]

@@ -9,6 +9,7 @@ from retailsync.partners import authentication, throttling
 from retailsync.partners.models import PartnerKey, PartnerTerms
 
 from .conftest import Partner
+from .test_desk import at_once
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +46,21 @@ def test_nobody_is_kept_out_because_we_lost_the_counter(partner: Partner, monkey
     limited(partner, 1)
     monkeypatch.setattr(throttling, "_redis", lambda: redis.Redis(port=1, socket_connect_timeout=0.1))
     assert [partner.get("").status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_many_first_calls_at_once_are_all_counted() -> None:
+    """Each process makes its client once: one that another thread made meanwhile would be closed under its user."""
+    for _ in range(20):
+        throttling._clients.clear()
+        counted = at_once(16, lambda _: throttling._counted("partner-calls:many"))
+        assert sorted(counted)[-1] % 16 == 0 and len(set(counted)) == 16
+
+
+def test_a_client_that_breaks_in_a_way_of_its_own_keeps_nobody_out(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise ValueError("I/O operation on closed file.")
+
+    monkeypatch.setattr(throttling, "_redis", broken)
+    assert partner.get("").status_code == 200
