@@ -141,7 +141,7 @@ def _beyond(sku: str, before: Item, after: Item) -> Iterable[str]:
 
 # ---- reading it -------------------------------------------------------------------------------------------------------------
 _PENDING = """(SELECT jsonb_agg(jsonb_build_array(m.topic, encode(m.body, 'base64')) ORDER BY m.id) FROM sync_message m
-    WHERE m.system_id = {0} AND m.about = {1} AND m.state IN ('received', 'waiting', 'parked'))"""
+    WHERE m.system_id = {0} AND m.about = {1} AND m.about <> '' AND m.state IN ('received', 'waiting', 'parked'))"""
 #: One statement each, so that a word is seen where it was stored or where it was recorded, and never in neither.
 _INBOUND = f"""SELECT jsonb_build_object('reference', t.reference, 'cancelled', t.cancelled, 'lines', '{{}}'::jsonb,
     'items', coalesce((SELECT jsonb_object_agg(k.code, jsonb_build_object('expected', i.expected, 'received', i.received))
