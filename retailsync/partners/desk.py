@@ -344,8 +344,8 @@ def take(system_id: int, reference: str) -> Standing | None:
     return standings(system_id, [reference]).get(reference)
 
 
-#: One statement, so that a word is seen where it was stored or where it was recorded, and never in neither. That `about` is not empty is said
-#: for the index, which holds only such rows.
+#: One statement, so that a word is seen where it was stored or where it was recorded, and never in neither. That `about` is not empty is
+#: said for the index, which holds only such rows.
 _STANDINGS = f"""SELECT f.reference, jsonb_build_object(
     'reference', f.reference, 'state', CASE WHEN f.answer = 'unsubmitted' THEN 'submitted' ELSE f.answer END,
     'execution', f.execution, 'held', f.held, 'answered_at', f.answered_at,
@@ -359,7 +359,8 @@ _STANDINGS = f"""SELECT f.reference, jsonb_build_object(
     m.topics, m.bodies, m.heard
   FROM canonical_fulfilmentrequest f LEFT JOIN LATERAL (SELECT array_agg(w.topic ORDER BY w.id) AS topics,
       array_agg(w.body ORDER BY w.id) AS bodies, array_agg(w.received_at ORDER BY w.id) AS heard FROM sync_message w
-      WHERE w.system_id = f.system_id AND w.about = f.reference AND w.about <> '' AND w.state IN ('received', 'waiting', 'parked')) m ON true
+      WHERE w.system_id = f.system_id AND w.about = f.reference AND w.about <> ''
+        AND w.state IN ('received', 'waiting', 'parked')) m ON true
   WHERE f.system_id = %s AND f.reference = ANY(%s) AND {told("f")}"""
 
 
