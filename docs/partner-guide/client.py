@@ -203,11 +203,11 @@ class Certified(Warehouse):
 
     def in_late_cancel(self, request: Data) -> Callable[[], Data] | None:
         """Packed, it waits for the cancellation."""
-        return super().step(request) if request["execution"] != "packed" or self.changes(request) else None
+        return super().step(request) if request["execution"] != "packed" or self.asked(request) else None
 
     def in_amendment(self, request: Data) -> Callable[[], Data] | None:
         """Accepted, it waits for the change."""
-        return super().step(request) if request["state"] != "accepted" or self.changes(request) else None
+        return super().step(request) if request["state"] != "accepted" or self.asked(request) else None
 
     in_hold = in_amendment
 
@@ -258,9 +258,11 @@ class Certified(Warehouse):
         self.said.add((request["reference"], verb))
         return new
 
-    def changes(self, request: Data) -> list[Data]:
-        """What was asked to be changed. What was answered to a POST does not tell; it is asked for."""
-        return self.api.get(f"fulfilment-requests/{request['reference']}")["changes"]
+    def asked(self, request: Data) -> bool:
+        """Whether it was asked to be changed. What was answered to a POST does not tell, so the request is read anew: with its actions, or
+        a change that came just now would be passed over by those of before."""
+        request.update(self.api.get(f"fulfilment-requests/{request['reference']}"))
+        return bool(request["changes"])
 
 
 def certify(api: Api, patience: float = PATIENCE, kind: type[Certified] = Certified) -> Data:

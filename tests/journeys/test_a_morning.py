@@ -95,7 +95,7 @@ def test_three_hundred_orders_go_on(s: Stage, sit_down: Callable[[str, Callable[
     s.launch(UNKNOWN)
     for _ in range(ORDERS):
         s.buy(UNKNOWN)
-    s.settle()
+    s.settle(seconds=240)  # three hundred of them
     assert Group.objects.get().detail == UNKNOWN and Case.objects.filter(closed_at=None).count() == ORDERS
     hand = Hand()
     sit_down("olga", lambda page: put_right(page, hand))
@@ -104,7 +104,7 @@ def test_three_hundred_orders_go_on(s: Stage, sit_down: Callable[[str, Callable[
     print(
         f"\n{ORDERS} orders: {hand.presses} clicks, {time.monotonic() - hand.began:.1f} s for two people and both runs"
     )
-    s.settle()
+    s.settle(seconds=240)  # three hundred of them
     assert {t[1:6] for t in s.whole()} == {("completed", "completed", ("sale",), ("done",), ("W1 accepted 1",))}
     assert s.trouble() == CALM and Group.objects.get().resolved_at is not None
     assert Approval.objects.values_list("asked_by__username", "decided_by__username", "granted").get() == (

@@ -42,7 +42,7 @@ class IgnoresCancel(client.Certified):  # type: ignore[misc]
     """A cancellation is not answered, and the goods leave."""
 
     def in_late_cancel(self, request: Data) -> Step:
-        if request["execution"] == "packed" and not self.changes(request):
+        if request["execution"] == "packed" and not self.asked(request):
             return None
         without = [action for action in request["actions"] if not action.startswith("changes/")]
         return client.Warehouse.step(self, request | {"actions": without})  # type: ignore[no-any-return]
