@@ -25,7 +25,7 @@ from canonical.commands import (
 from canonical.types import Address, Charge, Line, Tax
 from connectors.base import Job, Receipt, Response, Session
 from connectors.http import Http, Pool
-from connectors.odoo import connector
+from connectors.odoo import connector, probing
 from connectors.odoo.settings import Settings
 from connectors.odoo.simulator import Odoo
 
@@ -41,6 +41,7 @@ class Desk:
     """Sends commands as the top floor does: resolves references from the links receipts brought."""
 
     def __init__(self, odoo: Odoo, **settings: Any) -> None:
+        probing._known.clear()  # another Odoo, of another release, may have had this port before
         self.odoo = odoo
         self.pool = Pool()
         self.settings = Settings(url=odoo.url, database="odoo", allow_loopback_http=True, **settings)
