@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.test import Client
 from django.utils import timezone
 
 from canonical.models import FulfilmentRequest, Offer, Order, Sourcing, StockLevel, System
@@ -258,3 +259,8 @@ def test_a_return_is_played_from_being_announced_to_being_restocked(at_play: Pla
 )
 def test_only_what_is_played_comes_back(at_play: Player, body: Any, status: int) -> None:
     assert at_play.post("sandbox/simulate/returns", body).status_code == status
+
+
+def test_what_is_not_done_that_way_is_said_to_a_live_key_too(partner: Partner) -> None:
+    answer = Client().generic("TRACE", "/api/v1/sandbox/simulate/orders", headers=partner.headers())
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")

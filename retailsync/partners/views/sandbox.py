@@ -113,7 +113,7 @@ class SandboxView(PartnerView):
 
     def check_permissions(self, request: Request) -> None:
         super().check_permissions(request)
-        if not self.partner(request).sandbox:
+        if not self.partner(request).sandbox and request.method in self.allowed_methods:
             raise Http404
 
 
