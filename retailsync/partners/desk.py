@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from canonical import sql
-from connectors.partner.reading import SHAPES, Statement, Wrong
+from connectors.partner.reading import Statement, kept
 from connectors.partner.reading import fulfilment as words
 from retailsync.partners.feed import told
 from retailsync.partners.problems import Problem
@@ -225,22 +225,21 @@ def check(at: Standing, action: str) -> None:
         return
     if action.startswith("changes/"):
         _, number, answer = action.split("/")
-        if at.changes[number].answer in ANSWERABLE and not (answer == "accept" and _too_late(at, number)):
+        change = at.changes[number]
+        if change.answer not in ANSWERABLE:
+            detail = f"Change {number} of {at.reference} is {change.answer} already."
+        elif answer == "accept" and _too_late(at, change):
+            detail = f"All of {at.reference} has left: change {number} can only be rejected."
+        else:
             return
-        late = at.changes[number].answer in ANSWERABLE
-        detail = (
-            f"All of {at.reference} has left: change {number} can only be rejected."
-            if late
-            else f"Change {number} of {at.reference} is {at.changes[number].answer} already."
-        )
     else:
         detail = f"{at.reference} is {_spoken(at)}: it cannot be {_DONE[action]} now."
     raise Problem("wrong_state", detail, state=at.state, execution=at.execution, held=at.held, actions=at.actions)
 
 
-def _too_late(at: Standing, number: str) -> bool:
+def _too_late(at: Standing, change: Asked) -> bool:
     """Who has shipped everything cannot agree to ship less, or otherwise."""
-    return at.execution == "shipped" and at.changes[number].kind in ("amend", "cancel")
+    return at.execution == "shipped" and change.kind in ("amend", "cancel")
 
 
 def dated(at: Standing, said: Statement, heard: datetime) -> None:
@@ -377,14 +376,6 @@ def _standing(recorded: str, said: Iterable[tuple[str, bytes, datetime]]) -> Sta
     at = msgspec.json.decode(recorded, type=Standing)
     at.lines = dict(sorted(at.lines.items(), key=lambda item: int(item[0])))
     for topic, body, heard in said:
-        if (word := _word(topic, bytes(body))) is not None:
+        if (word := kept(topic, bytes(body))) is not None:
             fold(at, topic, word, heard)
     return at
-
-
-def _word(topic: str, body: bytes) -> Statement | None:
-    """A stored message; None for what a person made of it that has no shape any more."""
-    try:
-        return msgspec.json.decode(body, type=SHAPES[topic]) if topic in SHAPES else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, Wrong):
-        return None

@@ -4,14 +4,14 @@ Like the desk does for requests: the door takes the subject's lock and folds wha
 never stands for two things.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from canonical import sql
 from canonical.recording.returns import reference_of
-from connectors.partner.reading import SHAPES, Statement, Wrong
+from connectors.partner.reading import Statement, kept
 from connectors.partner.reading import arrivals as words
 from retailsync.partners.problems import Problem
 
@@ -219,14 +219,6 @@ def _standing(rows: Sequence[tuple[Any, ...]], unrecorded: str | None) -> Standi
     return at
 
 
-_decoders: Mapping[str, Callable[[bytes], Statement]] = {
-    topic: msgspec.json.Decoder(shape).decode for topic, shape in SHAPES.items() if topic in words.SHAPES
-}
-
-
 def _word(topic: str, body: str) -> Statement | None:
-    """A stored message; None for what a person made of it that has no shape any more."""
-    try:
-        return _decoders[topic](msgspec.convert(body.replace("\n", ""), bytes)) if topic in _decoders else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, Wrong):
-        return None
+    """A stored message, as the statements above hand it over."""
+    return kept(topic, msgspec.convert(body.replace("\n", ""), bytes))

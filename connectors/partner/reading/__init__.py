@@ -5,7 +5,7 @@ The same shapes check a message when it arrives and read it later, so the two ca
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from connectors.partner.reading.inventory import OfLocation
 from connectors.partner.reading.shapes import Statement, Wrong
 from connectors.partner.reading.words import explained
 
+T = TypeVar("T")
 AHEAD = timedelta(days=1)  # a partner's clock may be wrong, but not by more
 
 #: topic → shape. The topics of the inbox are these words.
@@ -23,14 +24,29 @@ SHAPES: Mapping[str, type[Statement]] = {**fulfilment.SHAPES, **inventory.SHAPES
 _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {t: msgspec.json.Decoder(s) for t, s in SHAPES.items()}
 
 
-def stated(topic: str, body: bytes, now: datetime) -> Statement:
-    """Check one message against its shape. Raises Wrong with the field and plain words."""
+def understood(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """One message, decoded. Raises Wrong with the field and plain words."""
     try:
-        said: Statement = _DECODERS[topic].decode(body)
+        return decoder.decode(body)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise Wrong(*explained(str(error))) from error
+    except RecursionError as error:
+        raise Wrong("", "The message is nested too deeply.") from error
     except UnicodeDecodeError as error:
         raise Wrong("", "The text is not valid UTF-8.") from error
+
+
+def kept(topic: str, body: bytes) -> Statement | None:
+    """A message as the inbox keeps it; None for what a person made of it that has no shape any more."""
+    try:
+        return _DECODERS[topic].decode(body) if topic in _DECODERS else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, Wrong):
+        return None
+
+
+def stated(topic: str, body: bytes, now: datetime) -> Statement:
+    """Check one message against its shape. Raises Wrong with the field and plain words."""
+    said: Statement = understood(_DECODERS[topic], body)
     at = getattr(said, said.clock)
     if at and not datetime(2000, 1, 1, tzinfo=UTC) <= at <= now + AHEAD:
         raise Wrong(said.clock, "lies in the future or before the year 2000")
@@ -48,4 +64,15 @@ def read(envelope: Envelope) -> Sequence[Fact]:
 
 reads: Mapping[str, Read] = dict.fromkeys(SHAPES, read)
 
-__all__: Sequence[str] = ("AHEAD", "SHAPES", "OfLocation", "Statement", "Wrong", "explained", "read", "reads", "stated")
+__all__: Sequence[str] = (
+    "AHEAD",
+    "SHAPES",
+    "OfLocation",
+    "Statement",
+    "Wrong",
+    "kept",
+    "read",
+    "reads",
+    "stated",
+    "understood",
+)

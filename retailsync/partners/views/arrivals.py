@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,7 +11,6 @@ from canonical.models import (
     InboundLine,
     InboundReceipt,
     InboundShipment,
-    Location,
     Return,
     ReturnedUnits,
     ReturnLine,
@@ -32,8 +30,18 @@ from retailsync.partners.arrival_outlines import (
     TakenOfReturn,
 )
 from retailsync.partners.idempotency import Answer
-from retailsync.partners.views.base import AFTER, LIMIT, LONGEST_REFERENCE, PartnerView, Query, stated, text
-from retailsync.partners.views.stock import OF_LOCATION, narrowed, page_of
+from retailsync.partners.views.base import (
+    AFTER,
+    LIMIT,
+    LONGEST_REFERENCE,
+    PartnerView,
+    Query,
+    own_location,
+    page_of,
+    stated,
+    text,
+)
+from retailsync.partners.views.stock import OF_LOCATION, narrowed
 
 SCOPES = {"GET": "inventory:read", "POST": "inventory:write"}
 
@@ -184,10 +192,9 @@ class ReturnList(Arrivals, ReturnView):
     def said(self, request: Request, raw: bytes) -> Answer:
         """Check whose location it is, and store the words."""
         said: words.Unannounced = stated(self.topic, raw)
-        mine = self.partner(request).system_id
-        if not Location.objects.filter(executor_id=mine, code=said.location).exists():
-            raise NotFound(f"You have no location {said.location}.")
-        at = dock.parcel(mine, said.parcel)
+        partner = self.partner(request)
+        own_location(partner, said.location)
+        at = dock.parcel(partner.system_id, said.parcel)
         return self.keep(request, at, said, {}, dock.about_return(at.reference))
 
 

@@ -5,17 +5,18 @@ Everything a partner says ends in the inbox. What is answered is where its subje
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from django.utils import timezone
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from canonical import sql
+from canonical.models import Location
 from connectors.base import Heard
 from connectors.partner import reading
 from connectors.partner.reading import Wrong
@@ -25,6 +26,7 @@ from retailsync.partners.idempotency import Answer
 from retailsync.partners.throttling import PartnerThrottle
 from retailsync.sync import inbox
 
+T = TypeVar("T")
 LARGEST = 1_000_000  # bytes of one message
 MOST, USUAL = 200, 50  # items of a page
 LONGEST_REFERENCE = 140
@@ -126,6 +128,27 @@ class PartnerView(APIView):
 def stated(topic: str, raw: bytes) -> Any:
     """The message, its shape checked. Raises Wrong."""
     return reading.stated(topic, raw, timezone.now())
+
+
+def shaped(shape: type[T], raw: bytes) -> T:
+    """A message that is no word about goods, its shape checked. Raises Wrong."""
+    return reading.understood(msgspec.json.Decoder(shape), raw)
+
+
+def page_of(rows: Sequence[Any], limit: int, outline: type[Serializer[Any]]) -> Response:
+    """One row more than asked for was read: it says whether another page follows."""
+    return Response({"items": outline(rows[:limit], many=True).data, "next": following(rows, limit)})
+
+
+def following(rows: Sequence[Any], limit: int) -> str | None:
+    """`next` of a page, of which one row more than asked for was read."""
+    return str(rows[limit - 1].pk) if len(rows) > limit else None
+
+
+def own_location(partner: Partner, code: str) -> None:
+    """Whether somebody else has the location or nobody makes no difference. Raises NotFound."""
+    if not Location.objects.filter(executor_id=partner.system_id, code=code).exists():
+        raise NotFound(f"You have no location {code}.")
 
 
 def number(request: Request, name: str, usual: int, least: int = 0, most: int = 2**62) -> int:

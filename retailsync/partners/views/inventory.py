@@ -1,15 +1,13 @@
 """What a partner says of its stock: whole counts in parts, single figures, and why units came or went."""
 
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from canonical.models import Location
 from connectors.partner import reading
 from connectors.partner.reading import Wrong
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.outlines import Taken
-from retailsync.partners.views.base import PartnerView, stated, text
+from retailsync.partners.views.base import PartnerView, own_location, stated, text
 
 LONGEST_RUN = 100
 MOST_PARTS = 32_767
@@ -31,8 +29,7 @@ class SayOfStock(PartnerView):
     def said(self, request: Request, raw: bytes, address: dict[str, str | int]) -> Answer:
         """Check the words and whose location they are about, and store them."""
         said: reading.OfLocation = stated(self.topic, raw)
-        if not Location.objects.filter(executor_id=self.partner(request).system_id, code=said.location).exists():
-            raise NotFound(f"You have no location {said.location}.")
+        own_location(self.partner(request), said.location)
         fresh = self.store(request, self.topic, said, address)
         return Answer(202, {"received": True, "duplicate": not fresh})
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors.partner.reading import Wrong, explained
+from connectors.partner.reading import Wrong, understood
 from connectors.partner.reading.shapes import Name, Shape
 from retailsync.partners import desk, problems
 from retailsync.partners.idempotency import Answer
@@ -53,14 +53,7 @@ class SayMany(RequestView):
 
     def said(self, request: Request, raw: bytes) -> Answer:
         """Take them request by request, so that no two calls wait for each other in a circle."""
-        try:
-            items = _decoder.decode(raw).items
-        except msgspec.MsgspecError as error:
-            raise Wrong(*explained(str(error))) from error
-        except RecursionError as error:
-            raise Wrong("", "The message is nested too deeply.") from error
-        except UnicodeDecodeError as error:
-            raise Wrong("", "The text is not valid UTF-8.") from error
+        items = understood(_decoder, raw).items
         answers: dict[int, dict[str, Any]] = {}
         for n in sorted(range(len(items)), key=lambda n: (items[n].reference, n)):
             answers[n] = self._one(request, items[n])

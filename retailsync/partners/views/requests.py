@@ -21,6 +21,7 @@ from retailsync.partners.views.base import (
     LONGEST_REFERENCE,
     PartnerView,
     Query,
+    following,
     heard_before,
     number,
     stated,
@@ -88,8 +89,7 @@ class RequestList(RequestView):
         if "since" in request.query_params:
             return self._changed(request, found, number(request, "since", 0), limit)
         page = list(found.filter(id__gt=after).order_by("id")[: limit + 1])
-        following = str(page[limit - 1].pk) if len(page) > limit else None
-        return Response({"items": self.outlined(request, page[:limit]), "next": following})
+        return Response({"items": self.outlined(request, page[:limit]), "next": following(page, limit)})
 
     def _filtered(self, request: Request) -> QuerySet[FulfilmentRequest]:
         found = self.requests(request)

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from canonical.types import Units
-from connectors.partner.reading import Wrong, explained
+from connectors.partner.reading import Wrong
 from connectors.partner.reading.shapes import Code, Count, Prose, Shape, Text100, Text140
 from retailsync.partners import certifying, sandbox
 from retailsync.partners.idempotency import Answer
@@ -23,7 +23,7 @@ from retailsync.partners.sandbox_outlines import (
     Simulated,
     SimulatedReturn,
 )
-from retailsync.partners.views.base import AFTER, LIMIT, PartnerView
+from retailsync.partners.views.base import AFTER, LIMIT, PartnerView, page_of, shaped
 
 
 # ---- what is said -----------------------------------------------------------------------------------------------------------
@@ -86,16 +86,6 @@ class NewAddress(OfOrder, kw_only=True):
     ship_to: SimulatedAddress
 
 
-def _stated(shape: type[Any], raw: bytes) -> Any:
-    """The message, its shape checked. Raises Wrong."""
-    try:
-        return msgspec.json.decode(raw, type=shape)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise Wrong(*explained(str(error))) from error
-    except UnicodeDecodeError as error:
-        raise Wrong("", "The text is not valid UTF-8.") from error
-
-
 def _units(lines: list[SimulatedLine]) -> list[Units]:
     """Of what the sandbox sells. Raises Wrong."""
     for n, line in enumerate(lines):
@@ -130,7 +120,7 @@ class Simulate(SandboxView):
     outlines = {"POST": (202, Simulated)}
 
     def post(self, request: Request) -> Response:
-        return self.once(request, lambda raw: self.placed(request, _stated(NewOrder, raw)))
+        return self.once(request, lambda raw: self.placed(request, shaped(NewOrder, raw)))
 
     def placed(self, request: Request, said: NewOrder) -> Answer:
         home = msgspec.structs.asdict(said.ship_to) if said.ship_to else None
@@ -143,7 +133,7 @@ class SimulateChange(SandboxView):
     outlines = {"POST": (202, Simulated)}
 
     def post(self, request: Request) -> Response:
-        return self.once(request, lambda raw: self.changed(request, _stated(self.shapes["POST"], raw)))
+        return self.once(request, lambda raw: self.changed(request, shaped(self.shapes["POST"], raw)))
 
     def changed(self, request: Request, said: Any) -> Answer:
         """Let it happen, to an order that is not cancelled."""
@@ -221,7 +211,7 @@ class SimulateReturn(SandboxView):
     outlines = {"POST": (202, SimulatedReturn)}
 
     def post(self, request: Request) -> Response:
-        return self.once(request, lambda raw: self.announced(request, _stated(NewReturn, raw)))
+        return self.once(request, lambda raw: self.announced(request, shaped(NewReturn, raw)))
 
     def announced(self, request: Request, said: NewReturn) -> Answer:
         twin = self.partner(request).system_id
@@ -242,8 +232,7 @@ class CertificationList(SandboxView):
         after, limit = self.page(request)
         found = Certification.objects.filter(system_id=self.partner(request).system_id).order_by("-id")
         page = list((found.filter(id__lt=after) if after else found)[: limit + 1])
-        following = str(page[limit - 1].pk) if len(page) > limit else None
-        return Response({"items": CertificationOutline(page[:limit], many=True).data, "next": following})
+        return page_of(page, limit, CertificationOutline)
 
     def post(self, request: Request) -> Response:
         """POST /sandbox/certifications: begin a run.
@@ -251,7 +240,7 @@ class CertificationList(SandboxView):
         It plays one order for each scenario. Work on them like on any other, and as each scenario's `instructions` say; then finish the
         run. One at a time: a running one is finished before the next begins.
         """
-        return self.once(request, lambda raw: self.begun(request, _stated(Shape, raw)))
+        return self.once(request, lambda raw: self.begun(request, shaped(Shape, raw)))
 
     def begun(self, request: Request, said: Shape) -> Answer:
         run = certifying.start(self.partner(request).system_id)
@@ -292,7 +281,7 @@ class CertificationFinish(OfCertification):
     outlines = {"POST": (200, CertificationDetail)}
 
     def post(self, request: Request, number: int) -> Response:
-        return self.once(request, lambda raw: self.finished(request, number, _stated(Shape, raw)))
+        return self.once(request, lambda raw: self.finished(request, number, shaped(Shape, raw)))
 
     def finished(self, request: Request, number: int, said: Shape) -> Answer:
         return Answer(200, CertificationDetail(self.taken(request, number, certifying.finish)).data)

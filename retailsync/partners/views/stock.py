@@ -1,13 +1,12 @@
 """What a partner sees of stock: levels as we hold them, figures that differ, its snapshots, and the SKUs it may be asked for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from canonical import sql
 from canonical.models import (
@@ -34,7 +33,7 @@ from retailsync.partners.stock_outlines import (
     SnapshotOutline,
     SnapshotPage,
 )
-from retailsync.partners.views.base import AFTER, LIMIT, LONGEST_REFERENCE, PartnerView, Query, text
+from retailsync.partners.views.base import AFTER, LIMIT, LONGEST_REFERENCE, PartnerView, Query, page_of, text
 from retailsync.partners.views.inventory import LONGEST_RUN, SayOfStock
 
 OF_SKU = Query("sku", "The code of a SKU.")
@@ -45,12 +44,6 @@ def narrowed(request: Request, found: QuerySet[Any], **fields: str) -> QuerySet[
     """Only what the query string asks for: parameter → field. Raises Wrong."""
     given = {name: text(name, value, LONGEST_REFERENCE) for name, value in request.query_params.items()}
     return found.filter(**{field: given[name] for name, field in fields.items() if given.get(name)})
-
-
-def page_of(rows: Sequence[Any], limit: int, outline: type[Serializer[Any]]) -> Response:
-    """One row more than asked for was read: it says whether another page follows."""
-    following = str(rows[limit - 1].pk) if len(rows) > limit else None
-    return Response({"items": outline(rows[:limit], many=True).data, "next": following})
 
 
 _PROMISED = f"""SELECT d.sku_id, d.location_id, sum(d.units)::bigint FROM ({DEMAND}) d

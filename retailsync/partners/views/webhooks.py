@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import msgspec
 from django.db import transaction
 from django.http import Http404
 from msgspec import UNSET, Meta, UnsetType
@@ -11,13 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from canonical.models import System
-from connectors.partner.reading import Wrong, explained
+from connectors.partner.reading import Wrong
 from connectors.partner.reading.shapes import Shape
 from retailsync.partners import feed, idempotency
 from retailsync.partners.idempotency import Answer
 from retailsync.partners.models import Delivery, Subscription
 from retailsync.partners.problems import Problem
-from retailsync.partners.views.base import AFTER, LIMIT, MOST, USUAL, PartnerView, Query, body, number
+from retailsync.partners.views.base import AFTER, LIMIT, MOST, USUAL, PartnerView, Query, body, number, page_of, shaped
 from retailsync.partners.webhooks import fanning, posting, subscribing
 from retailsync.partners.webhooks.outlines import (
     Deleted,
@@ -70,13 +69,8 @@ class Nothing(Shape):
 
 
 def _said(kind: type[Any], raw: bytes) -> Any:
-    """The message, its shape checked. Raises Wrong."""
-    try:
-        said = msgspec.json.decode(raw, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise Wrong(*explained(str(error))) from error
-    except UnicodeDecodeError as error:
-        raise Wrong("", "The text is not valid UTF-8.") from error
+    """The message, its shape and the types it names checked. Raises Wrong."""
+    said = shaped(kind, raw)
     for place, type in enumerate(getattr(said, "types", UNSET) or ()):
         if type not in feed.TYPES:
             raise Wrong(f"types[{place}]", f"must be one of {', '.join(feed.TYPES)}")
@@ -130,8 +124,7 @@ class Webhooks(WebhookView):
         """Your webhooks, in the order they were made, with whether events arrive there."""
         after, limit = self.page(request)
         page = list(self.webhooks(request).filter(pk__gt=after)[: limit + 1])
-        following = str(page[limit - 1].pk) if len(page) > limit else None
-        return Response({"items": WebhookOutline(page[:limit], many=True).data, "next": following})
+        return page_of(page, limit, WebhookOutline)
 
     def post(self, request: Request) -> Response:
         """Say where you want to hear of events. The secret is shown in this answer only; there may be ten webhooks.
@@ -271,8 +264,7 @@ class Deliveries(WebhookView):
         if state := request.query_params.get("state"):
             found = found.filter(state=state)
         page = list(found.order_by("-pk")[: limit + 1])
-        following = str(page[limit - 1].pk) if len(page) > limit else None
-        return Response({"items": DeliveryOutline(page[:limit], many=True).data, "next": following})
+        return page_of(page, limit, DeliveryOutline)
 
 
 class Redeliver(Act):
