@@ -15,7 +15,7 @@ from connectors.partner.reading import Statement, kept
 from connectors.partner.reading import arrivals as words
 from retailsync.partners.problems import Problem
 
-_LOCK = 0x5247  # the first number of advisory locks on what arrives
+_LOCK = 0x5247  # the seed of advisory locks on what arrives: 64 bits, and none is shared with another partner
 LOOKED_AT = "Somebody at the retailer will look at it."
 
 Content = list[tuple[Any, ...]]  # what a report says, in one order whatever it was said in
@@ -178,13 +178,13 @@ def about_return(reference: str) -> str:
 
 def inbound(system_id: int, reference: str) -> Standing | None:
     """One inbound shipment, locked against other calls about it until the transaction ends; None where this partner expects none."""
-    _lock(about_inbound(reference))
+    _lock(system_id, about_inbound(reference))
     return _standing(sql.fetch(_INBOUND, (system_id, reference)), None)
 
 
 def returned(system_id: int, reference: str) -> Standing | None:
     """One return, locked alike; one that was said a moment ago is there."""
-    _lock(about_return(reference))
+    _lock(system_id, about_return(reference))
     return _standing(sql.fetch(_RETURN, (system_id, reference)), reference)
 
 
@@ -195,8 +195,8 @@ def parcel(system_id: int, name: str) -> Standing:
     return returned(system_id, reference) or _empty(reference)
 
 
-def _lock(about: str) -> None:
-    sql.fetch("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, about))
+def _lock(system_id: int, about: str) -> None:
+    sql.fetch("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", (f"{system_id}:{about}", _LOCK))
 
 
 def _empty(reference: str) -> Standing:

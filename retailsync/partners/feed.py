@@ -70,6 +70,9 @@ def told(f: str) -> str:
       WHEN 'closed' THEN EXISTS ({command} AND (c.sent_at IS NOT NULL OR c.state = 'confirmed') OFFSET 0) ELSE true END)"""
 
 
+#: Whose events were written, and whether anybody wants to be told.
+_RINGS = """RETURNING system_id,
+    (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
 _FOLLOW = f"""INSERT INTO partners_event (system_id, type, subject, data)
   SELECT f.system_id, 'fulfilment_request.' || CASE WHEN v.word = 'change_requested' THEN v.asked::jsonb ->> c.kind ELSE v.word END,
     f.reference, jsonb_strip_nulls(jsonb_build_object('reference', f.reference, 'order_reference', o.reference,
@@ -81,10 +84,10 @@ _FOLLOW = f"""INSERT INTO partners_event (system_id, type, subject, data)
   JOIN canonical_fulfilmentrequest f ON f.id = coalesce(c.request_id, h.request_id, v.id)
   JOIN canonical_order o ON o.id = f.order_id
   JOIN canonical_system s ON s.id = f.system_id AND s.connector = 'partner' WHERE {told("f")} ORDER BY v.n
-  RETURNING system_id, (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
+  {_RINGS}"""
 
 
-_ARRIVED = """INSERT INTO partners_event (system_id, type, subject, data)
+_ARRIVED = f"""INSERT INTO partners_event (system_id, type, subject, data)
   SELECT l.executor_id, v.kind || '.' || v.word, coalesce(i.reference, r.reference), jsonb_build_object(
     'reference', coalesce(i.reference, r.reference), 'location', l.code, 'state', coalesce(i.state, r.state))
   FROM unnest(%s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY v(kind, id, word, n)
@@ -92,7 +95,7 @@ _ARRIVED = """INSERT INTO partners_event (system_id, type, subject, data)
   LEFT JOIN canonical_return r ON v.kind = 'return' AND r.id = v.id
   JOIN canonical_location l ON l.id = coalesce(i.location_id, r.location_id)
   JOIN canonical_system s ON s.id = l.executor_id AND s.connector = 'partner' ORDER BY v.n
-  RETURNING system_id, (SELECT true FROM partners_subscription h WHERE h.system_id = partners_event.system_id AND h.state = 'on' LIMIT 1)"""
+  {_RINGS}"""
 
 
 def follow(entries: Iterable[Written]) -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 from canonical import sql
 from canonical.ledger import Cause, Written
 from canonical.models import FulfilmentRequest, Order, OrderLine
-from retailsync.partners import desk, feed
+from retailsync.partners import desk, dock, feed
 from retailsync.partners.models import PartnerKey
 from retailsync.sync import inbox
 from retailsync.sync.models import Command
@@ -137,6 +137,22 @@ def test_nobody_waits_for_another_partners_call(partner: Partner, other: Partner
             return other.post(f"{reference}/accept", {})
 
         (answer,) = at_once(1, ask_of_it)
+    assert answer.status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_another_partners_report_of_what_arrives(partner: Partner, other: Partner) -> None:
+    report = {"receipt": "R1", "lines": [{"sku": "A", "units": 1}]}
+    with transaction.atomic():
+        dock.returned(partner.system.pk, "RETURN-1")
+
+        def report_it(_: int) -> Any:
+            sql.fetch("SET statement_timeout = '2s'")
+            return Client().post(
+                "/api/v1/returns/RETURN-1/receive", report, content_type="application/json", headers=other.headers()
+            )
+
+        (answer,) = at_once(1, report_it)
     assert answer.status_code == 404
 
 
